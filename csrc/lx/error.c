@@ -1,0 +1,80 @@
+/* See error.h. Runs on the thread of the state it is given; keeps nothing but the metatable
+ * in that state's registry. */
+#include "lx/error.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <string.h>
+#include <uv.h>
+
+static const char META[] = "weft.error";
+
+static int error_tostring(lua_State *L) {
+  lua_getfield(L, 1, "message");
+  if (lua_type(L, -1) != LUA_TSTRING) lua_pushliteral(L, "weft error");
+  return 1;
+}
+
+/* a == b for two errors that say the same: an error that crossed isolates equals its origin. */
+static int error_eq(lua_State *L) {
+  static const char *const fields[] = {"kind", "message", "reason"};
+  int same = 1;
+  for (size_t i = 0; same && i < 3; i++) {
+    if (lua_type(L, 1) != LUA_TTABLE || lua_type(L, 2) != LUA_TTABLE) return 0;
+    lua_getfield(L, 1, fields[i]);
+    lua_getfield(L, 2, fields[i]);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  lua_pushboolean(L, same);
+  return 1;
+}
+
+void lx_error_meta(lua_State *L) {
+  if (luaL_newmetatable(L, META)) {
+    static const luaL_Reg meta[] = {{"__tostring", error_tostring}, {"__eq", error_eq}, {NULL, NULL}};
+    luaL_setfuncs(L, meta, 0);
+  }
+}
+
+void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...) {
+  va_list ap;
+  luaL_checkstack(L, 6, NULL);
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  va_start(ap, fmt);
+  lua_pushvfstring(L, fmt, ap);
+  va_end(ap);
+  lua_setfield(L, -2, "message");
+  lx_error_meta(L);
+  lua_setmetatable(L, -2);
+}
+
+int lx_error_is(lua_State *L, int idx, const char *kind) {
+  int top = lua_gettop(L), yes = 0;
+  idx = lua_absindex(L, idx);
+  if (lua_type(L, idx) == LUA_TTABLE && lua_getmetatable(L, idx)) {
+    lua_pushstring(L, META);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    yes = lua_rawequal(L, -1, -2);
+    if (yes && kind != NULL) {
+      lua_pushliteral(L, "kind");
+      yes = lua_rawget(L, idx) == LUA_TSTRING && strcmp(lua_tostring(L, -1), kind) == 0;
+    }
+  }
+  lua_settop(L, top);
+  return yes;
+}
+
+int lx_fail_errno(lua_State *L, int err, const char *what) {
+  const char *code = uv_err_name(uv_translate_sys_error(err));
+  const char *text = uv_strerror(uv_translate_sys_error(err));
+  lua_pushnil(L);
+  if (what != NULL)
+    lua_pushfstring(L, "%s: %s: %s", code, text, what);
+  else
+    lua_pushfstring(L, "%s: %s", code, text);
+  lua_pushstring(L, code);
+  return 3;
+}
