@@ -1,0 +1,184 @@
+# weft: build, tests, checks. Everything that is made lands under build/.
+#
+#   make            the module build/weft/core.so
+#   make demo       the picture: one function after the other, as tasks, as threads
+#   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
+#   make asan tsan valgrind       the same under the sanitizers and memcheck
+#   make bench examples rock docs lint fmt deep
+#   eval "$(make -s luapath)"     use the built tree from plain lua5.4
+#
+# LUA_DIR=DIR   another Lua 5.4 (DIR/include and DIR/bin, or a built source tree)
+# LUA_SRC=DIR   Lua's own C sources: the sanitizer hosts are then built from them, instrumented
+# CC=clang      any C11 compiler
+
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+LUA     ?= $(if $(LUA_DIR),$(firstword $(wildcard $(LUA_DIR)/bin/lua $(LUA_DIR)/src/lua $(LUA_DIR)/lua)),lua5.4)
+BUILD   := build
+ROOT    := $(CURDIR)
+NPROC   := $(shell nproc 2>/dev/null || echo 2)
+JOBS    ?= 2
+
+# Goals that run things set the machine up first, then come back here with READY=1:
+# what pkg-config says is read while this file is read, so it must be installed before.
+SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all check luapath clean lint fmt docs luasource $(SETUP_GOALS)
+
+# Build on all cores unless the caller said how. (`make clean all` must stay in order.)
+ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(NPROC)
+endif
+
+# V=1 shows the commands, else one short line for each.
+ifeq ($(V),1)
+say = @:
+Q   :=
+else
+say = @echo '  $(1)'
+Q   := @
+endif
+
+# ------------------------------------------------------------------ flags
+
+ifdef LUA_DIR
+LUA_INC  := $(firstword $(dir $(wildcard $(LUA_DIR)/include/lua.h $(LUA_DIR)/include/lua5.4/lua.h \
+              $(LUA_DIR)/src/lua.h $(LUA_DIR)/lua.h)))
+LUA_CFLAGS := -isystem $(LUA_INC)
+LUA_ARCHIVE := $(firstword $(wildcard $(LUA_DIR)/lib/liblua5.4.a $(LUA_DIR)/lib/liblua.a \
+              $(LUA_DIR)/src/liblua.a $(LUA_DIR)/liblua.a))
+else
+LUA_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags lua5.4 2>/dev/null))
+LUA_LIBDIR := $(shell pkg-config --variable=libdir lua5.4 2>/dev/null)
+LUA_ARCHIVE := $(firstword $(wildcard $(LUA_LIBDIR)/liblua5.4.a $(LUA_LIBDIR)/liblua.a))
+endif
+UV_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libuv 2>/dev/null))
+UV_LIBS   := $(shell pkg-config --libs libuv 2>/dev/null)
+
+WARN    := -Wall -Wextra -Wshadow -Wconversion
+BASE    := -std=gnu11 $(WARN) -Icsrc $(LUA_CFLAGS) $(UV_CFLAGS) -fPIC -fvisibility=hidden -pthread
+CFLAGS  ?=
+MODLINK := -shared -pthread -Wl,-z,nodelete -Wl,-z,relro -Wl,--as-needed
+HOSTLINK := -pthread -Wl,--export-dynamic
+MATHLIBS := -lm -ldl
+
+# The variants: the shipped module, the one with assertions that `make test` uses, two sanitizers.
+ASAN    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN    := -fsanitize=thread
+FLAGS_release := -O2 -g -fno-plt -DNDEBUG
+FLAGS_check   := -O2 -g -fno-omit-frame-pointer
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWEFT_ASAN=1 $(ASAN)
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWEFT_TSAN=1 $(TSAN)
+LINK_asan     := $(ASAN)
+LINK_tsan     := $(TSAN)
+DIR_release   := $(BUILD)
+DIR_check     := $(BUILD)/check
+DIR_asan      := $(BUILD)/asan
+DIR_tsan      := $(BUILD)/tsan
+VARIANTS      := release check asan tsan
+
+# ------------------------------------------------------------------ what there is
+
+SRC    := $(sort $(wildcard csrc/*.c csrc/*/*.c))
+CTESTS := $(sort $(wildcard spec/c/*_test.c))
+CTEST_NAMES := $(patsubst spec/c/%.c,%,$(CTESTS))
+LUA_C  := $(if $(LUA_SRC),$(filter-out %/lua.c %/luac.c %/onelua.c %/ltests.c,$(wildcard $(LUA_SRC)/*.c)))
+
+all: $(BUILD)/weft/core.so
+
+# $(call variant,NAME): objects, module, Lua host and C tests of one variant.
+define variant
+OBJ_$(1)   := $$(SRC:csrc/%.c=$$(DIR_$(1))/obj/%.o)
+LUAOBJ_$(1) := $$(if $$(filter asan tsan,$(1)),$$(patsubst $$(LUA_SRC)/%.c,$$(DIR_$(1))/obj/lua/%.o,$$(LUA_C)))
+HOSTLUA_$(1) := $$(if $$(LUAOBJ_$(1)),$$(LUAOBJ_$(1)),-Wl,--whole-archive $$(LUA_ARCHIVE) -Wl,--no-whole-archive)
+
+$$(DIR_$(1))/obj/%.o: csrc/%.c $$(BUILD)/flags-$(1)
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$$(DIR_$(1))/obj/lua/%.o: $$(LUA_SRC)/%.c $$(BUILD)/flags-$(1)
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) -std=gnu99 -DLUA_COMPAT_5_3 -DLUA_USE_LINUX $$(LUA_DEFS) $$(FLAGS_$(1)) $$(CFLAGS) -c -o $$@ $$<
+
+$$(DIR_$(1))/weft/core.so: $$(OBJ_$(1))
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(MODLINK) $$(LINK_$(1)) -o $$@ $$^ $$(UV_LIBS)
+
+$$(DIR_$(1))/lua: $$(DIR_$(1))/obj/host.o $$(LUAOBJ_$(1))
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$< $$(HOSTLUA_$(1)) $$(MATHLIBS)
+
+$$(DIR_$(1))/obj/host.o: spec/c/host.c $$(BUILD)/flags-$(1)
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$$(DIR_$(1))/obj/ctest/%.o: spec/c/%.c $$(BUILD)/flags-$(1)
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(BASE) -Ispec/c $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(OBJ_$(1)) $$(LUAOBJ_$(1))
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$(filter-out %/flags-$(1),$$^) \
+	  $$(if $$(LUAOBJ_$(1)),,$$(LUA_ARCHIVE)) $$(UV_LIBS) $$(MATHLIBS)
+
+# Touched only when the flags change, so that objects never mix two sets of them.
+$$(BUILD)/flags-$(1): FORCE
+	@mkdir -p $$(@D)
+	@echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' | cmp -s - $$@ \
+	  || echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' > $$@
+
+.PRECIOUS: $$(DIR_$(1))/obj/%.o $$(DIR_$(1))/obj/lua/%.o $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/test/%
+-include $$(OBJ_$(1):.o=.d) $$(DIR_$(1))/obj/host.d $$(CTEST_NAMES:%=$$(DIR_$(1))/obj/ctest/%.d)
+
+tests-$(1): $$(DIR_$(1))/weft/core.so $$(CTEST_NAMES:%=$$(DIR_$(1))/test/%)
+.PHONY: tests-$(1)
+endef
+$(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
+
+.PHONY: FORCE
+FORCE:
+
+# ------------------------------------------------------------------ running things
+
+ifndef READY
+
+$(SETUP_GOALS):
+	@scripts/setup.sh $@
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(NPROC)) READY=1 $@
+
+else
+
+RUN_TREE := LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;' LUA_CPATH='$(ROOT)/$(BUILD)/?.so;;'
+
+demo: all
+	@$(RUN_TREE) $(LUA) examples/three_ways.lua
+
+test: tests-check
+	@scripts/test.sh -d $(DIR_check) -l '$(LUA)' -j $(JOBS)
+
+asan: tests-asan $(DIR_asan)/lua
+	@scripts/test.sh -d $(DIR_asan) -l $(ROOT)/$(DIR_asan)/lua -j $(JOBS) -s asan
+
+tsan: tests-tsan $(DIR_tsan)/lua
+	@scripts/test.sh -d $(DIR_tsan) -l $(ROOT)/$(DIR_tsan)/lua -j $(JOBS) -s tsan
+
+endif
+
+# ------------------------------------------------------------------ the rest
+
+luapath:
+	@echo "LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;'; export LUA_PATH"
+	@echo "LUA_CPATH='$(ROOT)/$(BUILD)/?.so;;'; export LUA_CPATH"
+
+clean:
+	rm -rf $(BUILD)

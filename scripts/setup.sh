@@ -1,0 +1,86 @@
+#!/bin/sh
+# Installs what is missing to build and test weft on Debian 12 and its relatives; does nothing, and
+# needs no network, when everything is there.
+#
+#   scripts/setup.sh [build|demo|test|bench|asan|tsan|valgrind|examples|rock|lint|deep]
+#
+# Works as root or through sudo; otherwise says what to install. Only `bench` goes on without what it
+# cannot get: those are the peers that weft is compared with.
+set -u
+goal=${1:-test}
+missing=
+optional=
+
+have() { command -v "$1" >/dev/null 2>&1; }
+need() { missing="$missing $1"; }
+want() { optional="$optional $1"; }
+
+have gcc || have "${CC:-cc}" || need gcc
+# gcc alone brings no C library headers on Debian.
+[ -e /usr/include/stdlib.h ] || need libc6-dev
+have make || need make
+if have pkg-config; then
+  [ -n "${LUA_DIR:-}" ] || pkg-config --exists lua5.4 || need liblua5.4-dev
+  pkg-config --exists libuv || need libuv1-dev
+else
+  need pkg-config
+  [ -n "${LUA_DIR:-}" ] || need liblua5.4-dev
+  need libuv1-dev
+fi
+[ -n "${LUA_DIR:-}" ] || have lua5.4 || need lua5.4
+
+case $goal in
+  test | asan | tsan | valgrind | deep)
+    have busted || need lua-busted
+    have luarocks || need luarocks
+    ;;
+esac
+case $goal in
+  rock) have luarocks || need luarocks ;;
+  valgrind) have valgrind || need valgrind ;;
+  lint) have luacheck || want lua-check; have clang || want clang; have clang-tidy || want clang-tidy; have cppcheck || want cppcheck ;;
+  bench)
+    have go || want golang-go
+    have erl || want erlang-base
+    have node || have nodejs || want nodejs
+    lua5.4 -e 'require "luv"' >/dev/null 2>&1 || want lua-luv
+    lua5.4 -e 'require "cqueues"' >/dev/null 2>&1 || want lua-cqueues
+    lua5.4 -e 'require "copas"' >/dev/null 2>&1 || want lua-copas
+    ;;
+esac
+
+[ -n "$missing$optional" ] || exit 0
+
+by_hand() {
+  echo "weft: $1" >&2
+  [ -z "$missing" ] || echo "weft: please install:$missing" >&2
+  [ -z "$optional" ] || echo "weft: useful for '$goal', not needed:$optional" >&2
+  [ -z "$missing" ]
+  exit
+}
+
+have apt-get || by_hand "no apt-get on this system"
+if [ "$(id -u)" = 0 ]; then
+  sudo=
+elif have sudo && sudo -n true 2>/dev/null; then
+  sudo="sudo -n"
+elif have sudo && [ -t 0 ]; then
+  sudo=sudo
+else
+  by_hand "not root, and no sudo"
+fi
+
+apt() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+echo "weft: installing$missing$optional"
+apt update >"$log" 2>&1 || { tail -n 5 "$log" >&2; echo "weft: apt-get update failed; trying with the lists at hand" >&2; }
+if [ -n "$missing" ]; then
+  # shellcheck disable=SC2086  # a list of words
+  apt install --no-install-recommends $missing >"$log" 2>&1 || { tail -n 20 "$log" >&2; by_hand "apt-get install failed"; }
+fi
+for p in $optional; do
+  apt install --no-install-recommends "$p" >"$log" 2>&1 || echo "weft: $p cannot be had here; '$goal' goes on without it"
+done
+exit 0
