@@ -7,9 +7,10 @@
 ** any thread. Nothing here may be called from a signal handler.
 ** Owner: rings hang off a list in trace.c. A ring is made at a thread's first event while tracing,
 ** outlives its thread until the trace is collected, and is reused by the thread for the next trace.
-** Invariants: recording never fails, raises or blocks on a reader; what cannot be kept is counted as
-** lost. When a ring is full the oldest record goes. Facts (NEW, LIVE, NAME, LABEL) live in a ring of
-** their own beside the moves, so that a flood of switches cannot push out the names.
+** Invariants: recording never fails or raises, and only a thread's first event of a trace takes a lock;
+** what cannot be kept is counted as lost. When a ring is full the oldest record goes. Facts (NEW, LIVE,
+** NAME, LABEL) have a lane of their own beside the moves, so that a flood of switches cannot push out
+** the names.
 **
 ** What the scheduler emits, always on the thread where it happens:
 **   NEW   a task was created             why = kind    arg = id of the creating task, or 0
