@@ -22,9 +22,7 @@
 #ifndef WF_BASE_WHEEL_H
 #define WF_BASE_WHEEL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/base.h"
 
 /* All zero is a disarmed timer. The owner reads `when`; everything is written by the wheel. */
 typedef struct wf_timer {

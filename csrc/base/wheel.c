@@ -1,0 +1,258 @@
+/*
+ * wheel.c: the hierarchical timing wheel of wheel.h. Thread, owner, lifetime: see there.
+ *
+ * Where a timer is, is a function of its time and of the wheel's position alone (slot_of): the
+ * highest group of five bits in which its tick differs from the wheel's names the level, its own
+ * value of that group the slot. Hence a timer need not store its slot, and deletion finds it again.
+ *
+ * Invariants:
+ *   - the due slot holds exactly the timers of the wheel's tick and earlier;
+ *   - slots by rising index hold ever later times (a level's occupied slots are all ahead of the
+ *     wheel's own digit there), so the lowest bit of the map is the earliest slot;
+ *   - moving the wheel forward to any tick within the earliest slot changes the place of that slot's
+ *     timers only; up to its first tick, of none. So only the earliest slot is ever opened;
+ *   - timers of the same `when` are always in one slot, in the order in which they were added: an
+ *     opened slot is emptied front to back into slots that are empty.
+ */
+#include "base/wheel.h"
+
+#include <string.h>
+
+enum {
+  DUE = 0,
+  FAR = WF_WHEEL_SLOTS - 1,
+  LEVEL_MASK = (1 << WF_WHEEL_LEVEL_BITS) - 1,
+  SPAN_BITS = WF_WHEEL_LEVELS * WF_WHEEL_LEVEL_BITS, /* what the levels cover, in ticks */
+  GLANCE = 32,    /* timers that wf_wheel_next reads at most in search of the earliest */
+  CROWD = 512,    /* a slot with more is opened by its first tick: reading it twice costs cache */
+  MERGE_BINS = 48 /* sorts up to 2^48 runs */
+};
+
+static uint64_t tick_of(uint64_t when) { return when >> WF_WHEEL_TICK_BITS; }
+
+static unsigned slot_of(const wf_wheel *w, uint64_t when) {
+  uint64_t tick = tick_of(when);
+  if (tick <= w->tick) return DUE;
+  unsigned top = 63u - (unsigned)__builtin_clzll(tick ^ w->tick);
+  if (top >= SPAN_BITS) return FAR;
+  unsigned level = top / WF_WHEEL_LEVEL_BITS;
+  unsigned digit = (unsigned)(tick >> (level * WF_WHEEL_LEVEL_BITS)) & LEVEL_MASK;
+  return 1u + (level << WF_WHEEL_LEVEL_BITS) + digit;
+}
+
+/* The first tick that can be in slot `s`, which is not the due slot. */
+static uint64_t slot_start(const wf_wheel *w, unsigned s) {
+  if (s == FAR) return ((w->tick >> SPAN_BITS) + 1) << SPAN_BITS;
+  unsigned shift = ((s - 1) >> WF_WHEEL_LEVEL_BITS) * WF_WHEEL_LEVEL_BITS;
+  uint64_t digit = (s - 1) & LEVEL_MASK;
+  uint64_t above = w->tick >> (shift + WF_WHEEL_LEVEL_BITS);
+  return ((above << WF_WHEEL_LEVEL_BITS) | digit) << shift;
+}
+
+static unsigned slot_first(const wf_wheel *w) {
+  for (unsigned i = 0; i < WF_WHEEL_WORDS; i++)
+    if (w->map[i] != 0) return i * 64u + (unsigned)__builtin_ctzll(w->map[i]);
+  return WF_WHEEL_SLOTS;
+}
+
+static void slot_empty(wf_wheel *w, unsigned s) {
+  w->slot[s] = NULL;
+  w->map[s / 64] &= ~(UINT64_C(1) << (s % 64));
+}
+
+/* Puts `t` behind the others of its slot. */
+static void slot_append(wf_wheel *w, wf_timer *t) {
+  unsigned s = slot_of(w, t->when);
+  wf_timer *first = w->slot[s];
+  if (first == NULL) {
+    t->next = t->prev = t;
+    w->slot[s] = t;
+    w->map[s / 64] |= UINT64_C(1) << (s % 64);
+    return;
+  }
+  wf_timer *last = first->prev;
+  if (s == DUE && t->when < last->when) w->unsorted = true;
+  t->prev = last;
+  t->next = first;
+  last->next = t;
+  first->prev = t;
+}
+
+static void slot_remove(wf_wheel *w, unsigned s, wf_timer *t) {
+  if (t->next == t) {
+    wf_assert(w->slot[s] == t);
+    slot_empty(w, s);
+  } else {
+    if (w->slot[s] == t) w->slot[s] = t->next;
+    t->prev->next = t->next;
+    t->next->prev = t->prev;
+  }
+  t->next = t->prev = NULL;
+}
+
+/* Sets `*least` to the earliest time in slot `s`; false, at no more than `limit` timers' cost, when
+ * it holds more. */
+static bool slot_earliest(const wf_wheel *w, unsigned s, size_t limit, uint64_t *least) {
+  const wf_timer *first = w->slot[s], *t = first;
+  uint64_t when = UINT64_MAX;
+  do {
+    if (limit-- == 0) return false;
+    if (t->when < when) when = t->when;
+    t = t->next;
+  } while (t != first);
+  *least = when;
+  return true;
+}
+
+/* Two chains that end in NULL; of equals, those of `a` come first. */
+static wf_timer *chain_merge(wf_timer *a, wf_timer *b) {
+  wf_timer *head = NULL, **end = &head;
+  while (a != NULL && b != NULL) {
+    wf_timer **least = b->when < a->when ? &b : &a;
+    *end = *least;
+    end = &(*least)->next;
+    *least = *end;
+  }
+  *end = a != NULL ? a : b;
+  return head;
+}
+
+/* Cuts the longest ascending run off the front of a chain. */
+static wf_timer *chain_run(wf_timer **chain) {
+  wf_timer *run = *chain, *t = run;
+  while (t->next != NULL && t->next->when >= t->when) t = t->next;
+  *chain = t->next;
+  t->next = NULL;
+  return run;
+}
+
+/* Sorts the due slot, stably: a merge sort of the runs that are there, which is linear for the
+ * usual few. The bins hold older timers the higher they are. */
+static void due_sort(wf_wheel *w) {
+  wf_timer *bin[MERGE_BINS] = {NULL}, *rest = w->slot[DUE], *all = NULL;
+  rest->prev->next = NULL;
+  while (rest != NULL) {
+    wf_timer *run = chain_run(&rest);
+    unsigned i = 0;
+    for (; i < MERGE_BINS - 1 && bin[i] != NULL; i++) {
+      run = chain_merge(bin[i], run);
+      bin[i] = NULL;
+    }
+    bin[i] = bin[i] == NULL ? run : chain_merge(bin[i], run);
+  }
+  for (unsigned i = 0; i < MERGE_BINS; i++) all = chain_merge(bin[i], all);
+  wf_timer *last = all;
+  for (; last->next != NULL; last = last->next) last->next->prev = last;
+  last->next = all;
+  all->prev = last;
+  w->slot[DUE] = all;
+  w->unsorted = false;
+}
+
+static wf_timer *due_first(wf_wheel *w) {
+  if (w->unsorted) due_sort(w);
+  return w->slot[DUE];
+}
+
+/* Level 0 to due: all of the slot's timers have the tick that the wheel moves to. */
+static void due_take(wf_wheel *w, unsigned s) {
+  wf_timer *first = w->slot[s], *t = first;
+  slot_empty(w, s);
+  while (t->next != first && t->next->when >= t->when) t = t->next;
+  w->unsorted = t->next != first;
+  w->slot[DUE] = first;
+  w->map[0] |= UINT64_C(1) << DUE;
+}
+
+static void soon_set(wf_wheel *w, uint64_t when, bool exact) {
+  w->soon = when;
+  w->exact = exact;
+}
+
+/* No timer is before the tick `start`; UINT64_MAX when there is no timer at all. */
+static void soon_raise(wf_wheel *w, uint64_t start) {
+  if (start == UINT64_MAX) soon_set(w, start, false);
+  else if (start << WF_WHEEL_TICK_BITS > w->soon) soon_set(w, start << WF_WHEEL_TICK_BITS, false);
+}
+
+/* Moves the wheel into its earliest slot `s`, which starts at or before `now` and is not the due
+ * one, and deals that slot's timers out. */
+static void slot_open(wf_wheel *w, unsigned s, uint64_t now) {
+  uint64_t start = slot_start(w, s);
+  wf_assert(w->slot[DUE] == NULL && start > w->tick && start <= now);
+  if (s <= LEVEL_MASK + 1) {
+    w->tick = start;
+    due_take(w, s);
+    return;
+  }
+  /* The further the wheel moves, the fewer levels are left to go through. The far slot has no end:
+   * only its earliest timer tells how far a jump by years may go at once. */
+  if (slot_earliest(w, s, s == FAR ? SIZE_MAX : CROWD, &w->soon)) w->exact = true;
+  uint64_t to = tick_of(w->soon);
+  if (to > now) to = now;
+  wf_timer *t = w->slot[s], *last = t->prev;
+  slot_empty(w, s);
+  w->tick = to > start ? to : start;
+  last->next = NULL;
+  while (t != NULL) {
+    wf_timer *next = t->next;
+    slot_append(w, t);
+    t = next;
+  }
+}
+
+void wf_wheel_init(wf_wheel *w, uint64_t now_ns) {
+  memset(w, 0, sizeof *w);
+  w->tick = tick_of(now_ns);
+  w->soon = UINT64_MAX;
+}
+
+void wf_wheel_add(wf_wheel *w, wf_timer *t, uint64_t when_ns) {
+  wf_assert(!wf_timer_armed(t));
+  t->when = when_ns;
+  slot_append(w, t);
+  w->count++;
+  if (when_ns <= w->soon) soon_set(w, when_ns, true);
+}
+
+bool wf_wheel_del(wf_wheel *w, wf_timer *t) {
+  if (!wf_timer_armed(t)) return false;
+  slot_remove(w, slot_of(w, t->when), t);
+  w->count--;
+  if (t->when == w->soon) w->exact = false;
+  return true;
+}
+
+wf_timer *wf_wheel_pop(wf_wheel *w, uint64_t now_ns) {
+  if (now_ns < w->soon) return NULL;
+  uint64_t now = tick_of(now_ns);
+  for (;;) {
+    unsigned s = slot_first(w);
+    if (s == DUE) {
+      wf_timer *t = due_first(w);
+      soon_set(w, t->when, t->when > now_ns);
+      if (t->when > now_ns) return NULL;
+      slot_remove(w, DUE, t);
+      w->count--;
+      return t;
+    }
+    uint64_t start = s < WF_WHEEL_SLOTS ? slot_start(w, s) : UINT64_MAX;
+    if (start > now) {
+      /* Keeping up with the clock puts the timers to come on the lowest levels. */
+      if (now > w->tick) w->tick = now;
+      soon_raise(w, start);
+      return NULL;
+    }
+    slot_open(w, s, now);
+  }
+}
+
+uint64_t wf_wheel_next(wf_wheel *w) {
+  if (w->exact) return w->soon;
+  unsigned s = slot_first(w);
+  if (s == DUE) soon_set(w, due_first(w)->when, true);
+  else if (s == WF_WHEEL_SLOTS) soon_raise(w, UINT64_MAX);
+  else if (slot_earliest(w, s, GLANCE, &w->soon)) w->exact = true;
+  else soon_raise(w, slot_start(w, s));
+  return w->soon;
+}
