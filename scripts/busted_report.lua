@@ -27,7 +27,8 @@ return function()
 
   local function show(element, message, trace)
     local where = trace and trace.short_src and (trace.short_src .. ":" .. tostring(trace.currentline)) or "?"
-    io.write("FAILED  ", handler.getFullName(element), "  (", element.descriptor, ", ", where, ")\n")
+    local name = element.descriptor == "after_each" and last and last.name or handler.getFullName(element)
+    io.write("FAILED  ", name, "  (", element.descriptor, ", ", where, ")\n")
     io.write("  ", (tostring(message):gsub("\n", "\n  ")), "\n")
     if trace and trace.traceback then
       io.write("  ", (trace.traceback:gsub("^%s+", ""):gsub("\n", "\n  ")), "\n")

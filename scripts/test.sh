@@ -42,8 +42,11 @@ if [ -n "${SPEC:-}" ]; then
   files=(${kept[@]+"${kept[@]}"})
 fi
 
-out=$dir/results
-rm -rf "$out"
+# A folder for each run, so that two runs at once do not meet; those of runs that are over go.
+for old in "$dir"/results/*; do
+  [ -d "$old" ] && ! kill -0 "${old##*/}" 2>/dev/null && rm -rf "$old"
+done
+out=$dir/results/$$
 mkdir -p "$out"
 
 # For `require` in the specs: our Lua files, this variant's module, spec.helper, then the defaults and

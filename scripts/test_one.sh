@@ -27,28 +27,11 @@ fi
 
 # The processes of session $1, one a line. The name in /proc/PID/stat may hold blanks: cut after its ')'.
 session_pids() {
-  local stat rest
+  local stat line
   for stat in /proc/[0-9]*/stat; do
-    rest=$(cat "$stat" 2>/dev/null) || continue
-    set -- "$1" ${rest##*)}
-    # state ppid pgrp session
+    { read -r line <"$stat"; } 2>/dev/null || continue
+    set -- "$1" ${line##*)} # state, ppid, pgrp, session
     if [ "$5" = "$1" ] && [ "$2" != Z ] && [ "$2" != X ]; then stat=${stat#/proc/}; echo "${stat%/stat}"; fi
-  done
-}
-
-# Every stack of process $1: by gdb if it is there, else what the kernel tells about each thread.
-print_stacks() {
-  echo "---- process $1: $(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null)"
-  if command -v gdb >/dev/null; then
-    timeout -k 5 60 gdb -q -nx -batch -p "$1" -ex 'set pagination off' -ex 'thread apply all bt 40' 2>/dev/null </dev/null \
-      | grep -Ev '^(\[New LWP|\[Thread debugging|Using host|warning:|\[Inferior)' && return
-  fi
-  local task
-  for task in /proc/"$1"/task/*; do
-    echo "thread ${task##*/} ($(cat "$task/comm" 2>/dev/null)): wchan $(cat "$task/wchan" 2>/dev/null)," \
-         "syscall $(cat "$task/syscall" 2>/dev/null)"
-    grep -E '^(State|SigPnd|SigBlk|voluntary)' "$task/status" 2>/dev/null | sed 's/^/  /'
-    sed 's/^/  /' "$task/stack" 2>/dev/null
   done
 }
 
@@ -70,7 +53,9 @@ trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
   sleep "$weft_limit" & nap=$!
   wait $nap
   : >"$base.hang"
-  for p in $(session_pids $pid); do print_stacks "$p"; done >"$base.stacks" 2>&1
+  bash scripts/stacks.sh -s $pid >"$base.stacks" 2>&1
+  # Ctrl-C may still get a Lua traceback out of it.
+  kill -INT $pid 2>/dev/null && sleep 1
   end_session $pid ) </dev/null >/dev/null 2>&1 &
 dog=$!
 

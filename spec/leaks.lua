@@ -1,0 +1,151 @@
+-- The leak check of spec/helper.lua: what the process owns before and after a test.
+--
+-- Descriptors come from /proc/self/fd, threads from /proc/self/task, children (zombies among them) from
+-- /proc/self/task/*/children, temporary files from $TMPDIR. A thread that was joined may be listed for a
+-- moment longer, so a difference counts only when it stays.
+
+local lfs = require "lfs"
+local system = require "system"
+
+return function(helper)
+  local M = {}
+
+  local PATIENCE = 3 -- seconds that a difference may take to go away
+
+  local function entries(path)
+    local list = {}
+    local ok, iter, state = pcall(lfs.dir, path)
+    if not ok then return list end
+    for name in iter, state do
+      if name ~= "." and name ~= ".." then list[#list + 1] = name end
+    end
+    return list
+  end
+
+  local function first_line(path)
+    local f = io.open(path, "r")
+    if not f then return "" end
+    local line = f:read "l" or ""
+    f:close()
+    return line
+  end
+
+  local function descriptors(into)
+    for _, fd in ipairs(entries "/proc/self/fd") do
+      local target = lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
+      -- No target: the descriptor of the listing itself, closed by now.
+      if target then into["descriptor " .. fd .. " -> " .. target] = true end
+    end
+  end
+
+  local function threads_and_children(into)
+    for _, tid in ipairs(entries "/proc/self/task") do
+      local name = first_line("/proc/self/task/" .. tid .. "/comm")
+      if name ~= "" then into["thread " .. tid .. " (" .. name .. ")"] = true end
+      for pid in first_line("/proc/self/task/" .. tid .. "/children"):gmatch "%d+" do
+        local state = first_line("/proc/" .. pid .. "/stat"):match "%) (%a)"
+        into[(state == "Z" and "zombie " or "child ") .. pid] = true
+      end
+    end
+  end
+
+  local function temporary_files(into)
+    local dir = os.getenv "TMPDIR"
+    if not dir then return end
+    for _, name in ipairs(entries(dir)) do into["temporary file " .. dir .. "/" .. name] = true end
+  end
+
+  -- The set of what the process owns now, as names.
+  function M.snapshot()
+    local set = {}
+    descriptors(set)
+    threads_and_children(set)
+    temporary_files(set)
+    return set
+  end
+
+  -- Names that are in the present snapshot and not in `before`; waits for them to go.
+  function M.since(before)
+    local deadline = system.monotime() + PATIENCE
+    while true do
+      local new = {}
+      for name in pairs(M.snapshot()) do
+        if not before[name] then new[#new + 1] = name end
+      end
+      if #new == 0 or system.monotime() > deadline then
+        table.sort(new)
+        return new
+      end
+      helper.collect()
+      system.sleep(0.002)
+    end
+  end
+
+  -- Memory: runs f many times and fails if the Lua heap, or outside sanitizers the process's resident
+  -- set, grows with the number of runs. Options: n (runs, default 200), lua (bytes of Lua heap a run
+  -- may leave, default 16), rss (bytes of resident set a run may leave, default 256; false: not looked at).
+  function M.no_growth(f, opts)
+    opts = opts or {}
+    local n = opts.n or 200
+    local page = 4096
+    local function rss() return tonumber(first_line("/proc/self/statm"):match "^%d+ (%d+)") * page end
+    for _ = 1, math.max(n // 4, 3) do f() end -- caches fill, arenas grow
+    helper.collect()
+    local lua0, rss0 = collectgarbage "count" * 1024, rss()
+    for _ = 1, n do f() end
+    helper.collect()
+    local lua_growth = (collectgarbage "count" * 1024 - lua0) / n
+    local rss_growth = (rss() - rss0) / n
+    if lua_growth > (opts.lua or 16) then
+      error(string.format("each run leaves %.0f bytes of Lua heap behind", lua_growth), 2)
+    end
+    -- Slack of 64 pages in all: malloc's own pools move by that much.
+    if opts.rss ~= false and not helper.sanitizer and (rss_growth - 64 * page / n) > (opts.rss or 256) then
+      error(string.format("each run leaves %.0f bytes of resident memory behind", rss_growth), 2)
+    end
+  end
+
+  -- What weft makes once for a process and keeps (a carrier's wake-up descriptor, pool workers) must
+  -- exist before the first test, or the first test that needs it would seem to leak it.
+  local function warm_up()
+    local ok, weft = pcall(require, "weft")
+    if not ok or type(weft) ~= "table" then return end
+    pcall(function() weft.go(function() weft.sleep(0) end):join() end)
+    pcall(function() weft.thread(function() end):join() end)
+    pcall(function() weft.spawn(function() end):join() end)
+    helper.collect()
+  end
+
+  -- Registers the check for the spec file that is being loaded.
+  function M.install()
+    local busted = package.loaded.busted
+    if not busted or not busted.after_each then return end
+    warm_up()
+    local before
+    busted.before_each(function() before = M.snapshot() end)
+    local function check()
+      if not before then return end
+      helper.collect()
+      local new = M.since(before)
+      before = nil
+      if #new > 0 then error("the test leaks:\n  " .. table.concat(new, "\n  "), 0) end
+    end
+    busted.after_each(check)
+    -- busted runs a file's after_each blocks in the order they were written; the check has to see what
+    -- the others left, so it is moved to the end of the file's list before each test.
+    busted.subscribe({ "test", "start" }, function(element)
+      local file = element
+      while file and file.descriptor ~= "file" do file = busted.parent(file) end
+      local list = file and file.after_each or {}
+      for i, block in ipairs(list) do
+        if block.run == check and i < #list then
+          table.insert(list, table.remove(list, i))
+          break
+        end
+      end
+      return nil, true
+    end)
+  end
+
+  return M
+end
