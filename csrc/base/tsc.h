@@ -1,12 +1,12 @@
 /*
-** tsc.h: a timestamp cheap enough to take at every task switch.
-**
-** What it is: wf_tsc_now() counts ticks. On x86-64 whose time stamp counter runs at one rate in every
-** power state (invariant) a tick is a cycle of that counter; elsewhere it is a nanosecond of
-** CLOCK_MONOTONIC. Any thread; no memory but one flag that the first user sets.
-** Ticks become nanoseconds between two pairs of (tick, clock) taken at the ends of the span: there is no
-** frequency to measure beforehand, and the error stays that of reading a pair (some 20 ns) for any span.
-*/
+ * tsc.h: a timestamp cheap enough to take at every task switch.
+ *
+ * What it is: wf_tsc_now() counts ticks. On x86-64 whose time stamp counter runs at one rate in every
+ * power state (invariant) a tick is a cycle of that counter; elsewhere it is a nanosecond of
+ * CLOCK_MONOTONIC. Any thread; no memory but one flag that the first user sets.
+ * Ticks become nanoseconds between two pairs of (tick, clock) taken at the ends of the span: there is no
+ * frequency to measure beforehand, and the error stays that of reading a pair (some 20 ns) for any span.
+ */
 #ifndef WF_BASE_TSC_H
 #define WF_BASE_TSC_H
 
@@ -49,7 +49,7 @@ typedef struct wf_tsc_pair {
 } wf_tsc_pair;
 
 /* Reads counter and clock at one moment: the narrowest of several tries, so that being descheduled
-** between the two readings does not count. */
+ * between the two readings does not count. */
 static inline wf_tsc_pair wf_tsc_pair_read(bool usable) {
   wf_tsc_pair best = {0, 0};
   uint64_t narrowest = UINT64_MAX;
@@ -67,7 +67,7 @@ static inline wf_tsc_pair wf_tsc_pair_read(bool usable) {
 }
 
 /* Nanoseconds from `from` to `tick`, by the rate between the two pairs. A tick outside the span (a
-** counter read a hair early on another core) is moved to its end. */
+ * counter read a hair early on another core) is moved to its end. */
 static inline uint64_t wf_tsc_span_ns(wf_tsc_pair from, wf_tsc_pair to, uint64_t tick) {
   if (tick <= from.tick || to.tick <= from.tick) return 0;
   uint64_t span = to.ns - from.ns;

@@ -1,13 +1,13 @@
 /*
-** trace.c: the rings behind trace.h: recording, start and stop. trace_shot.c reads them.
-**
-** What it is: a process-wide list of rings, one for each thread that recorded (trace_ring.h).
-** Thread: recording on the owner's; list, start, stop and snapshot under trace.mutex on any.
-** Owner: the list owns the rings. A thread's ring is freed by its own exit when no trace runs, else by
-** the stop that collects it (rings of ended threads), else reused by the thread for the next trace.
-** Invariants: a ring belongs to the trace whose number it carries; only its owner renews it, so nobody
-** frees or resizes a lane that a thread may be writing. No allocation while recording but the ring's.
-*/
+ * trace.c: the rings behind trace.h: recording, start and stop. trace_shot.c reads them.
+ *
+ * What it is: a process-wide list of rings, one for each thread that recorded (trace_ring.h).
+ * Thread: recording on the owner's; list, start, stop and snapshot under trace.mutex on any.
+ * Owner: the list owns the rings. A thread's ring is freed by its own exit when no trace runs, else by
+ * the stop that collects it (rings of ended threads), else reused by the thread for the next trace.
+ * Invariants: a ring belongs to the trace whose number it carries; only its owner renews it, so nobody
+ * frees or resizes a lane that a thread may be writing. No allocation while recording but the ring's.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* pthread_getname_np, syscall */
 #endif
@@ -27,7 +27,7 @@
 #include "base/tsc.h"
 #include "rt/trace_ring.h"
 
-enum { CAPACITY_MIN = 16, CAPACITY_MAX = 1 << 26 };
+enum { CAPACITY_MIN = 16 };
 
 _Atomic(uint32_t) wf_trace_switch;
 
@@ -156,7 +156,7 @@ static void ring_identify(wf_ring *r) {
 }
 
 /* Makes this thread's ring, or turns its old one over to the trace that runs now. NULL: no memory; then
-** the thread has no ring. */
+ * the thread has no ring. */
 static wf_ring *ring_renew_locked(uint32_t number) {
   wf_ring *r = own.ring;
   if (r == NULL) {
@@ -179,7 +179,7 @@ static wf_ring *ring_renew_locked(uint32_t number) {
 }
 
 /* The slow path: the first event of a trace, or one that raced with its end. NULL: not to be recorded.
-** A thread that got no memory does not ask again in this trace; its events are counted as lost. */
+ * A thread that got no memory does not ask again in this trace; its events are counted as lost. */
 static __attribute__((noinline)) wf_ring *ring_renew(void) {
   uint32_t number = wf_trace_on();
   if (number == 0) return NULL;
@@ -253,7 +253,7 @@ static int shot_take_locked(wf_trace_shot *shot) {
 
 int wf_trace_start(size_t capacity) {
   if (capacity == 0) capacity = WF_TRACE_CAPACITY;
-  if (capacity > CAPACITY_MAX) return EINVAL;
+  if (capacity > SIZE_MAX / (4 * WF_LANE_WORDS * sizeof(uint64_t))) return EINVAL;
   pthread_once(&key_once, key_make);
   if (key_error != 0) return key_error;
   int error = EBUSY;

@@ -1,34 +1,34 @@
 /*
-** trace.h: what ran where and when, recorded for pictures.
-**
-** What it is: one process-wide switch, and per OS thread a ring of fixed 32-byte records.
-** Thread: wf_trace and its helpers are called by any thread that runs Lua tasks (a carrier) and write
-** only that thread's own ring, without a lock. wf_trace_start, _stop and _snapshot may be called from
-** any thread. Nothing here may be called from a signal handler.
-** Owner: rings hang off a list in trace.c. A ring is made at a thread's first event while tracing,
-** outlives its thread until the trace is collected, and is reused by the thread for the next trace.
-** Invariants: recording never fails or raises, and only a thread's first event of a trace takes a lock;
-** what cannot be kept is counted as lost. When a ring is full the oldest record goes. Facts (NEW, LIVE,
-** NAME, LABEL) have a lane of their own beside the moves, so that a flood of switches cannot push out
-** the names.
-**
-** What the scheduler emits, always on the thread where it happens:
-**   NEW   a task was created             why = kind    arg = id of the creating task, or 0
-**   LIVE  it lived before tracing began  why = kind    arg = the same; its state event follows at once
-**   RUN   it begins to run on this thread
-**   STOP  it stops running here          why = reason  arg = id of what it waits for, or 0 (JOIN: task id)
-**   READY it was woken or queued         arg = id of the task that did it, or 0
-**   NAME, LABEL, MARK                    through the wf_trace_name, _label and _mark helpers
-** STOP with YIELD or PREEMPT leaves the task ready, with a wait reason parked, with an end reason
-** finished. READY of a task that is ready already changes nothing (a new task is ready by NEW alone).
-** A task id is unique in the process and never reused within a trace; so is an isolate's.
-** When a blocking call runs the scheduler inline, the caller STOPs before and RUNs again after.
-**
-** Tasks that live already: trace_start's caller emits LIVE, NAME and the state (RUN for the running
-** one, READY, or STOP with its reason) of each task of its isolate. Another isolate can do the same
-** when it finds, at an event, that wf_trace_on() differs from the value it announced itself for.
-** It need not: a RUN of an unknown task is understood too.
-*/
+ * trace.h: what ran where and when, recorded for pictures.
+ *
+ * What it is: one process-wide switch, and per OS thread a ring of fixed 32-byte records.
+ * Thread: wf_trace and its helpers are called by any thread that runs Lua tasks (a carrier) and write
+ * only that thread's own ring, without a lock. wf_trace_start, _stop and _snapshot may be called from
+ * any thread. Nothing here may be called from a signal handler.
+ * Owner: rings hang off a list in trace.c. A ring is made at a thread's first event while tracing,
+ * outlives its thread until the trace is collected, and is reused by the thread for the next trace.
+ * Invariants: recording never fails or raises, and only a thread's first event of a trace takes a lock;
+ * what cannot be kept is counted as lost. When a ring is full the oldest record goes. Facts (NEW, LIVE,
+ * NAME, LABEL) have a lane of their own beside the moves, so that a flood of switches cannot push out
+ * the names.
+ *
+ * What the scheduler emits, always on the thread where it happens:
+ *   NEW   a task was created             why = kind    arg = id of the creating task, or 0
+ *   LIVE  it lived before tracing began  why = kind    arg = the same; its state event follows at once
+ *   RUN   it begins to run on this thread
+ *   STOP  it stops running here          why = reason  arg = id of what it waits for, or 0 (JOIN: task id)
+ *   READY it was woken or queued         arg = id of the task that did it, or 0
+ *   NAME, LABEL, MARK                    through the wf_trace_name, _label and _mark helpers
+ * STOP with YIELD or PREEMPT leaves the task ready, with a wait reason parked, with an end reason
+ * finished. READY of a task that is ready already changes nothing (a new task is ready by NEW alone).
+ * A task id is unique in the process and never reused within a trace; so is an isolate's.
+ * When a blocking call runs the scheduler inline, the caller STOPs before and RUNs again after.
+ *
+ * Tasks that live already: trace_start's caller emits LIVE, NAME and the state (RUN for the running
+ * one, READY, or STOP with its reason) of each task of its isolate. Another isolate can do the same
+ * when it finds, at an event, that wf_trace_on() differs from the value it announced itself for.
+ * It need not: a RUN of an unknown task is understood too.
+ */
 #ifndef WF_RT_TRACE_H
 #define WF_RT_TRACE_H
 
@@ -85,11 +85,11 @@ enum wf_trace_why {
 enum { WF_TRACE_TEXT = 23, WF_TRACE_CAPACITY = 64 * 1024 };
 
 /*
-** 0: off. Otherwise the number of the running trace, never 0 and never used twice in a row.
-** Written by wf_trace_start and _stop under the list's mutex; read by every carrier, relaxed: an event
-** lost or recorded around the flip is harmless, and all data a recorder needs it takes under the mutex
-** at its first event of a trace.
-*/
+ * 0: off. Otherwise the number of the running trace, never 0 and never used twice in a row.
+ * Written by wf_trace_start and _stop under the list's mutex; read by every carrier, relaxed: an event
+ * lost or recorded around the flip is harmless, and all data a recorder needs it takes under the mutex
+ * at its first event of a trace.
+ */
 extern __attribute__((visibility("hidden"))) _Atomic(uint32_t) wf_trace_switch;
 
 /* The number of the running trace, 0 when off. */
@@ -109,7 +109,7 @@ static inline void wf_trace(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t
 }
 
 /* Names a task. The first WF_TRACE_TEXT bytes are kept, cut between UTF-8 characters. iso is unused
-** in the record (task ids are unique in the process); it is there so that call sites look alike. */
+ * in the record (task ids are unique in the process); it is there so that call sites look alike. */
 static inline void wf_trace_name(uint32_t iso, uint64_t task, const char *name) {
   (void)iso;
   if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_text(WF_TRACE_NAME, task, name);
@@ -129,7 +129,7 @@ static inline void wf_trace_mark(const char *text) {
 void wf_trace_thread_name(const char *name);
 
 /* One record as a snapshot gives it. time is in ns since the trace's start. For a MARK, arg is the
-** index of its text in shot.texts; NAME and LABEL are not among the events but in shot.texts. */
+ * index of its text in shot.texts; NAME and LABEL are not among the events but in shot.texts. */
 typedef struct wf_trace_event {
   uint64_t time;
   uint8_t ev;
@@ -155,7 +155,7 @@ typedef struct wf_trace_note {
 } wf_trace_note;
 
 /* A copy of everything recorded so far: plain memory of the caller's, to give back with
-** wf_trace_shot_free. Events are in order of time, and of recording within a thread. */
+ * wf_trace_shot_free. Events are in order of time, and of recording within a thread. */
 typedef struct wf_trace_shot {
   uint64_t start_ns; /* CLOCK_MONOTONIC at the start */
   uint64_t wall_ns;  /* from the start until the snapshot or the stop */
@@ -169,15 +169,16 @@ typedef struct wf_trace_shot {
   size_t nthreads;
 } wf_trace_shot;
 
-/* Switches tracing on with rings of `capacity` records (rounded up to a power of two; 0: the default)
-** 0, or EBUSY when a trace runs already, or the errno of the system's refusal. */
+/* Switches tracing on with rings of `capacity` records of moves and as many facts (0: the default; rounded
+ * up to a power of two; a full ring gives one record less, whose slot may be in writing). 0, or EBUSY when a trace runs already, EINVAL for a capacity beyond any address space, or
+ * the errno of the system's refusal. A thread whose ring finds no memory only counts its events as lost. */
 int wf_trace_start(size_t capacity);
 
 /* Copies what was recorded until now while tracing goes on. 0, EINVAL when no trace runs, ENOMEM. */
 int wf_trace_snapshot(wf_trace_shot *out);
 
 /* Switches tracing off and copies what was recorded; out may be NULL to throw it away. After ENOMEM
-** tracing is off all the same and the records are gone. EINVAL when no trace runs. */
+ * tracing is off all the same and the records are gone. EINVAL when no trace runs. */
 int wf_trace_stop(wf_trace_shot *out);
 
 void wf_trace_shot_free(wf_trace_shot *shot);

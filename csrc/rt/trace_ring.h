@@ -1,19 +1,19 @@
 /*
-** trace_ring.h: the memory that trace.c writes and trace_shot.c reads; nobody else includes it.
-**
-** What it is: a ring is what one thread recorded for one trace. It has two lanes; a lane is an array of
-** four-word records that its owner alone writes and that anyone who holds trace.c's mutex may read.
-** Thread: wf_lane_put on the owner's; the rest under the mutex.
-** Owner: trace.c's list.
-**
-** Memory order of a lane. The writer of record k stores its four words into slot k mod n, each with
-** release, then head = k + 1 with release. The reader loads head (acquire) = h, copies slots below h
-** with acquire loads, then loads head again = h2. Records below h are complete, by the first load. May
-** a copied word of record i be one of a later record i + n? If it is, the acquire load that read it
-** synchronises with a release store that follows head = i + n in its thread, so the second load gives
-** h2 >= i + n: every i <= h2 - n is thrown away, and nothing torn survives. On x86-64 all of these are
-** plain moves. No bare fence is used, because ThreadSanitizer does not follow them.
-*/
+ * trace_ring.h: the memory that trace.c writes and trace_shot.c reads; nobody else includes it.
+ *
+ * What it is: a ring is what one thread recorded for one trace. It has two lanes; a lane is an array of
+ * four-word records that its owner alone writes and that anyone who holds trace.c's mutex may read.
+ * Thread: wf_lane_put on the owner's; the rest under the mutex.
+ * Owner: trace.c's list.
+ *
+ * Memory order of a lane. The writer of record k stores its four words into slot k mod n, each with
+ * release, then head = k + 1 with release. The reader loads head (acquire) = h, copies slots below h
+ * with acquire loads, then loads head again = h2. Records below h are complete, by the first load. May
+ * a copied word of record i be one of a later record i + n? If it is, the acquire load that read it
+ * synchronises with a release store that follows head = i + n in its thread, so the second load gives
+ * h2 >= i + n: every i <= h2 - n is thrown away, and nothing torn survives. On x86-64 all of these are
+ * plain moves. No bare fence is used, because ThreadSanitizer does not follow them.
+ */
 #ifndef WF_RT_TRACE_RING_H
 #define WF_RT_TRACE_RING_H
 
@@ -42,7 +42,7 @@ typedef struct wf_ring {
 } wf_ring;
 
 /* A record's words: time, what, task, arg. Of a text: time (MARK) or id, then 24 bytes of which the
-** first is the event's number as in `what`, the rest text. */
+ * first is the event's number as in `what`, the rest text. */
 typedef struct wf_lane_what {
   uint8_t ev;
   uint8_t why;
@@ -67,7 +67,7 @@ static inline uint64_t wf_lane_held(const wf_lane *l, uint64_t head) {
 }
 
 /* Copies the rings of trace number `number` in the list. 0 or ENOMEM, then the shot is empty.
-** The caller holds the mutex and sets the shot's times. */
+ * The caller holds the mutex and sets the shot's times. */
 int wf_trace_shot_take_locked(wf_trace_shot *shot, const wf_ring *first, uint32_t number,
                               wf_tsc_pair start, wf_tsc_pair end);
 

@@ -1,12 +1,12 @@
 /*
-** trace_shot.c: turns the rings of a trace into one list of events in order of time.
-**
-** What it is: copies every lane (the orders are argued in trace_ring.h), converts ticks to nanoseconds,
-** takes the texts out and merges the lanes, which are sorted each, into one run.
-** Thread: the one that asked, under trace.c's mutex, while the owners of the rings go on writing.
-** Owner: the caller owns the shot; everything else here is freed before the return.
-** Invariants: no event is torn, none appears twice, and within a lane the order of recording is kept.
-*/
+ * trace_shot.c: turns the rings of a trace into one list of events in order of time.
+ *
+ * What it is: copies every lane (the orders are argued in trace_ring.h), converts ticks to nanoseconds,
+ * takes the texts out and merges the lanes, which are sorted each, into one run.
+ * Thread: the one that asked, under trace.c's mutex, while the owners of the rings go on writing.
+ * Owner: the caller owns the shot; everything else here is freed before the return.
+ * Invariants: no event is torn, none appears twice, and within a lane the order of recording is kept.
+ */
 #include "rt/trace.h"
 
 #include <errno.h>
@@ -18,8 +18,8 @@
 enum { CHUNK = 256, THREADS_MAX = 65535 };
 
 /* Copies the records below `upto` that survive to out, oldest first, and tells how many were lost
-** before them. Chunk by chunk: what was intact when its chunk had been read counts, however far the
-** writer has come by the end. After a tear it starts anew behind it, so that no gap is inside. */
+ * before them. Chunk by chunk: what was intact when its chunk had been read counts, however far the
+ * writer has come by the end. After a tear it starts anew behind it, so that no gap is inside. */
 static size_t lane_copy_locked(const wf_lane *l, uint64_t upto, uint64_t (*out)[WF_LANE_WORDS], uint64_t *lost) {
   uint64_t at = upto - wf_lane_held(l, upto);
   size_t n = 0;
@@ -116,7 +116,7 @@ static void runs_merge(const wf_trace_event *from, size_t a, size_t b, size_t en
 }
 
 /* Merges neighbouring runs until one is left. Stable: at one time, facts before moves, and the thread
-** that recorded first before the others. */
+ * that recorded first before the others. */
 static bool gather_sort(gather *g) {
   wf_trace_shot *shot = g->shot;
   if (g->nruns < 2 || shot->nevents == 0) return true;
@@ -139,7 +139,7 @@ static bool gather_sort(gather *g) {
 }
 
 /* Reads the heads of every ring of this trace, so that all lanes are cut at about one moment, and
-** makes room for what is below them. */
+ * makes room for what is below them. */
 static bool gather_open_locked(gather *g) {
   wf_trace_shot *shot = g->shot;
   size_t nrings = 0, total = 1, longest = 1;
