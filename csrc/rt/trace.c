@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #ifdef __linux__
@@ -23,6 +22,7 @@
 #include <unistd.h>
 #endif
 
+#include "base/alloc.h"
 #include "base/base.h"
 #include "base/tsc.h"
 #include "rt/trace_ring.h"
@@ -69,9 +69,9 @@ static bool lane_open(wf_lane *l, size_t capacity) {
     atomic_store_explicit(&l->head, 0, memory_order_relaxed);
     return true;
   }
-  free(l->words);
+  wf_free(l->words);
   /* Zeroed pages come from the system untouched: a short trace pays for the pages it fills. */
-  l->words = calloc(capacity, WF_LANE_WORDS * sizeof *l->words);
+  l->words = wf_calloc(capacity, WF_LANE_WORDS * sizeof *l->words);
   l->mask = l->words != NULL ? capacity - 1 : 0;
   atomic_store_explicit(&l->head, 0, memory_order_relaxed);
   return l->words != NULL;
@@ -84,7 +84,7 @@ static void lane_shrink_locked(wf_lane *l) {
   size_t capacity = CAPACITY_MIN;
   while (capacity <= used) capacity *= 2; /* strictly more, as a full lane drops its oldest record */
   if (capacity > l->mask) return;
-  void *words = realloc(l->words, capacity * WF_LANE_WORDS * sizeof *l->words);
+  void *words = wf_realloc(l->words, capacity * WF_LANE_WORDS * sizeof *l->words);
   if (words == NULL) return;
   l->words = words;
   l->mask = capacity - 1;
@@ -93,9 +93,9 @@ static void lane_shrink_locked(wf_lane *l) {
 /* ---- Rings ---- */
 
 static void ring_free(wf_ring *r) {
-  free(r->facts.words);
-  free(r->moves.words);
-  free(r);
+  wf_free(r->facts.words);
+  wf_free(r->moves.words);
+  wf_free(r);
 }
 
 static void ring_link_locked(wf_ring *r) {
@@ -160,7 +160,7 @@ static void ring_identify(wf_ring *r) {
 static wf_ring *ring_renew_locked(uint32_t number) {
   wf_ring *r = own.ring;
   if (r == NULL) {
-    r = calloc(1, sizeof *r);
+    r = wf_calloc(1, sizeof *r);
     if (r == NULL) return NULL;
     own.ring = r;
     ring_link_locked(r);

@@ -10,9 +10,9 @@
 #include "rt/trace.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "rt/trace_ring.h"
 
 enum { CHUNK = 256, THREADS_MAX = 65535 };
@@ -61,7 +61,7 @@ static bool gather_text(gather *g, enum wf_trace_ev ev, uint64_t id, const char 
   wf_trace_shot *shot = g->shot;
   if (shot->ntexts == g->texts_room) {
     size_t room = g->texts_room ? g->texts_room * 2 : 64;
-    wf_trace_note *texts = realloc(shot->texts, room * sizeof *texts);
+    wf_trace_note *texts = wf_realloc(shot->texts, room * sizeof *texts);
     if (texts == NULL) return false;
     shot->texts = texts;
     g->texts_room = room;
@@ -120,7 +120,7 @@ static void runs_merge(const wf_trace_event *from, size_t a, size_t b, size_t en
 static bool gather_sort(gather *g) {
   wf_trace_shot *shot = g->shot;
   if (g->nruns < 2 || shot->nevents == 0) return true;
-  wf_trace_event *spare = malloc(shot->nevents * sizeof *spare);
+  wf_trace_event *spare = wf_malloc(shot->nevents * sizeof *spare);
   if (spare == NULL) return false;
   while (g->nruns > 1) {
     size_t n = 0, at = 0;
@@ -134,7 +134,7 @@ static bool gather_sort(gather *g) {
     spare = shot->events;
     shot->events = done;
   }
-  free(spare);
+  wf_free(spare);
   return true;
 }
 
@@ -144,9 +144,9 @@ static bool gather_open_locked(gather *g) {
   wf_trace_shot *shot = g->shot;
   size_t nrings = 0, total = 1, longest = 1;
   for (const wf_ring *r = g->first; r != NULL; r = r->next) nrings += r->trace == g->number;
-  g->upto = calloc(2 * nrings + 1, sizeof *g->upto);
-  g->runs = calloc(2 * nrings + 1, sizeof *g->runs);
-  shot->threads = calloc(nrings + 1, sizeof *shot->threads);
+  g->upto = wf_calloc(2 * nrings + 1, sizeof *g->upto);
+  g->runs = wf_calloc(2 * nrings + 1, sizeof *g->runs);
+  shot->threads = wf_calloc(nrings + 1, sizeof *shot->threads);
   if (g->upto == NULL || g->runs == NULL || shot->threads == NULL) return false;
   size_t k = 0;
   for (const wf_ring *r = g->first; r != NULL; r = r->next) {
@@ -160,8 +160,8 @@ static bool gather_open_locked(gather *g) {
       if (held > longest) longest = held;
     }
   }
-  g->raw = calloc(longest, sizeof *g->raw);
-  shot->events = calloc(total, sizeof *shot->events);
+  g->raw = wf_malloc(longest * sizeof *g->raw);
+  shot->events = wf_malloc(total * sizeof *shot->events);
   return g->raw != NULL && shot->events != NULL;
 }
 
@@ -191,16 +191,16 @@ int wf_trace_shot_take_locked(wf_trace_shot *shot, const wf_ring *first, uint32_
                               wf_tsc_pair start, wf_tsc_pair end) {
   gather g = {.shot = shot, .first = first, .number = number, .start = start, .end = end};
   bool ok = gather_open_locked(&g) && gather_fill_locked(&g) && gather_sort(&g);
-  free(g.raw);
-  free(g.upto);
-  free(g.runs);
+  wf_free(g.raw);
+  wf_free(g.upto);
+  wf_free(g.runs);
   if (!ok) wf_trace_shot_free(shot);
   return ok ? 0 : ENOMEM;
 }
 
 void wf_trace_shot_free(wf_trace_shot *shot) {
-  free(shot->events);
-  free(shot->texts);
-  free(shot->threads);
+  wf_free(shot->events);
+  wf_free(shot->texts);
+  wf_free(shot->threads);
   *shot = (wf_trace_shot){0};
 }
