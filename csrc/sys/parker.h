@@ -33,7 +33,7 @@ typedef struct wf_parker {
   _Atomic uint32_t word;
   /* The rest belongs to the waiting carrier alone. */
   int rfd, wfd;          /* eventfd (both the same) or pipe; -1 until needed */
-  uint64_t owed;         /* writes that wakers have promised and we not read */
+  int64_t owed;          /* writes that wakers have promised less those read */
   /* Asked with all signals blocked just before the sleep, if set: true makes
      the wait return WF_PARK_EINTR. Closes the gap between a look at a flag that
      a signal handler sets and the sleep. For carriers that take signals (a
