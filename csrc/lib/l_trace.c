@@ -1,0 +1,193 @@
+/*
+ * l_trace.c: the trace as Lua's side of weft sees it: functions trace_* of weft.core.
+ *
+ * What it is: starts and stops recording and turns a snapshot into a table that lua/weft/trace_model.lua
+ * reads: events as one string of fixed records, everything small as tables.
+ * Thread: the caller's carrier. Owner: a snapshot is C memory held by a box, a userdata with __gc, from
+ * before it is taken until the table is built, so that an error while building leaks nothing.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#ifndef _WIN32
+#include <sys/ioctl.h>
+#include <unistd.h>
+#endif
+
+#include "rt/trace.h"
+
+/* The layout that trace_model.lua unpacks: "=I8BBI2I4i8i8". */
+static_assert(sizeof(wf_trace_event) == 32 && offsetof(wf_trace_event, ev) == 8 &&
+                  offsetof(wf_trace_event, thread) == 10 && offsetof(wf_trace_event, iso) == 12 &&
+                  offsetof(wf_trace_event, task) == 16 && offsetof(wf_trace_event, arg) == 24,
+              "records are read by string.unpack");
+
+enum { CAPACITY_MAX = 1 << 26 }; /* records a lane: 2 GiB */
+
+static const char *const ev_names[WF_TRACE_EV_COUNT] = {
+    [WF_TRACE_NEW] = "new", [WF_TRACE_LIVE] = "live", [WF_TRACE_NAME] = "name", [WF_TRACE_LABEL] = "label",
+    [WF_TRACE_RUN] = "run", [WF_TRACE_STOP] = "stop", [WF_TRACE_READY] = "ready", [WF_TRACE_MARK] = "mark",
+};
+
+static const char *const why_names[WF_WHY_COUNT] = {
+#define X(id, text) [WF_WHY_##id] = text,
+    WF_TRACE_WHYS(X)
+#undef X
+};
+
+static int box_gc(lua_State *L) {
+  wf_trace_shot_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+static wf_trace_shot *box_push(lua_State *L) {
+  wf_trace_shot *shot = lua_newuserdatauv(L, sizeof *shot, 0);
+  memset(shot, 0, sizeof *shot);
+  luaL_newmetatable(L, "weft.trace.snapshot");
+  lua_pushcfunction(L, box_gc); /* each time, for the first time may have run out of memory here */
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return shot;
+}
+
+static void set_integer(lua_State *L, const char *key, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, key);
+}
+
+/* A table of the texts of one kind by id; of marks by place, which is their events' arg. */
+static void push_texts(lua_State *L, wf_trace_shot *shot, enum wf_trace_ev ev) {
+  lua_newtable(L);
+  for (size_t i = 0; i < shot->ntexts; i++) {
+    const wf_trace_note *note = &shot->texts[i];
+    if (note->ev != ev) continue;
+    lua_pushstring(L, note->text);
+    lua_rawseti(L, -2, ev == WF_TRACE_MARK ? (lua_Integer)i : (lua_Integer)note->id);
+  }
+}
+
+static void push_threads(lua_State *L, const wf_trace_shot *shot) {
+  lua_createtable(L, (int)shot->nthreads, 0);
+  for (size_t i = 0; i < shot->nthreads; i++) {
+    const wf_trace_thread *t = &shot->threads[i];
+    lua_createtable(L, 0, 5);
+    set_integer(L, "tid", t->tid);
+    set_integer(L, "lost", t->lost);
+    set_integer(L, "count", t->count);
+    lua_pushboolean(L, t->ended);
+    lua_setfield(L, -2, "ended");
+    lua_pushstring(L, t->name);
+    lua_setfield(L, -2, "name");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+static void push_shot(lua_State *L, wf_trace_shot *shot) {
+  lua_createtable(L, 0, 10);
+  set_integer(L, "start", shot->start_ns);
+  set_integer(L, "wall", shot->wall_ns);
+  set_integer(L, "cpu", shot->cpu_ns);
+  set_integer(L, "lost", shot->lost);
+  set_integer(L, "count", shot->nevents);
+  lua_pushlstring(L, (const char *)shot->events, shot->nevents * sizeof *shot->events);
+  lua_setfield(L, -2, "records");
+  push_texts(L, shot, WF_TRACE_NAME);
+  lua_setfield(L, -2, "names");
+  push_texts(L, shot, WF_TRACE_LABEL);
+  lua_setfield(L, -2, "labels");
+  push_texts(L, shot, WF_TRACE_MARK);
+  lua_setfield(L, -2, "marks");
+  push_threads(L, shot);
+  lua_setfield(L, -2, "threads");
+}
+
+/* trace_start(capacity) -> true | nil, message. capacity: records kept of each thread, 0 the default. */
+static int trace_start(lua_State *L) {
+  lua_Integer capacity = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, capacity >= 0 && capacity <= CAPACITY_MAX, 1, "capacity out of range");
+  int error = wf_trace_start((size_t)capacity);
+  if (error == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, error == EBUSY ? "a trace is running already" : strerror(error));
+  return 2;
+}
+
+static int trace_take(lua_State *L, int (*take)(wf_trace_shot *)) {
+  wf_trace_shot *shot = box_push(L);
+  int error = take(shot);
+  if (error != 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, error == EINVAL ? "no trace is running" : "not enough memory for the records");
+    return 2;
+  }
+  push_shot(L, shot);
+  wf_trace_shot_free(shot); /* its size is unknown to the collector, which may not come by for long */
+  return 1;
+}
+
+/* trace_stop() -> records | nil, message. Out of memory: tracing is off and the records are gone. */
+static int trace_stop(lua_State *L) { return trace_take(L, wf_trace_stop); }
+
+/* trace_snapshot() -> records so far | nil, message. */
+static int trace_snapshot(lua_State *L) { return trace_take(L, wf_trace_snapshot); }
+
+/* trace_on() -> whether a trace is running. */
+static int trace_on(lua_State *L) {
+  lua_pushboolean(L, wf_trace_on() != 0);
+  return 1;
+}
+
+/* trace_mark(text) */
+static int trace_mark(lua_State *L) {
+  wf_trace_mark(luaL_checkstring(L, 1));
+  return 0;
+}
+
+static void push_names(lua_State *L, const char *const *names, int n) {
+  lua_createtable(L, n, 1);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, names[i] != NULL ? names[i] : "");
+    lua_rawseti(L, -2, i);
+  }
+}
+
+/* trace_words() -> names of events, names of reasons, each by number from 0. */
+static int trace_words(lua_State *L) {
+  push_names(L, ev_names, WF_TRACE_EV_COUNT);
+  push_names(L, why_names, WF_WHY_COUNT);
+  return 2;
+}
+
+/* trace_terminal() -> whether standard output is a terminal, its columns or nil. */
+static int trace_terminal(lua_State *L) {
+#ifdef TIOCGWINSZ
+  lua_pushboolean(L, isatty(STDOUT_FILENO));
+  struct winsize size;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    lua_pushinteger(L, size.ws_col);
+    return 2;
+  }
+#else
+  lua_pushboolean(L, 0);
+#endif
+  return 1;
+}
+
+/* Adds the functions to the table below the top; the top is their upvalue, the isolate. [-1, +0, m] */
+int wf_lib_trace(lua_State *L);
+int wf_lib_trace(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"trace_start", trace_start},       {"trace_stop", trace_stop}, {"trace_snapshot", trace_snapshot},
+      {"trace_on", trace_on},             {"trace_mark", trace_mark}, {"trace_words", trace_words},
+      {"trace_terminal", trace_terminal}, {NULL, NULL},
+  };
+  luaL_setfuncs(L, functions, 1);
+  return 0;
+}
