@@ -259,11 +259,16 @@ static int sleep_in_poll(wf_parker *p, int extra_fd, uint64_t deadline_ns, const
    make no system call and the carrier finds the notification by itself. */
 static int sleep_blindly(wf_parker *p, int extra_fd, uint64_t deadline_ns, const sigset_t *mask) {
   struct pollfd fd = {extra_fd, POLLIN, 0};
+  nfds_t fds = extra_fd >= 0 ? 1 : 0;
   for (;;) {
     uint64_t now = wf_clock_ns();
     bool last = deadline_ns <= now + BLIND_NS;
-    int n = poll_until(&fd, extra_fd >= 0 ? 1 : 0, last ? deadline_ns : now + BLIND_NS, mask);
+    int n = poll_until(&fd, fds, last ? deadline_ns : now + BLIND_NS, mask);
     int e = errno;
+    if (n < 0 && e != EINTR) { /* it cannot look now: only sleep this slice */
+      n = poll_until(NULL, 0, last ? deadline_ns : now + BLIND_NS, mask);
+      e = errno;
+    }
     if (wf_parker_take(p)) return WF_PARK_WOKEN;
     if (n > 0) return WF_PARK_FD;
     if (n < 0 && e == EINTR) return WF_PARK_EINTR;
