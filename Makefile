@@ -7,6 +7,7 @@
 #   make bench examples rock docs lint fmt deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
+# BUILD=DIR     another place than build/, so that two builds do not meet
 # LUA_DIR=DIR   another Lua 5.4 (DIR/include and DIR/bin, or a built source tree)
 # LUA_SRC=DIR   Lua's own C sources: the sanitizer hosts are then built from them, instrumented
 # CC=clang      any C11 compiler
@@ -18,6 +19,7 @@ endif
 LUA     ?= $(if $(LUA_DIR),$(firstword $(wildcard $(LUA_DIR)/bin/lua $(LUA_DIR)/src/lua $(LUA_DIR)/lua)),lua5.4)
 BUILD   := build
 ROOT    := $(CURDIR)
+OUT      = $(abspath $(BUILD))
 NPROC   := $(shell nproc 2>/dev/null || echo 2)
 JOBS    ?= 2
 
@@ -27,7 +29,7 @@ SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all check luapath clean lint fmt docs luasource $(SETUP_GOALS)
+.PHONY: all luapath clean lint fmt docs $(SETUP_GOALS)
 
 # Build on all cores unless the caller said how. (`make clean all` must stay in order.)
 ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
@@ -158,27 +160,64 @@ $(SETUP_GOALS):
 
 else
 
-RUN_TREE := LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;' LUA_CPATH='$(ROOT)/$(BUILD)/?.so;;'
+RUN_TREE := LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;' LUA_CPATH='$(OUT)/?.so;;'
+TEST     := scripts/test.sh -j $(JOBS)
 
 demo: all
 	@$(RUN_TREE) $(LUA) examples/three_ways.lua
 
+examples: all
+	@$(RUN_TREE) LUA='$(LUA)' scripts/examples.sh
+
+bench: all
+	@mkdir -p $(BUILD)
+	@$(RUN_TREE) $(LUA) bench/run.lua $(BENCH)
+
 test: tests-check
-	@scripts/test.sh -d $(DIR_check) -l '$(LUA)' -j $(JOBS)
+	@$(TEST) -d $(DIR_check) -l '$(LUA)'
 
 asan: tests-asan $(DIR_asan)/lua
-	@scripts/test.sh -d $(DIR_asan) -l $(ROOT)/$(DIR_asan)/lua -j $(JOBS) -s asan
+	@$(TEST) -d $(DIR_asan) -l $(OUT)/asan/lua -s asan
 
 tsan: tests-tsan $(DIR_tsan)/lua
-	@scripts/test.sh -d $(DIR_tsan) -l $(ROOT)/$(DIR_tsan)/lua -j $(JOBS) -s tsan
+	@$(TEST) -d $(DIR_tsan) -l $(OUT)/tsan/lua -s tsan
+
+# What handles memory by hand; all of it with `make valgrind SPEC=_`.
+VALGRIND_SPEC ?= _test pack value task chan select lock time error
+valgrind: tests-check $(DIR_check)/lua
+	@SPEC='$(or $(SPEC),$(VALGRIND_SPEC))' $(TEST) -d $(DIR_check) -l $(OUT)/check/lua -s valgrind
+
+rock:
+	@LUA='$(LUA)' scripts/rock.sh $(BUILD)/rocktree
+
+# The long tests, by hand: full sizes, both collector modes, both sanitizers.
+deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
+	@export WEFT_QUICK=0 SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); bad=0; \
+	$(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
+	GC=stress $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
+	GC=gen $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
+	$(TEST) -d $(DIR_asan) -l $(OUT)/asan/lua -s asan || bad=1; \
+	$(TEST) -d $(DIR_tsan) -l $(OUT)/tsan/lua -s tsan || bad=1; \
+	exit $$bad
 
 endif
 
-# ------------------------------------------------------------------ the rest
+# ------------------------------------------------------------------ checks, docs, the rest
+
+lint:
+	@scripts/setup.sh lint
+	@CC='$(CC)' LUA='$(LUA)' MAKE='$(MAKE)' scripts/lint.sh
+
+fmt:
+	@clang-format -i $(wildcard csrc/*.[ch] csrc/*/*.[ch] spec/c/*.[ch] bench/c/*.[ch])
+
+# docs/api.md is generated from the annotations in types/.
+docs: types
+	@$(LUA) scripts/docs.lua
 
 luapath:
 	@echo "LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;'; export LUA_PATH"
-	@echo "LUA_CPATH='$(ROOT)/$(BUILD)/?.so;;'; export LUA_CPATH"
+	@echo "LUA_CPATH='$(OUT)/?.so;;'; export LUA_CPATH"
 
 clean:
 	rm -rf $(BUILD)

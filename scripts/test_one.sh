@@ -52,8 +52,9 @@ trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
 ( trap 'kill $nap 2>/dev/null; exit 0' TERM
   sleep "$weft_limit" & nap=$!
   wait $nap
-  : >"$base.hang"
+  : >"$base.hang" # becomes the report as it was then
   bash scripts/stacks.sh -s $pid >"$base.stacks" 2>&1
+  cp "$report" "$base.hang"
   # Ctrl-C may still get a Lua traceback out of it.
   kill -INT $pid 2>/dev/null && sleep 1
   end_session $pid ) </dev/null >/dev/null 2>&1 &
@@ -63,6 +64,7 @@ wait $pid 2>/dev/null
 rc=$?
 if [ -e "$base.hang" ]; then
   wait $dog 2>/dev/null
+  report=$base.hang
   trouble+=("still running after $weft_limit s")
 else
   kill -TERM $dog 2>/dev/null

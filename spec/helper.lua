@@ -113,7 +113,10 @@ local function command_line(script, opts, dir)
   local function add(...) for _, w in ipairs { ... } do words[#words + 1] = quote(w) end end
   add("env", "-u", "WEFT_REPORT")
   for name, value in pairs(opts.env or {}) do
-    if value == false then add("-u", name) else add(name .. "=" .. tostring(value)) end
+    if value == false then add("-u", name) end
+  end
+  for name, value in pairs(opts.env or {}) do
+    if value ~= false then add(name .. "=" .. tostring(value)) end
   end
   if opts.shell then words[#words + 1] = opts.shell end -- e.g. "setsid", "prlimit --nofile=64"
   words[#words + 1] = opts.lua or M.lua -- unquoted: may be several words

@@ -10,7 +10,8 @@ local system = require "system"
 return function(helper)
   local M = {}
 
-  local PATIENCE = 3 -- seconds that a difference may take to go away
+  -- Seconds that a difference may take to go away.
+  local PATIENCE = tonumber(os.getenv "WEFT_LEAK_PATIENCE") or 3
 
   local function entries(path)
     local list = {}
