@@ -53,6 +53,11 @@ static uint64_t random_next(uint64_t *s) {
   return *s >> 33;
 }
 
+/* A moment of random length, to meet the other thread everywhere. */
+static void dawdle(uint64_t *rng) {
+  for (uint64_t spin = random_next(rng) % 40000; spin > 0; spin--) __asm__ volatile("");
+}
+
 static int pipe_end[2];
 
 static pthread_t thread(void *(*f)(void *), void *arg) {
@@ -157,13 +162,19 @@ static void *shoot_once_a_round(void *arg) {
   uint64_t rng = 7;
   for (int i = 1; i <= s->rounds; i++) {
     while (s->round < i) sched_yield();
-    for (uint64_t spin = random_next(&rng) % 3000; spin > 0; spin--) __asm__ volatile("");
+    dawdle(&rng);
     pthread_kill(s->to, SIGUSR1);
   }
   return NULL;
 }
 
-static bool signal_seen(void *ud) { return signals != *(int *)ud; }
+/* Takes its time between its look and the sleep: the gap, opened wide. */
+static bool signal_seen(void *ud) {
+  static uint64_t rng = 9;
+  bool seen = signals != *(int *)ud;
+  dawdle(&rng);
+  return seen;
+}
 
 static void no_signal_falls_in_the_gap(int rounds) {
   start("one signal a round");
