@@ -1,0 +1,189 @@
+-- cases: what is measured, with whom, and what weft wants of it. Pure data; nothing here runs.
+--
+-- A case: name, title, pin (all its subjects share one CPU), seconds (its share of the whole time), rounds (at most),
+-- and subjects, which run in turn. A subject: name, kind and program (build.lua finds both), args, and the rows that
+-- it fills: {metric, label} or the case's own metric. `heavy` ones run once. Goals compare weft's row with another's,
+-- or with a number.
+local quick = os.getenv "BENCH_QUICK" == "1"
+
+local function size(full)
+  return quick and full // 5 or full
+end
+
+local K, M = 1000, 1000000
+
+local function weft(program, args, rows) return { name = "weft", kind = "weft", program = program, args = args, rows = rows } end
+local function c(name, program, args, rows) return { name = name, kind = "c", program = program, args = args, rows = rows } end
+local function go(program, args, name) return { name = name or "go", kind = "go", program = program, args = args } end
+local function erlang(program, args) return { name = "erlang", kind = "erlang", program = program, args = args } end
+local function node(program, args, rows) return { name = "node", kind = "node", program = program, args = args, rows = rows } end
+local function lua(name, program, args, rows)
+  return { name = name, kind = "lua", program = program, args = args, rows = rows }
+end
+
+local function heavy(subject)
+  subject.heavy = true
+  return subject
+end
+
+-- Cost against the number of tasks: the points of bench/weft/curve.lua and of its peer.
+local function curve(what, title, ops)
+  return {
+    name = "curve-" .. what, title = title, metric = "ns", unit = "ns", pin = true, rounds = quick and 1 or 3, seconds = 30,
+    points = quick and { K, 30 * K, M } or { K, 3 * K, 10 * K, 30 * K, 100 * K, 300 * K, M },
+    series = { { name = "weft", kind = "weft", program = "curve" }, { name = "go", kind = "go", program = "curve" } },
+    args = function(n) return { what, n, math.max(n, size(ops)) } end,
+  }
+end
+
+local sleepers = { { "cpu" }, { "wall", "wall" }, { "rss", "peak rss" } }
+local sleepers_units = { cpu = "s cpu", wall = "s", rss = "MiB" }
+
+return {
+  {
+    name = "switch", title = "task yield, two tasks taking turns, per switch",
+    metric = "ns", unit = "ns", pin = true, seconds = 20,
+    subjects = {
+      weft("switch", { size(2 * M) }),
+      go("switch", { size(2 * M) }),
+      erlang("switch", { size(M) }),
+      node("switch", { size(2 * M) }),
+      lua("lua", "lua_switch", { size(M) }, { { "ns" }, { "bare_ns", "coroutine.wrap" } }),
+      lua("cqueues", "cqueues_switch", { size(200 * K) }),
+      lua("copas", "copas_switch", { size(50 * K) }),
+      c("C resume+yield", "limit_switch", { size(5 * M) }, { { "ns" }, { "c_body_ns", "C body" } }),
+    },
+    goals = { { subject = "go", most = 0.9 } },
+  },
+  {
+    name = "roundtrip", title = "unbuffered channel round trip, one thread",
+    metric = "ns", unit = "ns", pin = true, seconds = 25,
+    subjects = {
+      weft("roundtrip", { size(M) }),
+      go("roundtrip", { size(M) }),
+      node("roundtrip", { size(500 * K) }),
+      erlang("roundtrip", { size(500 * K) }),
+      lua("lua", "lua_roundtrip", { size(500 * K) }),
+      lua("cqueues", "cqueues_roundtrip", { size(200 * K) }),
+      lua("copas", "copas_roundtrip", { size(50 * K) }),
+      c("C 2 x resume+yield", "limit_roundtrip", { size(2 * M) }),
+    },
+    goals = { { subject = "go", most = 0.8 } },
+  },
+  {
+    name = "buffered", title = "buffered channel (128), one thread, integers",
+    metric = "rate", unit = "msg/s", more = true, pin = true, seconds = 25,
+    subjects = {
+      weft("buffered", { size(5 * M) }),
+      go("buffered", { size(10 * M) }),
+      erlang("buffered", { size(3 * M) }),
+      node("buffered", { size(5 * M) }),
+      lua("lua", "lua_buffered", { size(2 * M) }),
+    },
+    goals = { { subject = "erlang", least = 1.2 }, { subject = "go", least = 1 / 3 } },
+  },
+  {
+    name = "start", title = "start + finish a task, batches of 1000",
+    metric = "ns", unit = "ns", pin = true, seconds = 30,
+    subjects = {
+      weft("start", { size(M), K }),
+      { name = "weft, joining each", kind = "weft", program = "start", args = { size(M), K, "join" } },
+      go("start", { size(M), K, 1 }),
+      node("start", { size(M), K }),
+      erlang("start", { size(M), K }),
+      lua("lua", "lua_start", { size(M), K }),
+      lua("cqueues", "cqueues_start", { size(500 * K), K }),
+      lua("copas", "copas_start", { size(100 * K), K }),
+      c("C reused coroutine", "limit_task", { size(M) }, { { "ns" }, { "new_ns", "C new coroutine" } }),
+    },
+    goals = { { subject = "go", most = 0.8 } },
+  },
+  {
+    name = "burst", title = "start 1,000,000 tasks, then run them",
+    metric = "ns", unit = "ns", pin = true, seconds = 45, rounds = quick and 1 or nil,
+    subjects = {
+      weft("start", { M, M }),
+      go("start", { M, M, 1 }),
+      erlang("start", { M, M }),
+      node("start", { M, M }),
+      lua("lua", "lua_start", { M, M }),
+      heavy(lua("cqueues", "cqueues_start", { M, M })),
+      { name = "go, two processors", kind = "go", program = "start", args = { M, M, 2 }, pin = false },
+    },
+    goals = { { subject = "go", most = 0.8 } },
+  },
+  {
+    name = "parked", title = "memory of a parked task, slope over n",
+    metric = "bytes", unit = "B", pin = true, seconds = 30, rounds = 3,
+    subjects = {
+      weft("parked", { 100 * K, 500 * K }),
+      c("C coroutine", "limit_parked", { 100 * K, 500 * K }),
+      go("parked", { 100 * K, 500 * K }),
+      erlang("parked", { 100 * K, 500 * K }),
+      node("parked", { 100 * K, 500 * K }),
+      lua("lua", "lua_parked", { 100 * K, 500 * K }),
+      lua("cqueues", "cqueues_parked", { 100 * K, 500 * K }),
+    },
+    goals = { { number = 1300, most = 1 } },
+  },
+  {
+    name = "sleepers", title = size(M) .. " sleeping tasks created and fired, CPU time",
+    metric = "cpu", unit = "s cpu", units = sleepers_units, pin = true, seconds = 100, rounds = quick and 1 or 3,
+    subjects = {
+      { name = "weft", kind = "weft", program = "sleepers", args = { size(M) }, rows = sleepers },
+      { name = "go", kind = "go", program = "sleepers", args = { size(M), 1 }, rows = sleepers },
+      { name = "erlang", kind = "erlang", program = "sleepers", args = { size(M) }, rows = sleepers },
+      heavy(node("sleepers", { size(M) }, sleepers)),
+      heavy(lua("cqueues", "cqueues_sleepers", { size(M) }, sleepers)),
+      heavy(lua("luv", "luv_sleepers", { size(M) }, sleepers)),
+      heavy(lua("copas, from a tenth", "copas_sleepers", { size(M) // 10, size(M) }, { { "cpu" }, { "rss", "peak rss" } })),
+      c("C wheel", "limit_wheel", { size(M) }, { { "cpu" }, { "heap_cpu", "C heap" } }),
+    },
+    goals = { { subject = "go", most = 0.5 } },
+  },
+  {
+    name = "thread", title = "weft.thread start + join of an empty function",
+    metric = "us", unit = "us", seconds = 25,
+    subjects = {
+      weft("thread", { size(2 * K) }),
+      c("C thread + lean state", "limit_thread", { size(3 * K) },
+        { { "us" }, { "bare_us", "C thread alone" }, { "base_us", "C thread + base" }, { "full_us", "C thread + all libraries" } }),
+      lua("lanes", "lanes_thread", { size(500) }, { { "us" }, { "full_us", "lanes, all libraries" } }),
+      lua("luv", "luv_thread", { size(500) }),
+      go("thread", { size(3 * K) }),
+      heavy(node("thread", { 15 })),
+    },
+    goals = { { subject = "C thread + lean state", most = 1.3 } },
+  },
+  {
+    name = "thread-1cpu", title = "the same with both threads on one CPU",
+    metric = "us", unit = "us", pin = true, seconds = 15,
+    subjects = {
+      weft("thread", { size(2 * K) }),
+      c("C thread + lean state", "limit_thread", { size(3 * K) }, { { "us" }, { "bare_us", "C thread alone" } }),
+      go("thread", { size(3 * K) }),
+    },
+    goals = { { subject = "C thread + lean state", most = 1.3 } },
+  },
+  {
+    name = "encode", title = "encode + decode of 1,000 records of 10 mixed fields",
+    metric = "us", unit = "us", pin = true, seconds = 20,
+    subjects = {
+      { name = "weft", kind = "part", program = "pack_bench", args = { "bench/data.lua", size(100) } },
+      c("C state to state copy", "limit_copy", { "bench/data.lua", size(20) }),
+      erlang("encode", { size(100) }),
+      node("encode", { size(100) }, { { "us" }, { "json_us", "node JSON" } }),
+      go("encode", { size(100) }),
+      lua("lua copy in a state", "lua_encode", { size(100) }),
+      lua("cjson", "cjson_encode", { size(100) }),
+    },
+    goals = { { subject = "C state to state copy", most = 1.2 } },
+  },
+  curve("start", "start + finish of n tasks at once", M),
+  curve("among", "channel round trip among n parked tasks", 500 * K),
+  curve("visit", "channel round trip with each of n tasks in turn", 500 * K),
+  {
+    name = "parts", title = "parts of weft by themselves, one run",
+    programs = { "trace_bench", "wheel_bench", "thread_bench" }, pin = true, seconds = 25,
+  },
+}

@@ -1,0 +1,13 @@
+-- Two Copas threads take turns with pause(0).
+local clock, copas = require "bclock", require "copas"
+local n = tonumber(arg[1])
+
+local function body()
+  for _ = 1, n do copas.pause(0) end
+end
+
+copas.addthread(body)
+copas.addthread(body)
+local t = clock.now()
+copas.loop()
+print("ns", (clock.now() - t) / (2 * n))

@@ -1,0 +1,17 @@
+-- Two tasks of chan.lua answer each other over two unbuffered channels.
+local clock, chan = require "bclock", require "chan"
+local n = tonumber(arg[1])
+local a, b = chan.new(0), chan.new(0)
+
+chan.go(function()
+  for _ = 1, n do b:send(a:recv()) end
+end)
+chan.go(function()
+  for i = 1, n do
+    a:send(i)
+    assert(b:recv() == i)
+  end
+end)
+local t = clock.now()
+chan.run()
+print("ns", (clock.now() - t) / n)
