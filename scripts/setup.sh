@@ -14,6 +14,7 @@ optional=
 have() { command -v "$1" >/dev/null 2>&1; }
 need() { missing="$missing $1"; }
 want() { optional="$optional $1"; }
+module() { lua5.4 -e "require '$1'" >/dev/null 2>&1; }
 
 have gcc || have "${CC:-cc}" || need gcc
 # gcc alone brings no C library headers on Debian.
@@ -43,9 +44,11 @@ case $goal in
     have go || want golang-go
     have erl || want erlang-base
     have node || have nodejs || want nodejs
-    lua5.4 -e 'require "luv"' >/dev/null 2>&1 || want lua-luv
-    lua5.4 -e 'require "cqueues"' >/dev/null 2>&1 || want lua-cqueues
-    lua5.4 -e 'require "copas"' >/dev/null 2>&1 || want lua-copas
+    module luv || want lua-luv
+    module cqueues || want lua-cqueues
+    module cjson || want lua-cjson
+    # Debian keeps copas, a Lua file, in an older version's folder only.
+    module copas || [ -e /usr/share/lua/5.1/copas.lua ] || want lua-copas
     ;;
 esac
 

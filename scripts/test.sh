@@ -54,7 +54,7 @@ mkdir -p "$out"
 multiarch=$(gcc -print-multiarch 2>/dev/null || true)
 export LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;$root/?.lua;;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua"
 export LUA_CPATH="$dir/?.so;;/usr/lib/${multiarch:-x86_64-linux-gnu}/lua/5.4/?.so"
-unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4
+unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4 MAKEFLAGS MFLAGS MAKELEVEL
 export WEFT_QUICK=${WEFT_QUICK:-1} WEFT_LUA=$lua WEFT_ROOT=$root WEFT_VARIANT_DIR=$dir WEFT_SANITIZER=$san
 [ "$WEFT_QUICK" = 0 ] && unset WEFT_QUICK
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
