@@ -52,6 +52,7 @@ typedef struct wf_thread_opts {
   /* Runs on the new thread after the rest and before fn; an errno fails the
      start. It may set *what to a constant string that names the culprit. */
   int (*setup)(void *arg, const char **what);
+  void *setup_arg;
 } wf_thread_opts;
 
 /*
@@ -91,7 +92,7 @@ int64_t wf_thread_tid(wf_thread *t);
 */
 int wf_thread_signal(wf_thread *t, int sig);
 
-/* Names the calling thread, or t. Cut as above. 0 or an errno. */
+/* Names the calling thread. Cut as above. 0 or an errno. */
 int wf_thread_set_name(const char *name);
 
 /* The calling thread's kernel id, 0 on systems without. */
