@@ -1,0 +1,182 @@
+-- A trace in numbers: t:summary().
+--
+-- A table that prints itself. Times are seconds.
+--   wall, cpu             of the trace; cpu is what the process used, all threads
+--   parallelism           cpu / wall
+--   switches              how often a carrier went over to another task
+--   longest_stall         the longest time that a ready task waited for a carrier; stalled = { id, name, at, by }
+--                         says which, since when, and who ran meanwhile (by: a name, or nil)
+--   events, lost          recorded and lost
+--   jobs                  a list: { id, name, kind, running, ready, parked, runs, outcome, waits = { [reason] = s },
+--                         resources = { ["recv jobs"] = s } }; jobs[name] too
+--   carriers              a list: { name, tid, running, tasks }
+
+local model = require "weft.trace_model"
+local term = require "weft.term"
+
+local M = {}
+
+local NS = 1e-9
+local MOST_JOBS = 40
+
+local Summary = { __name = "weft.trace.summary" }
+Summary.__index = Summary
+
+-- Who ran longest on a carrier within [a, b].
+local function busiest(carrier, a, b, except)
+  local sums, most, who = {}, 0, nil
+  -- Runs are in order of time: find the first that ends after a.
+  local low, high = 1, #carrier.at
+  while low < high do
+    local middle = (low + high) // 2
+    if carrier.till[middle] > a then high = middle else low = middle + 1 end
+  end
+  for i = low, #carrier.at do
+    if carrier.at[i] >= b then break end
+    local task = carrier.task[i]
+    if task ~= except then
+      local sum = (sums[task] or 0) + math.min(b, carrier.till[i]) - math.max(a, carrier.at[i])
+      sums[task] = sum
+      if sum > most then most, who = sum, task end
+    end
+  end
+  return who
+end
+
+-- The carrier for which the task waited in its i-th state: the one that ran it next, or else last.
+local function carrier_of(m, task, i)
+  for k = i + 1, task.n do
+    if task.state[k] == model.RUN then return m.carriers[task.by[k]] end
+  end
+  for k = i - 1, 1, -1 do
+    if task.state[k] == model.RUN then return m.carriers[task.by[k]] end
+  end
+  for _, carrier in ipairs(m.carriers) do -- never ran: the carrier of its isolate
+    if carrier.last and carrier.last.iso == task.iso then return carrier end
+  end
+end
+
+local function job(m, task, wall, stall)
+  local j = {
+    id = task.id, name = task.name, kind = task.kind or "task", runs = task.runs, outcome = task.outcome,
+    running = 0, ready = 0, parked = 0, waits = {}, resources = {},
+  }
+  for i = 1, task.n do
+    local from, state = task.at[i], task.state[i]
+    local took = math.max(0, (task.at[i + 1] or wall) - from)
+    if state == model.RUN then
+      j.running = j.running + took * NS
+    elseif state == model.READY then
+      j.ready = j.ready + took * NS
+      if took > stall.took then stall.took, stall.task, stall.i = took, task, i end
+    elseif state ~= model.GONE then
+      local why, what = m.whys[state], model.wait_text(m, state, task.by[i])
+      if why == "" then why = "wait" end
+      j.parked = j.parked + took * NS
+      j.waits[why] = (j.waits[why] or 0) + took * NS
+      j.resources[what] = (j.resources[what] or 0) + took * NS
+    end
+  end
+  return j
+end
+
+local function carrier_row(carrier)
+  local row, seen = { name = carrier.name, tid = carrier.tid, running = 0, tasks = 0 }, {}
+  for i, task in ipairs(carrier.task) do
+    row.running = row.running + (carrier.till[i] - carrier.at[i]) * NS
+    if not seen[task] then seen[task], row.tasks = true, row.tasks + 1 end
+  end
+  return row
+end
+
+function M.new(t)
+  local m, wall = t.model, t._raw.wall
+  local stall = { took = 0 }
+  local s = {
+    wall = t.wall, cpu = t.cpu, parallelism = t.wall > 0 and t.cpu / t.wall or 0,
+    switches = m.switches, events = t.count, lost = t.lost, jobs = {}, carriers = {},
+  }
+  for i, task in ipairs(m.tasks) do
+    local j = job(m, task, wall, stall)
+    s.jobs[i] = j
+    s.jobs[j.name] = s.jobs[j.name] or j
+  end
+  for i, carrier in ipairs(m.carriers) do s.carriers[i] = carrier_row(carrier) end
+  s.longest_stall = stall.took * NS
+  if stall.task then
+    local task, i = stall.task, stall.i
+    local carrier = carrier_of(m, task, i)
+    local who = carrier and busiest(carrier, task.at[i], task.at[i] + stall.took, task)
+    s.stalled = { id = task.id, name = task.name, at = task.at[i] * NS, by = who and who.name }
+  end
+  return setmetatable(s, Summary)
+end
+
+-- The line under every picture, and one more when events were lost.
+function M.footer(s, ascii)
+  local stall = "longest stall " .. term.seconds(s.longest_stall, ascii)
+  if s.stalled then
+    local by = s.stalled.by and (", while %s ran"):format(s.stalled.by) or ""
+    stall = ("%s (%s%s)"):format(stall, s.stalled.name, by)
+  end
+  local line = ("wall %s  cpu %s  parallelism %.2f  switches %d  %s"):format(term.seconds(s.wall, ascii),
+    term.seconds(s.cpu, ascii), s.parallelism, s.switches, stall)
+  line = term.clean(line, ascii)
+  if s.lost > 0 then
+    line = ("%s\n%d of %d events were lost: the oldest of full rings (option 'capacity')"):format(line, s.lost, s.lost + s.events)
+  end
+  return line
+end
+
+local function waited_for(j, ascii)
+  local list = {}
+  for what, took in pairs(j.resources) do list[#list + 1] = { what, took } end
+  table.sort(list, function(a, b)
+    if a[2] ~= b[2] then return a[2] > b[2] end
+    return a[1] < b[1]
+  end)
+  local out = {}
+  for i = 1, math.min(3, #list) do out[i] = list[i][1] .. " " .. term.seconds(list[i][2], ascii) end
+  if #list > 3 then out[4] = ("%d more"):format(#list - 3) end
+  return table.concat(out, ", ")
+end
+
+-- Rows of texts as lines with the columns lined up; the first and the last column to the left, numbers to the right.
+local function columns(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for c, text in ipairs(row) do widths[c] = math.max(widths[c] or 0, term.columns(text)) end
+  end
+  local lines = {}
+  for i, row in ipairs(rows) do
+    local out = {}
+    for c, text in ipairs(row) do
+      local gap = (" "):rep(widths[c] - term.columns(text))
+      out[c] = (c <= 2 or c == #row) and text .. gap or gap .. text
+    end
+    lines[i] = (table.concat(out, "  "):gsub(" +$", ""))
+  end
+  return lines
+end
+
+function Summary:__tostring()
+  local ascii = not term.unicode()
+  local function time(v) return term.seconds(v, ascii) end
+  local rows = { { "task", "kind", "runs", "running", "ready", "parked", "waited for" } }
+  for i = 1, math.min(#self.jobs, MOST_JOBS) do
+    local j = self.jobs[i]
+    rows[#rows + 1] = { term.clean(j.name, ascii), j.kind, tostring(j.runs), time(j.running), time(j.ready), time(j.parked),
+      term.clean(waited_for(j, ascii), ascii) }
+  end
+  local lines = columns(rows)
+  if #self.jobs > MOST_JOBS then lines[#lines + 1] = ("and %d more"):format(#self.jobs - MOST_JOBS) end
+  rows = { { "carrier", "thread", "tasks", "running" } }
+  for i, c in ipairs(self.carriers) do
+    rows[i + 1] = { term.clean(c.name, ascii), tostring(c.tid), tostring(c.tasks), time(c.running) }
+  end
+  table.move(columns(rows), 1, #rows, #lines + 1, lines)
+  lines[#lines + 1] = M.footer(self, ascii)
+  return table.concat(lines, "\n")
+end
+
+return M

@@ -1,0 +1,217 @@
+-- Draws a trace in the terminal: one row a task or a carrier, one column a span of time (the rule by which a
+-- column becomes a character is in weft.timeline_cells).
+--
+--   timeline.draw(t, opts)          the whole picture of t:timeline(opts)
+--   timeline.panel(t, rows, opts)   a few chosen rows with a title and a note, to set beside other panels
+--
+-- Both return text without a newline at the end; they look at the environment (weft.term) for what opts
+-- leave open: width, color, ascii.
+
+local cells = require "weft.timeline_cells"
+local model = require "weft.trace_model"
+local paint = require "weft.timeline_paint"
+local summary = require "weft.summary"
+local term = require "weft.term"
+
+local M = { panel = require "weft.timeline_panel" }
+
+local RUN, PARK, IO = cells.RUN, cells.PARK, cells.IO
+local MEANING = { [cells.RUN] = "running", [cells.READY] = "ready", [PARK] = "parked", [IO] = "waiting for IO" }
+local LEAST_COLUMNS = 10
+
+local checks = paint.checks
+local OPTIONS = {
+  by = function(v) return v == "task" or v == "carrier", "'task' or 'carrier'" end,
+  width = function(v) return math.type(v) == "integer" and v >= 20 and v <= 10000, "integer from 20 to 10000" end,
+  rows = function(v) return math.type(v) == "integer" and v >= 1, "positive integer" end,
+  from = checks.seconds, to = checks.seconds,
+  print = checks.boolean, color = checks.boolean, ascii = checks.boolean,
+}
+
+---------------------------------------------------------------------- rows of the whole picture
+
+-- What the task waited for longest, and how it ended when that was not well.
+local function task_note(m, task, from, to, s)
+  local spent, longest, most = {}, nil, 0
+  model.each_state(task, from, to, function(a, b, state, by)
+    local class = cells.class(m.whys, state)
+    if class ~= PARK and class ~= IO then return end
+    local text = model.wait_text(m, state, by)
+    local sum = (spent[text] or 0) + b - a
+    spent[text] = sum
+    if sum > most then longest, most = text, sum end
+  end)
+  local parts = {}
+  if longest then parts[1] = longest .. " " .. term.seconds(most * 1e-9, s.ascii) end
+  if task.outcome and task.outcome ~= "done" then parts[#parts + 1] = task.outcome end
+  return table.concat(parts, ", ")
+end
+
+local function running_in(task, from, to)
+  local sum = 0
+  model.each_state(task, from, to, function(a, b, state) if state == model.RUN then sum = sum + b - a end end)
+  return sum
+end
+
+-- The tasks to draw, and those of which there is no room: the ones that ran least.
+local function pick(tasks, most, from, to)
+  if #tasks <= most then return tasks, {} end
+  local order, ran = {}, {}
+  for i, task in ipairs(tasks) do
+    order[i] = i
+    ran[i] = running_in(task, from, to)
+  end
+  table.sort(order, function(a, b)
+    if ran[a] ~= ran[b] then return ran[a] > ran[b] end
+    return a < b
+  end)
+  local keep, shown, rest = {}, {}, {}
+  for i = 1, most do keep[order[i]] = true end
+  for i, task in ipairs(tasks) do table.insert(keep[i] and shown or rest, task) end
+  return shown, rest
+end
+
+local function task_rows(t, opts, from, to, s)
+  local m, rows = t.model, {}
+  local shown, rest = pick(m.tasks, opts.rows or 40, from, to)
+  for i, task in ipairs(shown) do
+    rows[i] = {
+      label = task.name, note = task_note(m, task, from, to, s),
+      fill = function(row) cells.add_task(row, m, task, 1) end,
+    }
+  end
+  if #rest > 0 then
+    rows[#rows + 1] = {
+      label = "+" .. #rest .. " more", note = "tasks that ran least, averaged", free = true,
+      fill = function(row)
+        for _, task in ipairs(rest) do cells.add_task(row, m, task, 1 / #rest) end
+      end,
+    }
+  end
+  return rows
+end
+
+local function carrier_rows(t, opts, from, to)
+  local rows, seen, more = {}, {}, 0
+  for _, carrier in ipairs(t.model.carriers) do
+    if #rows == (opts.rows or 40) then
+      more = more + 1
+    else
+      local name = carrier.name ~= "" and carrier.name or "thread"
+      seen[name] = (seen[name] or 0) + 1
+      local who, tasks, busy = {}, 0, 0
+      for i, task in ipairs(carrier.task) do
+        if carrier.till[i] > from and carrier.at[i] < to then
+          busy = busy + math.min(carrier.till[i], to) - math.max(carrier.at[i], from)
+          if not who[task] then who[task], tasks = true, tasks + 1 end
+        end
+      end
+      rows[#rows + 1] = {
+        label = name, carrier = carrier, free = true,
+        note = ("busy %.0f %%, %d task%s"):format(100 * busy / (to - from), tasks, tasks == 1 and "" or "s"),
+        fill = function(row)
+          local known = from
+          for i, at in ipairs(carrier.at) do
+            local a, b = math.max(at, from), math.min(carrier.till[i], to)
+            if b > a then
+              cells.add(row, PARK, known, a, nil, 1)
+              cells.add(row, RUN, a, b, carrier.index, 1)
+              known = b
+            end
+          end
+          cells.add(row, PARK, known, to, nil, 1)
+        end,
+      }
+    end
+  end
+  for _, row in ipairs(rows) do
+    if seen[row.label] > 1 then row.label = row.label .. " " .. row.carrier.tid end
+  end
+  return rows, more
+end
+
+-- A row of numbers under the picture for marks, and the list of their texts.
+local function mark_lines(m, from, to, columns, s)
+  local cell, texts = {}, {}
+  for c = 1, columns do cell[c] = " " end
+  for _, mark in ipairs(m.marks) do
+    if mark.at >= from and mark.at <= to and #texts < 9 then
+      local c = math.min(columns, (mark.at - from) * columns // (to - from) + 1 | 0)
+      texts[#texts + 1] = ("%d %s"):format(#texts + 1, term.clean(mark.text, s.ascii))
+      cell[c] = tostring(#texts)
+    end
+  end
+  return table.concat(cell), texts
+end
+
+---------------------------------------------------------------------- the whole picture
+
+local function legend(rows, s, by_carrier)
+  local present, out = {}, {}
+  for _, row in ipairs(rows) do
+    for _, class in ipairs(row.cells.cell) do present[class] = true end
+  end
+  for class = RUN, IO do
+    if present[class] then
+      out[#out + 1] = s.symbols[class] .. " " .. (by_carrier and class == PARK and "idle" or MEANING[class])
+    end
+  end
+  return table.concat(out, "  ")
+end
+
+-- opts: by = "task" | "carrier", width, rows (at most that many, default 40), from, to (seconds), color, ascii.
+-- The text, or nil and what is wrong with opts.
+function M.draw(t, opts)
+  local wrong = paint.misuse(opts, OPTIONS, "timeline")
+  if wrong then return nil, wrong end
+  local s, m = paint.surface(t, opts), t.model
+  local wall = math.max(1, t._raw.wall)
+  local from = math.floor((opts.from or 0) * 1e9 + 0.5)
+  local to = math.max(from + 1, math.min(wall, opts.to and math.floor(opts.to * 1e9 + 0.5) or wall))
+  local by_carrier = opts.by == "carrier"
+  local rows, more
+  if by_carrier then rows, more = carrier_rows(t, opts, from, to) else rows, more = task_rows(t, opts, from, to, s), 0 end
+
+  local label_width, note_width = 0, 0
+  for _, row in ipairs(rows) do
+    row.label, row.note = term.clean(row.label, s.ascii), term.clean(row.note, s.ascii)
+    label_width = math.max(label_width, term.columns(row.label))
+    note_width = math.max(note_width, term.columns(row.note))
+  end
+  label_width = math.min(label_width, math.max(8, s.width // 5))
+  note_width = math.min(note_width, s.width // 3)
+  local columns = s.width - label_width - 1 - (note_width > 0 and note_width + 2 or 0)
+  if columns < LEAST_COLUMNS then
+    note_width, columns = 0, math.max(LEAST_COLUMNS, s.width - label_width - 1)
+  end
+
+  local drawn = {}
+  for i, row in ipairs(rows) do
+    row.cells = cells.row(from, to, columns)
+    row.cells.free = row.free
+    row.fill(row.cells)
+    drawn[i] = row.cells
+  end
+  cells.choose(drawn)
+
+  local lines, margin = {}, (" "):rep(label_width + 1)
+  local left, right = term.seconds(from * 1e-9, s.ascii), term.seconds(to * 1e-9, s.ascii)
+  lines[1] = margin .. left .. (" "):rep(math.max(1, columns - #left - term.columns(right))) .. right
+  for _, row in ipairs(rows) do
+    local line = term.fit(row.label, label_width, s.ascii) .. " " .. paint.paint(row.cells, s)
+    if note_width > 0 then line = line .. "  " .. term.cut(row.note, note_width, s.ascii) end
+    lines[#lines + 1] = paint.trim(line)
+  end
+  if more > 0 then lines[#lines + 1] = ("%s%d more carriers not shown"):format(margin, more) end
+  if #rows == 0 then lines[#lines + 1] = margin .. "(nothing was recorded)" end
+  local pointers, texts = mark_lines(m, from, to, columns, s)
+  if #texts > 0 then
+    lines[#lines + 1] = paint.trim(margin .. pointers)
+    lines[#lines + 1] = margin .. table.concat(texts, "  ")
+  end
+  if #rows > 0 then lines[#lines + 1] = legend(rows, s, by_carrier) end
+  lines[#lines + 1] = summary.footer(t:summary(), s.ascii)
+  return table.concat(lines, "\n")
+end
+
+return M

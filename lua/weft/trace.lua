@@ -1,0 +1,204 @@
+-- weft.trace: what ran where and when.
+--
+--   local t = weft.trace(function() ... end)      -- or weft.trace.start() ... weft.trace.stop()
+--   t:timeline{ by = "carrier" }   print(t:summary())   for e in t:events() do ... end
+--
+-- The trace is of the whole process: one at a time, whichever isolate started it. This module knows weft.core
+-- only through the table given to M.new, so that it can be tried on records made by hand (M.from_records).
+
+local model = require "weft.trace_model"
+local summary = require "weft.summary"
+local timeline = require "weft.timeline"
+
+local M = {}
+
+local NS = 1e-9
+
+---------------------------------------------------------------------- a finished trace
+
+local Trace = {}
+
+-- What costs a walk over all events is made when it is first asked for.
+local lazy = {
+  model = function(t) return model.build(t._raw) end,
+  tasks = function(t) return t.model.tasks end,
+  switches = function(t) return t.model.switches end,
+}
+
+function Trace:__index(key)
+  local make = lazy[key]
+  if not make then return Trace[key] end
+  local value = make(self)
+  rawset(self, key, value)
+  return value
+end
+
+Trace.__name = "weft.trace"
+
+function Trace:__tostring()
+  return ("weft.trace: %d events in %.6f s, %d lost"):format(self.count, self.wall, self.lost)
+end
+
+-- The events in order of time: { time = seconds from the start, ev = "run", why = "recv" | nil, task = id | nil,
+-- arg = id, iso = number, thread = index into t.threads, text = of a mark }. docs: csrc/rt/trace.h.
+function Trace:events()
+  local raw, pos = self._raw, 1
+  local records = raw.records
+  return function()
+    if pos > #records then return nil end
+    local time, ev, why, thread, iso, task, arg, after = string.unpack(model.RECORD, records, pos)
+    pos = after
+    local name, reason = raw.events[ev], raw.whys[why]
+    local e = { time = time * NS, ev = name, why = reason ~= "" and reason or nil, thread = thread + 1 }
+    if name == "mark" then e.text = raw.marks[arg] else e.task, e.arg, e.iso = task, arg, iso end
+    return e
+  end
+end
+
+function Trace:summary() return summary.new(self) end
+
+-- Draws the trace: see weft.timeline. Prints, or with print=false returns the text.
+function Trace:timeline(opts)
+  if opts ~= nil and type(opts) ~= "table" then
+    error(("bad argument #1 to 'timeline' (table expected, got %s)"):format(type(opts)), 2)
+  end
+  local text, misuse = timeline.draw(self, opts or {})
+  if not text then error(misuse, 2) end
+  if opts and opts.print == false then return text end
+  io.stdout:write(text, "\n")
+end
+
+-- raw: see csrc/lib/l_trace.c, with `events` and `whys`; terminal: a function -> is it one, columns.
+local function new_trace(raw, terminal)
+  return setmetatable({
+    wall = raw.wall * NS, cpu = raw.cpu * NS, lost = raw.lost, count = raw.count, threads = raw.threads,
+    _raw = raw, _terminal = terminal,
+  }, Trace)
+end
+
+---------------------------------------------------------------------- records made by hand
+
+local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark" }
+local WHYS = { [0] = "", "main", "task", "isolate", "thread", "process", "yield", "preempt", "sleep", "recv", "send",
+  "select", "join", "lock", "io", "wait", "done", "failed", "cancelled" }
+
+local function number_of(words, word, what)
+  for code = 0, #words do
+    if words[code] == word then return code end
+  end
+  error(("no such %s: %s"):format(what, tostring(word)), 3)
+end
+
+-- A trace from a table: wall, cpu in seconds (cpu defaults to wall), lost, names and labels by id, threads (a
+-- list of names, default one), and as array the records { seconds, event, task, why, arg, thread = 1, iso = 1,
+-- text = for a mark } in order of time.
+function M.from_records(t)
+  local out, marks, threads = {}, {}, {}
+  local function ns(seconds) return math.floor(seconds * 1e9 + 0.5) end
+  for i, r in ipairs(t) do
+    local arg = r[5] or 0
+    if r.text then
+      arg = #marks + 1
+      marks[arg] = r.text
+    end
+    out[i] = string.pack(model.RECORD, ns(r[1]), number_of(EVENTS, r[2], "event"), number_of(WHYS, r[4] or "", "reason"),
+      (r.thread or 1) - 1, r.iso or 1, r[3] or 0, arg)
+  end
+  for i, name in ipairs(t.threads or { "main" }) do
+    threads[i] = { tid = i, name = name, lost = 0, count = 0, ended = false }
+  end
+  return new_trace {
+    start = 0, wall = ns(t.wall), cpu = ns(t.cpu or t.wall), lost = t.lost or 0, count = #t,
+    records = table.concat(out), names = t.names or {}, labels = t.labels or {}, marks = marks, threads = threads,
+    events = EVENTS, whys = WHYS,
+  }
+end
+
+---------------------------------------------------------------------- recording
+
+local function check_options(opts, level)
+  if opts == nil then return {} end
+  if type(opts) ~= "table" then
+    error(("bad argument #1 to 'trace.start' (table expected, got %s)"):format(type(opts)), level + 1)
+  end
+  for key in pairs(opts) do
+    if key ~= "capacity" then error(("unknown option '%s' of trace"):format(tostring(key)), level + 1) end
+  end
+  local capacity = opts.capacity
+  if capacity ~= nil and (math.type(capacity) ~= "integer" or capacity < 1 or capacity > 1 << 26) then
+    error(("bad option 'capacity' of trace (integer from 1 to %d expected, got %s)"):format(1 << 26, tostring(capacity)),
+      level + 1)
+  end
+  return opts
+end
+
+-- The functions of weft.trace over a core: trace_start, _stop, _snapshot, _mark, _words, _terminal (see
+-- csrc/lib/l_trace.c) and, where the core has it, trace_live, which announces the isolate's tasks.
+function M.new(core)
+  local trace = {}
+  local events, whys
+
+  local function finish(raw)
+    if not events then events, whys = core.trace_words() end
+    raw.events, raw.whys = events, whys
+    return new_trace(raw, core.trace_terminal)
+  end
+
+  local function start(opts, level)
+    opts = check_options(opts, level + 1)
+    local ok, message = core.trace_start(opts.capacity or 0)
+    if not ok then error("weft.trace: " .. message, level + 1) end
+    if core.trace_live then core.trace_live() end
+  end
+
+  -- Starts recording. opts.capacity: events kept of each thread (default 65536; the oldest are overwritten).
+  function trace.start(opts) start(opts, 2) end
+
+  -- Stops recording and gives the trace.
+  function trace.stop()
+    local raw, message = core.trace_stop()
+    if not raw then error("weft.trace: " .. message, 2) end
+    return finish(raw)
+  end
+
+  -- The trace up to now; recording goes on.
+  function trace.snapshot()
+    local raw, message = core.trace_snapshot()
+    if not raw then error("weft.trace: " .. message, 2) end
+    return finish(raw)
+  end
+
+  -- Puts a text at this moment of the running trace; without one does nothing.
+  function trace.mark(text)
+    if type(text) ~= "string" then
+      error(("bad argument #1 to 'trace.mark' (string expected, got %s)"):format(type(text)), 2)
+    end
+    core.trace_mark(text)
+  end
+
+  -- Runs f(...) while recording; its results are in t.results. An error in f stops the trace and goes on.
+  local function call(_, first, ...)
+    local opts, f, from = nil, first, 2
+    local args = table.pack(...)
+    if type(first) == "table" and type(args[1]) == "function" then opts, f = first, args[1] else from = 1 end
+    if type(f) ~= "function" then
+      error(("bad argument #1 to 'trace' (function expected, got %s)"):format(type(first)), 2)
+    end
+    start(opts, 2)
+    local t
+    do
+      local _ <close> = setmetatable({}, { __close = function()
+        local raw = core.trace_stop()
+        t = raw and finish(raw)
+      end })
+      args = table.pack(f(table.unpack(args, from, args.n)))
+    end
+    if not t then error("weft.trace: the trace was stopped inside it", 2) end
+    t.results = args
+    return t
+  end
+
+  return setmetatable(trace, { __call = call, __name = "weft.trace" })
+end
+
+return setmetatable(M, { __call = function(_, core) return M.new(core) end })

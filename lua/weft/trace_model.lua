@@ -1,0 +1,208 @@
+-- From the records of a trace to what each task and each carrier did when.
+--
+-- A task's history is a row of states, each lasting until the next, in three parallel lists: `at` (ns from
+-- the start), `state` and `by`. States are numbers: RUN, READY, GONE, or the number of the reason for
+-- which the task is parked. `by` is the carrier of a RUN, the resource of a park, the waker of a READY.
+-- A carrier's history is the row of its runs: `at`, `till`, `task`.
+--
+-- Records may be cut at the start (full rings) or by the end, tasks of other isolates may be unknown until
+-- they run, and clocks of two cores differ a little: nothing here relies on an event being there.
+
+local M = {}
+
+local RUN, READY, GONE = 256, 257, 258
+M.RUN, M.READY, M.GONE = RUN, READY, GONE
+M.UNKNOWN = 0 -- parked, but for what was not recorded
+
+M.RECORD = "=I8BBI2I4i8i8" -- time, event, reason, thread (from 0), isolate, task, arg
+M.RECORD_SIZE = string.packsize(M.RECORD)
+
+local KEEPS_READY = { yield = true, preempt = true }
+local ENDS = { done = true, failed = true, cancelled = true }
+
+-- Begins a state. Time never goes back within a task; a state that lasted no time leaves no trace.
+local function enter(task, time, state, by)
+  local n = task.n
+  if n > 0 then
+    if time <= task.at[n] then
+      time = task.at[n]
+      n = n - 1
+    end
+    if n > 0 and task.state[n] == state and task.by[n] == by then
+      task.n, task.at[n + 1], task.state[n + 1], task.by[n + 1] = n, nil, nil, nil
+      return
+    end
+  end
+  n = n + 1
+  task.n, task.at[n], task.state[n], task.by[n] = n, time, state, by
+end
+
+local Builder = {}
+Builder.__index = Builder
+
+function Builder:task(id, iso)
+  local task = self.by_id[id]
+  if not task then
+    task = { id = id, iso = iso, n = 0, at = {}, state = {}, by = {}, runs = 0, index = #self.tasks + 1 }
+    self.by_id[id] = task
+    self.tasks[task.index] = task
+  end
+  return task
+end
+
+-- The state of a task that was there before its first event began with the trace, as far as that reaches back.
+local function backdated(self, task, time)
+  return task.n == 0 and (task.live or self.complete) and 0 or time
+end
+
+local function stop_running(carrier, time)
+  local n = #carrier.at
+  if carrier.running then
+    carrier.till[n] = math.max(time, carrier.at[n])
+    carrier.running = nil
+  end
+  carrier.free = time
+end
+
+local function start_running(self, task, carrier, time)
+  local before = carrier.running
+  if before == task then return end
+  if before then -- its stop was lost
+    enter(before, time, READY, 0)
+    before.on = nil
+    stop_running(carrier, time)
+  end
+  if task.on then stop_running(task.on, time) end -- the same, on another carrier
+  local n = #carrier.at + 1
+  carrier.at[n], carrier.till[n], carrier.task[n] = time, time, task
+  carrier.running = task
+  if carrier.last and carrier.last ~= task then self.switches = self.switches + 1 end
+  carrier.last = task
+  task.on, task.woken = carrier, nil
+  task.runs = task.runs + 1
+  enter(task, time, RUN, carrier.index)
+end
+
+local on = {}
+
+function on.new(_, task, time, why, arg)
+  task.kind, task.parent = why, arg ~= 0 and arg or nil
+  if task.n == 0 then
+    task.born = time
+    enter(task, time, READY, arg)
+  end
+end
+
+function on.live(_, task, _, why, arg)
+  task.kind, task.parent = task.kind or why, task.parent or (arg ~= 0 and arg or nil)
+  task.live = task.n == 0
+end
+
+function on.run(self, task, time, _, _, carrier)
+  start_running(self, task, carrier, task.live and task.n == 0 and 0 or time)
+end
+
+function on.stop(self, task, time, why, arg, carrier)
+  if task.n == 0 and not task.live and not carrier.running then
+    start_running(self, task, carrier, carrier.free or backdated(self, task, time))
+  end
+  local from = task.live and task.n == 0 and 0 or time
+  if carrier.running == task then stop_running(carrier, time) end
+  task.on = nil
+  if KEEPS_READY[why] or (task.woken and not ENDS[why]) then
+    enter(task, from, READY, 0)
+  elseif ENDS[why] then
+    task.outcome, task.ended = why, time
+    enter(task, from, GONE, 0)
+  else
+    enter(task, from, self.why_code[why] or M.UNKNOWN, arg)
+  end
+  task.woken = nil
+end
+
+function on.ready(self, task, time, _, arg)
+  if task.n == 0 then
+    if task.live then return enter(task, 0, READY, arg) end
+    enter(task, backdated(self, task, time), M.UNKNOWN, 0)
+  end
+  local state = task.state[task.n]
+  if state == RUN then
+    task.woken = true -- another thread served its wait before it had parked
+  elseif state ~= READY and state ~= GONE then
+    enter(task, time, READY, arg)
+  end
+end
+
+-- raw: what weft.core's trace_stop gives, with `events` and `whys`, the words of trace_words.
+function M.build(raw)
+  local self = setmetatable({
+    tasks = {}, by_id = {}, carriers = {}, switches = 0, marks = {},
+    complete = raw.lost == 0, why_code = {},
+  }, Builder)
+  for code, name in pairs(raw.whys) do self.why_code[name] = code end
+  for i, thread in ipairs(raw.threads) do
+    self.carriers[i] = { index = i, tid = thread.tid, name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
+  end
+  local records, unpack = raw.records, string.unpack
+  local events, whys = raw.events, raw.whys
+  for pos = 1, #records, M.RECORD_SIZE do
+    local time, ev, why, thread, iso, id, arg = unpack(M.RECORD, records, pos)
+    local name, carrier = events[ev], self.carriers[thread + 1]
+    local handler = on[name]
+    if handler then
+      handler(self, self:task(id, iso), time, whys[why], arg, carrier)
+    elseif name == "mark" then
+      self.marks[#self.marks + 1] = { at = time, text = raw.marks[arg], carrier = carrier.index, task = carrier.running }
+    end
+  end
+  for _, carrier in ipairs(self.carriers) do
+    if carrier.running then carrier.till[#carrier.till] = raw.wall end
+  end
+  for _, task in ipairs(self.tasks) do
+    if task.n == 0 then enter(task, 0, M.UNKNOWN, 0) end -- known by name alone: parked all the while
+    task.on, task.woken = nil, nil
+  end
+  M.name_tasks(self, raw.names)
+  return { tasks = self.tasks, by_id = self.by_id, carriers = self.carriers, switches = self.switches,
+    marks = self.marks, labels = raw.labels, whys = whys }
+end
+
+-- A name for each task: its own, or made of kind and number. Ids hold the isolate in the upper half.
+function M.name_tasks(self, names)
+  local home
+  for _, task in ipairs(self.tasks) do
+    if task.kind == "main" then home = home or task.iso end
+  end
+  for _, task in ipairs(self.tasks) do
+    local kind, seq = task.kind or "task", task.id & 0xFFFFFFFF
+    local number = (task.iso == home or task.id >> 32 == 0) and tostring(seq) or ("%d.%d"):format(task.iso, seq)
+    local name = names[task.id]
+    task.named = name ~= nil and name ~= ""
+    task.name = task.named and name or kind == "main" and task.iso == home and "main" or kind .. " " .. number
+  end
+end
+
+-- What a parked state waits for: the reason and the resource: "recv jobs", "join p1"; "recv #3" when the
+-- resource has a number but no name, "recv" when its id is an address.
+function M.wait_text(model, state, by)
+  local why = model.whys[state]
+  if why == "" then why = "wait" end
+  if by == 0 or why == "sleep" then return why end
+  local what = model.labels[by]
+  if not what and why == "join" then
+    local task = model.by_id[by]
+    what = task and task.name
+  end
+  if not what and by > 0 and by < 1 << 32 then what = "#" .. by end
+  return what and why .. " " .. what or why
+end
+
+-- The state at each moment: calls f(from, to, state, by) for each state of the task within [from, to] ns.
+function M.each_state(task, from, to, f)
+  for i = 1, task.n do
+    local a, b = task.at[i], task.at[i + 1] or to
+    if b > from and a < to then f(a < from and from or a, b > to and to or b, task.state[i], task.by[i]) end
+  end
+end
+
+return M
