@@ -112,20 +112,30 @@ function M.new(t)
   return setmetatable(s, Summary)
 end
 
--- The line under every picture, and one more when events were lost.
-function M.footer(s, ascii)
+-- The line under every picture, broken where it would pass `width` columns, and a word about lost events.
+function M.footer(s, ascii, width)
   local stall = "longest stall " .. term.seconds(s.longest_stall, ascii)
   if s.stalled then
     local by = s.stalled.by and (", while %s ran"):format(s.stalled.by) or ""
-    stall = ("%s (%s%s)"):format(stall, s.stalled.name, by)
+    stall = term.clean(("%s (%s%s)"):format(stall, s.stalled.name, by), ascii)
   end
-  local line = ("wall %s  cpu %s  parallelism %.2f  switches %d  %s"):format(term.seconds(s.wall, ascii),
-    term.seconds(s.cpu, ascii), s.parallelism, s.switches, stall)
-  line = term.clean(line, ascii)
+  local parts = {
+    "wall " .. term.seconds(s.wall, ascii), "cpu " .. term.seconds(s.cpu, ascii),
+    ("parallelism %.2f"):format(s.parallelism), ("switches %d"):format(s.switches), stall,
+  }
   if s.lost > 0 then
-    line = ("%s\n%d of %d events were lost: the oldest of full rings (option 'capacity')"):format(line, s.lost, s.lost + s.events)
+    parts[#parts + 1] = ("%d of %d events lost (full rings: option 'capacity')"):format(s.lost, s.lost + s.events)
   end
-  return line
+  local lines, line = {}, parts[1]
+  for i = 2, #parts do
+    if width and term.columns(line) + 2 + term.columns(parts[i]) > width then
+      lines[#lines + 1], line = line, parts[i]
+    else
+      line = line .. "  " .. parts[i]
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
 end
 
 local function waited_for(j, ascii)

@@ -210,7 +210,7 @@ function M.draw(t, opts)
     lines[#lines + 1] = margin .. table.concat(texts, "  ")
   end
   if #rows > 0 then lines[#lines + 1] = legend(rows, s, by_carrier) end
-  lines[#lines + 1] = summary.footer(t:summary(), s.ascii)
+  lines[#lines + 1] = summary.footer(t:summary(), s.ascii, s.width)
   return table.concat(lines, "\n")
 end
 

@@ -8,8 +8,8 @@
 --   3. One carrier runs one task at a time: among the rows that ran on it within a column, as many get the
 --      column as `running` as its time there amounts to, the one with most unshown time first. Two tasks
 --      that take turns faster than a column are drawn taking turns, never side by side.
---   4. No state is lost: running has a cell in each row that ran at all; every other state has one if it
---      lasted, all in all, a tenth of a column.
+--   4. No state is lost, as far as there are columns for it: running has a cell in each row that ran at all;
+--      every other state has one if it lasted, all in all, a tenth of a column.
 
 local model = require "weft.trace_model"
 
@@ -108,21 +108,35 @@ local function best(row, c, first)
   return class
 end
 
--- Rule 4, after the others: finds a column for each state that has none.
+-- Rule 4, after the others: finds a column for each state that has none, first for those with the least
+-- choice. None takes the only cell of another, but running may.
 local function rescue(row)
-  local count = {}
+  local count, lost = {}, {}
   for _, class in ipairs(row.cell) do count[class] = (count[class] or 0) + 1 end
   for class = RUN, IO do
     if not count[class] and row.total[class] > 0 and (class == RUN or row.total[class] >= ENOUGH) then
-      local at, most = nil, 0
-      for c, share in ipairs(row.share[class]) do
-        local shown = row.cell[c]
-        if share > most and (shown == NONE or count[shown] > 1) then at, most = c, share end
+      local columns = 0
+      for _, share in ipairs(row.share[class]) do columns = columns + (share > 0 and 1 or 0) end
+      lost[#lost + 1] = { class = class, columns = columns }
+    end
+  end
+  table.sort(lost, function(a, b)
+    if a.columns ~= b.columns then return a.columns < b.columns end
+    return a.class < b.class
+  end)
+  for _, l in ipairs(lost) do
+    local at, most = nil, -1
+    for c, share in ipairs(row.share[l.class]) do
+      local shown = row.cell[c]
+      local free = shown == NONE or count[shown] > 1
+      if share > 0 and (free or l.class == RUN) then
+        local worth = share + (free and 1 or 0)
+        if worth > most then at, most = c, worth end
       end
-      if at then
-        count[row.cell[at]] = count[row.cell[at]] - 1
-        row.cell[at], count[class] = class, 1
-      end
+    end
+    if at then
+      count[row.cell[at]] = count[row.cell[at]] - 1
+      row.cell[at], count[l.class] = l.class, 1
     end
   end
 end
