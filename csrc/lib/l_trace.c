@@ -18,6 +18,8 @@
 #include <unistd.h>
 #endif
 
+#include "lib/lib.h"
+#include "rt/announce.h"
 #include "rt/trace.h"
 
 /* The layout that trace_model.lua unpacks: "=I8BBI2I4i8i8". */
@@ -105,12 +107,14 @@ static void push_shot(lua_State *L, wf_trace_shot *shot) {
   lua_setfield(L, -2, "threads");
 }
 
-/* trace_start(capacity) -> true | nil, message. capacity: records kept of each thread, 0 the default. */
+/* trace_start(capacity) -> true | nil, message. capacity: records kept of each thread, 0 the default. The
+ * tasks that this isolate has already are announced. */
 static int trace_start(lua_State *L) {
   lua_Integer capacity = luaL_optinteger(L, 1, 0);
   luaL_argcheck(L, capacity >= 0 && capacity <= CAPACITY_MAX, 1, "capacity out of range");
   int error = wf_trace_start((size_t)capacity);
   if (error == 0) {
+    wf_iso_announce(wf_iso_up(L), L);
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -180,8 +184,8 @@ static int trace_terminal(lua_State *L) {
   return 1;
 }
 
-/* Adds the functions to the table below the top; the top is their upvalue, the isolate. [-1, +0, m] */
-int wf_lib_trace(lua_State *L);
+/* Declared in lib.h with another shape than its fellows: the isolate is on top of the stack, as the upvalue
+ * of the functions, and the table of the module below it. [-1, +0, m] */
 int wf_lib_trace(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"trace_start", trace_start},       {"trace_stop", trace_stop}, {"trace_snapshot", trace_snapshot},

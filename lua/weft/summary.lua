@@ -151,8 +151,8 @@ local function waited_for(j, ascii)
   return table.concat(out, ", ")
 end
 
--- Rows of texts as lines with the columns lined up; the first and the last column to the left, numbers to the right.
-local function columns(rows)
+-- Rows of texts as lines with the columns lined up: those named in `left` to the left, numbers to the right.
+local function columns(rows, left)
   local widths = {}
   for _, row in ipairs(rows) do
     for c, text in ipairs(row) do widths[c] = math.max(widths[c] or 0, term.columns(text)) end
@@ -162,7 +162,7 @@ local function columns(rows)
     local out = {}
     for c, text in ipairs(row) do
       local gap = (" "):rep(widths[c] - term.columns(text))
-      out[c] = (c <= 2 or c == #row) and text .. gap or gap .. text
+      out[c] = left[c] and text .. gap or gap .. text
     end
     lines[i] = (table.concat(out, "  "):gsub(" +$", ""))
   end
@@ -178,13 +178,13 @@ function Summary:__tostring()
     rows[#rows + 1] = { term.clean(j.name, ascii), j.kind, tostring(j.runs), time(j.running), time(j.ready), time(j.parked),
       term.clean(waited_for(j, ascii), ascii) }
   end
-  local lines = columns(rows)
+  local lines = columns(rows, { true, true, [7] = true })
   if #self.jobs > MOST_JOBS then lines[#lines + 1] = ("and %d more"):format(#self.jobs - MOST_JOBS) end
   rows = { { "carrier", "thread", "tasks", "running" } }
   for i, c in ipairs(self.carriers) do
     rows[i + 1] = { term.clean(c.name, ascii), tostring(c.tid), tostring(c.tasks), time(c.running) }
   end
-  table.move(columns(rows), 1, #rows, #lines + 1, lines)
+  table.move(columns(rows, { true }), 1, #rows, #lines + 1, lines)
   lines[#lines + 1] = M.footer(self, ascii)
   return table.concat(lines, "\n")
 end

@@ -133,7 +133,7 @@ local function check_options(opts, level)
 end
 
 -- The functions of weft.trace over a core: trace_start, _stop, _snapshot, _mark, _words, _terminal (see
--- csrc/lib/l_trace.c) and, where the core has it, trace_live, which announces the isolate's tasks.
+-- csrc/lib/l_trace.c).
 function M.new(core)
   local trace = {}
   local events, whys
@@ -148,7 +148,6 @@ function M.new(core)
     opts = check_options(opts, level + 1)
     local ok, message = core.trace_start(opts.capacity or 0)
     if not ok then error("weft.trace: " .. message, level + 1) end
-    if core.trace_live then core.trace_live() end
   end
 
   -- Starts recording. opts.capacity: events kept of each thread (default 65536; the oldest are overwritten).

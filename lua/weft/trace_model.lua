@@ -182,8 +182,8 @@ function M.name_tasks(self, names)
   end
 end
 
--- What a parked state waits for: the reason and the resource: "recv jobs", "join p1"; "recv #3" when the
--- resource has a number but no name, "recv" when its id is an address.
+-- What a parked state waits for: the reason and the resource: "recv jobs", "join p1"; "recv channel 3" or "lock #3"
+-- when it has no name. Ids of resources have the top bit set and end in a number, as those of tasks do.
 function M.wait_text(model, state, by)
   local why = model.whys[state]
   if why == "" then why = "wait" end
@@ -193,7 +193,7 @@ function M.wait_text(model, state, by)
     local task = model.by_id[by]
     what = task and task.name
   end
-  if not what and by > 0 and by < 1 << 32 then what = "#" .. by end
+  if not what then what = ((why == "recv" or why == "send") and "channel " or "#") .. (by & 0xFFFFFFFF) end
   return what and why .. " " .. what or why
 end
 
