@@ -1,0 +1,89 @@
+/* What a state keeps for packing (packer.h), and the names of its metatables (weft.register).
+ *
+ * The userdata lies in the registry under an address of ours. Names and metatables are kept strongly in one
+ * table, both ways: a registered class stays for the life of the state.
+ */
+#include <lauxlib.h>
+
+#include "lx/error.h"
+#include "lx/packer.h"
+
+static const char STATE_KEY = 0;
+
+/* Finaliser. The registry still leads here while the rest of the state is being finalised. */
+static int state_gc(lua_State *L) {
+  wf_pack_state *st = lua_touserdata(L, 1);
+  st->closed = true;
+  wf_scratch_free(&st->scratch);
+  if (st->pool != NULL) wf_msg_pool_close(st->pool);
+  st->pool = NULL;
+  return 0;
+}
+
+static wf_pack_state *state_create(lua_State *L) {
+  luaL_checkstack(L, 5, "packing");
+  wf_pack_state *st = lua_newuserdatauv(L, sizeof *st, STATE_VALUES);
+  memset(st, 0, sizeof *st);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_createtable(L, 0, 2); /* metatables by name, with weft's own errors */
+  lx_error_meta(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "weft.error");
+  lua_pushliteral(L, "weft.error");
+  lua_rawset(L, -3);
+  lua_setiuservalue(L, -2, STATE_METAS);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, STATE_NAMES);
+  lua_pushliteral(L, "__weft_transfer");
+  lua_setiuservalue(L, -2, STATE_HOOK);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
+  return st;
+}
+
+wf_pack_state *wf_pack_state_push(lua_State *L) {
+  if (wf_likely(lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY) == LUA_TUSERDATA)) {
+    wf_pack_state *st = lua_touserdata(L, -1);
+    if (wf_unlikely(st->pool == NULL && !st->closed)) st->pool = wf_msg_pool_new();
+    return st;
+  }
+  lua_pop(L, 1);
+  wf_pack_state *st = state_create(L);
+  st->pool = wf_msg_pool_new(); /* without one, messages are not recycled */
+  return st;
+}
+
+void wf_register_meta(lua_State *L, const char *name, int idx) {
+  idx = lua_absindex(L, idx);
+  luaL_checkstack(L, 6, "registering a metatable");
+  int top = lua_gettop(L);
+  wf_pack_state_push(L);
+  lua_getiuservalue(L, -1, STATE_METAS);
+  int metas = top + 2;
+  int held = lua_getfield(L, metas, name);
+  if (held != LUA_TNIL && !lua_rawequal(L, -1, idx))
+    luaL_error(L, "the name '%s' is registered for another metatable", name);
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, metas) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) != 0)
+    luaL_error(L, "this metatable is registered as '%s'", lua_tostring(L, -1));
+  if (held == LUA_TNIL) {
+    lua_pushvalue(L, idx);
+    lua_pushstring(L, name);
+    lua_rawset(L, metas); /* first the way that unpacking does not use: half a pair does no harm */
+    lua_pushvalue(L, idx);
+    lua_setfield(L, metas, name);
+  }
+  lua_settop(L, top);
+}
+
+int wf_register(lua_State *L) {
+  size_t len;
+  const char *name = luaL_checklstring(L, 1, &len);
+  luaL_argcheck(L, len > 0 && len <= 200 && strlen(name) == len, 1, "a name of 1 to 200 bytes without zeros expected");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  wf_register_meta(L, name, 2);
+  return 0;
+}

@@ -1,0 +1,202 @@
+/* Inside packing: the packer, what a state keeps for it, and the functions that its files share.
+ *
+ * A packer lives on the C stack of wf_pack. Packing first runs plain: data only, no Lua call that can raise,
+ * allocate or collect, so nothing can go wrong in the middle and addresses stay what they are. The first value
+ * that needs more (a function, a userdata, an error to be worded) ends that attempt with PACK_FULL, and
+ * wf_pack starts again in full mode: under lua_pcall, so that an error cannot lose the message, and with the
+ * collector held (gc_hold), so that no finaliser runs and no address that was noted is used again.
+ */
+#ifndef WF_LX_PACKER_H
+#define WF_LX_PACKER_H
+
+#include <lua.h>
+#include <string.h>
+
+#include "lx/pack.h"
+#include "lx/pack_format.h"
+
+/* How a step of packing ended. After anything but PACK_OK the Lua stack is not tidied: wf_pack does that. */
+enum wf_packed {
+  PACK_OK,
+  PACK_FULL,    /* start again in full mode */
+  PACK_NOMEM,   /* the C heap gave nothing */
+  PACK_LONG,    /* the message would pass 4 GiB */
+  PACK_REFUSED, /* an error value is on top of the stack */
+};
+
+/* A slot of the scratch's hash tables, open addressing. It is empty unless `gen` is that of the message. */
+typedef struct wf_slot {
+  const void *key;
+  uint32_t gen;
+  uint32_t val;
+} wf_slot;
+
+typedef struct wf_slots {
+  wf_slot *slot;
+  uint32_t bits; /* 1 << bits slots; no memory when 0 */
+  uint32_t used; /* by this message */
+} wf_slots;
+
+/* What is known of an object by its ordinal. */
+typedef struct wf_object {
+  uint32_t at;    /* where its tag lies; for a CELL the ordinal of the function that owns it */
+  uint32_t index; /* for a CELL the number of the upvalue there */
+} wf_object;
+
+/* The working memory of one pack. */
+typedef struct wf_scratch {
+  wf_slots strings; /* address of a string's bytes -> dictionary index, or STRING_SEEN */
+  wf_slots objects; /* address -> ordinal */
+  wf_object *object;
+  uint32_t object_room;
+  uint32_t gen;
+} wf_scratch;
+
+static const uint32_t STRING_SEEN = UINT32_MAX;
+
+/* What a state keeps between messages: a full userdata in its registry, used by its carrier alone. Its finaliser
+ * gives up the C memory; later packs of the dying state do without. */
+typedef struct wf_pack_state {
+  wf_msg_pool *pool;
+  bool closed;
+  bool busy; /* a pack further up the C stack uses the scratch */
+  wf_scratch scratch;
+  const void *sent[8]; /* functions dumped lately; addresses only, a hint */
+  uint32_t next_sent;
+} wf_pack_state;
+
+/* User values of that userdata. */
+enum {
+  STATE_METAS = 1, /* registered metatables: name -> metatable and back */
+  STATE_NAMES,     /* C functions sent by name: function -> "module\0field" */
+  STATE_CODE,      /* weak keys: function -> userdata that holds its bytecode (pack_code.c) */
+  STATE_HOOK,      /* the string "__weft_transfer" */
+  STATE_VALUES = STATE_HOOK,
+};
+
+/* [-0, +1, m] Push the state's userdata, made on first use. */
+wf_pack_state *wf_pack_state_push(lua_State *L);
+
+/* Where the packer is, for the path in errors: a table whose key lies on the stack at `at`, or upvalue
+ * `upvalue` of the function there. */
+typedef struct wf_frame {
+  struct wf_frame *up;
+  int at;
+  int upvalue;
+  bool in_key;
+} wf_frame;
+
+typedef struct wf_packer {
+  lua_State *L;
+  wf_msg *msg;
+  char *at, *end; /* the free part of msg->data */
+  wf_scratch *scratch;
+  wf_frame *frame;
+  wf_pack_state *state;
+  const char *what;
+  int first, count; /* stack indices of the values */
+  int value;        /* the number of the one that is being packed, from 1 */
+  int box;          /* stack index of the state's userdata */
+  int depth;
+  uint32_t objects, shared, dict; /* so far */
+  bool full;
+  bool wide; /* keys for WF_REACH_ANYONE */
+  enum wf_pack_reach reach;
+  uint64_t modules[4]; /* full mode: a Bloom filter of the tables in package.loaded */
+  const void *globals; /* full mode */
+} wf_packer;
+
+/* ---- scratch (pack_scratch.c) ---- */
+
+/* The slot of a key: its own, or the empty one where it would go. NULL: out of memory. Call with room
+ * made for one more. */
+wf_slot *wf_slots_grow(wf_slots *s, uint32_t gen, const void *key);
+bool wf_scratch_objects_grow(wf_scratch *s);
+void wf_scratch_begin(wf_scratch *s);
+void wf_scratch_end(wf_scratch *s); /* gives back what is much larger than the message needed */
+void wf_scratch_free(wf_scratch *s);
+
+static inline wf_slot *wf_slots_find(wf_slots *s, uint32_t gen, const void *key) {
+  if (wf_unlikely((s->used + 1) * 2 > 1u << s->bits || s->bits == 0)) return wf_slots_grow(s, gen, key);
+  uint32_t mask = (1u << s->bits) - 1;
+  uint32_t i = (uint32_t)(((uint64_t)(uintptr_t)key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - s->bits));
+  for (;; i = (i + 1) & mask) {
+    wf_slot *slot = &s->slot[i];
+    if (slot->gen != gen || slot->key == key) return slot;
+  }
+}
+
+/* ---- bytes (pack.c) ---- */
+
+enum wf_packed wf_packer_room(wf_packer *p, size_t bytes);
+
+static inline enum wf_packed pack_need(wf_packer *p, size_t bytes) {
+  return wf_likely((size_t)(p->end - p->at) >= bytes) ? PACK_OK : wf_packer_room(p, bytes);
+}
+
+/* These write into room that pack_need made. */
+static inline void put_tag(wf_packer *p, uint8_t tag) { *p->at++ = (char)tag; }
+
+static inline void put_bytes(wf_packer *p, const void *bytes, size_t n) {
+  memcpy(p->at, bytes, n);
+  p->at += n;
+}
+
+static inline void put_u32(wf_packer *p, uint32_t v) { put_bytes(p, &v, sizeof v); }
+
+static inline uint32_t packer_offset(const wf_packer *p) { return (uint32_t)(p->at - p->msg->data); }
+
+/* Any value at stack index idx, with the stack free above `top`. */
+enum wf_packed wf_pack_value(wf_packer *p, int idx, int top);
+
+/* The string at idx, through the dictionary. */
+enum wf_packed wf_pack_string(wf_packer *p, int idx);
+
+/* Note an object whose tag comes next. *seen: it was met before, and a reference to it has been written. */
+enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen);
+
+/* Mark the object whose tag lies at offset `at` as referred to. */
+void wf_pack_share(wf_packer *p, uint32_t at);
+
+/* ---- full mode ---- */
+
+/* PACK_REFUSED with an error of kind "transfer": the path, then ": " and the text, formatted as by
+ * lua_pushfstring. In plain mode PACK_FULL. (pack_path.c) */
+enum wf_packed wf_pack_refuse(wf_packer *p, const char *fmt, ...);
+
+/* A function, or a full userdata (pack_func.c). */
+enum wf_packed wf_pack_function(wf_packer *p, int idx, int top);
+enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top);
+
+/* Learn the globals and what package.loaded holds now (pack_name.c). */
+void wf_pack_names_begin(wf_packer *p, int top);
+
+/* If the table at idx is the globals or a module, write that and set *named. */
+enum wf_packed wf_pack_named_table(wf_packer *p, int idx, int top, bool *named);
+
+/* If the value at idx is found in a module, write its name and set *named. `only`: in the module of that name and
+ * its "only.*" alone, or NULL. */
+enum wf_packed wf_pack_named_value(wf_packer *p, int idx, int top, const char *only, bool *named);
+
+/* The bytecode of the function at idx: a reference for the caller, or NULL without memory (pack_code.c). [-0, +0, m] */
+wf_blob *wf_pack_code(wf_packer *p, int idx, int top);
+
+/* ---- the collector ---- */
+
+enum { GC_HOLD_KB = 64 << 10 };
+
+/* Keep the collector from starting before `kb` more KiB are allocated: a step of negative size is a credit, so
+ * that, other than with LUA_GCSTOP, the pace is the same again after gc_release, and an error in between
+ * leaves no collector stopped. 0: it does not run anyway. Running out of memory still collects, without finalisers. */
+static inline int gc_hold(lua_State *L, int kb) {
+  if (lua_gc(L, LUA_GCISRUNNING) != 1) return 0;
+  lua_gc(L, LUA_GCSTEP, -kb);
+  return kb;
+}
+
+/* May collect, and so run finalisers. */
+static inline void gc_release(lua_State *L, int held) {
+  if (held != 0) lua_gc(L, LUA_GCSTEP, held);
+}
+
+#endif

@@ -1,0 +1,348 @@
+/* Unpacking: entry, scalars, strings and tables (unpacker.h; format in pack_format.h).
+ *
+ * Runs on the carrier of the state it fills. Stack, from where the call began: the dictionary's near entries,
+ * two tables if the message needs them, then the values; in the end the values move down.
+ */
+#include <lauxlib.h>
+#include <math.h>
+
+#include "lx/error.h"
+#include "lx/packer.h"
+#include "lx/unpacker.h"
+
+enum {
+  /* What a reader of a stranger's bytes may cost: 16 bytes for each and 4 KiB, of which a part is
+   * set aside for growing the stack and for the small tables of the reader itself. */
+  COST_RATE = 16,
+  COST_FREE = (4 << 10) - (2 << 10),
+  /* What Lua takes, rounded up: a table, a slot of its array, a node of its hash; a string's header and its place
+   * in the table of short strings; a slot of the stack, which grows by doubling. */
+  COST_TABLE = 56,
+  COST_SLOT = 16,
+  COST_NODE = 24,
+  COST_STRING = 25,
+  COST_INTERN = 16,
+  COST_STACK = 32,
+  SHORT_STRING = 40,
+  LEVELS = 8, /* nesting levels for which stack is reserved at once */
+  LARGE = 16 << 10,
+};
+
+bool wf_read_bad(wf_reader *r, const char *what) {
+  luaL_checkstack(r->L, 8, "unpacking");
+  lx_error_new(r->L, "transfer", "malformed message: %s", what);
+  return false;
+}
+
+/* False, without an error pushed, when a stranger's message asks for more than it may. */
+static inline bool reader_pay(wf_reader *r, uint64_t bytes) {
+  if (wf_likely(r->reach != WF_REACH_ANYONE)) return true;
+  if (bytes > r->memory) return false;
+  r->memory -= bytes;
+  return true;
+}
+
+static bool bad_cost(wf_reader *r) { return wf_read_bad(r, "it asks for more memory than its size allows"); }
+static bool bad_end(wf_reader *r) { return wf_read_bad(r, "it ends too early"); }
+
+/* ---- strings ---- */
+
+static inline bool read_bytes(wf_reader *r, size_t len) {
+  if (wf_unlikely(reader_left(r) < len)) return bad_end(r);
+  if (wf_unlikely(!reader_pay(r, COST_STRING + len + (len <= SHORT_STRING ? COST_INTERN : 0)))) return bad_cost(r);
+  lua_pushlstring(r->L, (const char *)r->at, len);
+  r->at += len;
+  return true;
+}
+
+static bool read_blob(wf_reader *r) {
+  if (reader_left(r) < 4) return bad_end(r);
+  uint32_t i = reader_u32(r);
+  if (i >= r->nside || r->side[i].ops != NULL) return wf_read_bad(r, "a string is missing");
+  const wf_blob *b = r->side[i].held;
+  lua_pushlstring(r->L, b->bytes, b->len);
+  return true;
+}
+
+static inline bool read_reference(wf_reader *r, uint32_t i) {
+  if (wf_unlikely(i >= r->dict_used)) return wf_read_bad(r, "a reference to an unknown string");
+  if (wf_likely(i < PACK_DICT_NEAR))
+    lua_pushvalue(r->L, r->dict + (int)i);
+  else
+    lua_rawgeti(r->L, r->far, (lua_Integer)(i - PACK_DICT_NEAR) + 1);
+  return true;
+}
+
+static bool read_define(wf_reader *r) {
+  if (reader_left(r) < 1) return bad_end(r);
+  uint8_t tag = *r->at;
+  if ((tag != TAG_STR && tag != TAG_LSTR && tag != TAG_BLOB) || r->dict_used == r->dict_size)
+    return wf_read_bad(r, "its dictionary is not as announced");
+  if (!wf_read_value(r)) return false;
+  uint32_t i = r->dict_used++;
+  if (i < PACK_DICT_NEAR) {
+    lua_copy(r->L, -1, r->dict + (int)i);
+  } else {
+    lua_pushvalue(r->L, -1);
+    lua_rawseti(r->L, r->far, (lua_Integer)(i - PACK_DICT_NEAR) + 1);
+  }
+  return true;
+}
+
+/* ---- tables ---- */
+
+bool wf_read_keep(wf_reader *r, uint32_t ordinal) {
+  if (r->shared_left == 0) return wf_read_bad(r, "more shared objects than announced");
+  r->shared_left--;
+  lua_pushvalue(r->L, -1);
+  lua_rawseti(r->L, r->shared, ordinal);
+  return true;
+}
+
+static bool read_objref(wf_reader *r) {
+  if (reader_left(r) < 4) return bad_end(r);
+  uint32_t ordinal = reader_u32(r);
+  if (r->shared == 0 || lua_rawgeti(r->L, r->shared, ordinal) == LUA_TNIL)
+    return wf_read_bad(r, "a reference to an unknown object");
+  return true;
+}
+
+static uint64_t table_cost(uint32_t narr, uint32_t nhash) {
+  uint64_t nodes = nhash == 0 ? 0 : 1;
+  while (nodes < nhash) nodes *= 2;
+  return COST_TABLE + (uint64_t)narr * COST_SLOT + nodes * COST_NODE + 2 * COST_STACK;
+}
+
+/* One pair into the table on top. */
+static inline bool read_pair(wf_reader *r) {
+  lua_State *L = r->L;
+  if (wf_unlikely(reader_left(r) < 2)) return bad_end(r);
+  uint8_t tag = *r->at;
+  if (wf_likely(tag >= TAG_REF)) {
+    r->at++;
+    if (wf_unlikely(!read_reference(r, tag - TAG_REF))) return false;
+  } else {
+    if (wf_unlikely(!wf_read_value(r))) return false;
+    if (wf_unlikely(tag == TAG_NIL || (tag == TAG_FLOAT && isnan(lua_tonumber(L, -1)))))
+      return wf_read_bad(r, "nil or NaN as a key");
+    if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
+  }
+  if (wf_unlikely(*r->at == TAG_NIL)) return wf_read_bad(r, "a key without value");
+  if (wf_unlikely(!wf_read_value(r))) return false;
+  if (wf_unlikely(r->reach == WF_REACH_ANYONE)) {
+    lua_pushvalue(L, -2);
+    if (lua_rawget(L, -4) != LUA_TNIL) return wf_read_bad(r, "a key twice");
+    lua_pop(L, 1);
+  }
+  lua_rawset(L, -3);
+  return true;
+}
+
+static bool read_table(wf_reader *r, bool shared) {
+  lua_State *L = r->L;
+  if (wf_unlikely(reader_left(r) < 8)) return bad_end(r);
+  uint32_t narr = reader_u32(r), nhash = reader_u32(r);
+  size_t left = reader_left(r);
+  if (wf_unlikely(narr > left || nhash > (left - narr) / 2 || narr > INT32_MAX || nhash > INT32_MAX)) return bad_end(r);
+  if (wf_unlikely(!reader_pay(r, table_cost(narr, nhash)))) return bad_cost(r);
+  if (wf_unlikely(r->depth == PACK_DEPTH)) return wf_read_bad(r, "nested too deep");
+  if (wf_unlikely(r->depth % LEVELS == 0) && !lua_checkstack(L, 3 * LEVELS + 6))
+    return wf_read_bad(r, "no room on the stack");
+  r->depth++;
+  uint32_t ordinal = r->objects++;
+  lua_createtable(L, (int)narr, (int)nhash);
+  if (wf_unlikely(shared) && !wf_read_keep(r, ordinal)) return false;
+  for (uint32_t i = 1; i <= narr; i++) {
+    if (wf_unlikely(!wf_read_value(r))) return false;
+    lua_rawseti(L, -2, i);
+  }
+  for (; nhash > 0; nhash--)
+    if (wf_unlikely(!read_pair(r))) return false;
+  r->depth--;
+  return true;
+}
+
+/* META name, then a table. */
+static bool read_with_meta(wf_reader *r) {
+  if (!wf_read_meta(r)) return false;
+  if (reader_left(r) < 1 || (*r->at != TAG_TABLE && *r->at != TAG_TABLE_SHARED))
+    return wf_read_bad(r, "a metatable without table");
+  if (!wf_read_value(r)) return false;
+  lua_insert(r->L, -2);
+  lua_setmetatable(r->L, -2);
+  return true;
+}
+
+/* ---- values ---- */
+
+static bool read_scalar(wf_reader *r, uint8_t tag) {
+  lua_State *L = r->L;
+  static const uint8_t size[] = {[TAG_INT8] = 1, [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
+                                 [TAG_FLOAT] = 8, [TAG_POINTER] = 8};
+  if (wf_unlikely(reader_left(r) < size[tag])) return bad_end(r);
+  const uint8_t *at = r->at;
+  r->at += size[tag];
+  union {
+    int8_t i1;
+    int16_t i2;
+    int32_t i4;
+    int64_t i8;
+    double d;
+    uint64_t p;
+  } u;
+  memcpy(&u, at, size[tag]);
+  switch (tag) {
+    case TAG_INT8: lua_pushinteger(L, u.i1); return true;
+    case TAG_INT16: lua_pushinteger(L, u.i2); return true;
+    case TAG_INT32: lua_pushinteger(L, u.i4); return true;
+    case TAG_INT64: lua_pushinteger(L, u.i8); return true;
+    case TAG_FLOAT: lua_pushnumber(L, u.d); return true;
+    default: lua_pushlightuserdata(L, (void *)(uintptr_t)u.p); return true;
+  }
+}
+
+/* What refers to the reader's own functions, modules or memory. */
+static bool read_powerful(wf_reader *r, uint8_t tag) {
+  if (r->reach == WF_REACH_ANYONE) return wf_read_bad(r, "functions, modules and pointers are not taken from strangers");
+  switch (tag) {
+    case TAG_GLOBALS: lua_pushglobaltable(r->L); return true;
+    case TAG_NAMED: return wf_read_named(r);
+    case TAG_FUNC:
+    case TAG_FUNC_SHARED: return wf_read_function(r, tag == TAG_FUNC_SHARED);
+    default: break;
+  }
+  if (r->reach != WF_REACH_PROCESS) return wf_read_bad(r, "a pointer from another process");
+  switch (tag) {
+    case TAG_POINTER: return read_scalar(r, tag);
+    case TAG_BLOB: return read_blob(r);
+    case TAG_CFUNC: return wf_read_c_function(r);
+    default: return wf_read_handle(r, tag == TAG_HANDLE_SHARED);
+  }
+}
+
+bool wf_read_value(wf_reader *r) {
+  if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
+  uint8_t tag = *r->at++;
+  if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
+  if (tag >= TAG_INT) {
+    lua_pushinteger(r->L, tag - TAG_INT);
+    return true;
+  }
+  switch (tag) {
+    case TAG_NIL: lua_pushnil(r->L); return true;
+    case TAG_FALSE:
+    case TAG_TRUE: lua_pushboolean(r->L, tag == TAG_TRUE); return true;
+    case TAG_INT8:
+    case TAG_INT16:
+    case TAG_INT32:
+    case TAG_INT64:
+    case TAG_FLOAT: return read_scalar(r, tag);
+    case TAG_STR: {
+      uint16_t len;
+      if (wf_unlikely(reader_left(r) < sizeof len)) return bad_end(r);
+      memcpy(&len, r->at, sizeof len);
+      r->at += sizeof len;
+      return read_bytes(r, len);
+    }
+    case TAG_LSTR: return reader_left(r) < 4 ? bad_end(r) : read_bytes(r, reader_u32(r));
+    case TAG_REF16: {
+      uint16_t i;
+      if (wf_unlikely(reader_left(r) < sizeof i)) return bad_end(r);
+      memcpy(&i, r->at, sizeof i);
+      r->at += sizeof i;
+      return read_reference(r, i);
+    }
+    case TAG_DEF: return read_define(r);
+    case TAG_TABLE:
+    case TAG_TABLE_SHARED: return read_table(r, tag == TAG_TABLE_SHARED);
+    case TAG_META: return read_with_meta(r);
+    case TAG_OBJREF: return read_objref(r);
+    case TAG_BLOB:
+    case TAG_POINTER:
+    case TAG_GLOBALS:
+    case TAG_NAMED:
+    case TAG_CFUNC:
+    case TAG_FUNC:
+    case TAG_FUNC_SHARED:
+    case TAG_HANDLE:
+    case TAG_HANDLE_SHARED: return read_powerful(r, tag);
+    default: return wf_read_bad(r, "an unknown tag");
+  }
+}
+
+/* ---- entry ---- */
+
+/* Reserve the dictionary and the tables of the reader. `top`: where the stack began. */
+static bool read_head(wf_reader *r, uint32_t *values) {
+  lua_State *L = r->L;
+  wf_pack_head head;
+  if (reader_left(r) < sizeof head) return bad_end(r);
+  memcpy(&head, r->at, sizeof head);
+  r->at += sizeof head;
+  if (head.magic != PACK_MAGIC) return wf_read_bad(r, "it is of another kind or version");
+  size_t left = reader_left(r);
+  if (head.values > left || head.dict > left || head.shared > left || head.dict > PACK_DICT_MAX) return bad_end(r);
+  uint32_t near = head.dict < PACK_DICT_NEAR ? head.dict : PACK_DICT_NEAR, far = head.dict - near;
+  uint64_t cost = (uint64_t)head.values * COST_SLOT + (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT +
+                  (head.shared ? table_cost(0, head.shared) : 0);
+  if (!reader_pay(r, cost)) return bad_cost(r);
+  if (head.values > INT32_MAX - 4096 || !lua_checkstack(L, (int)(head.values + near) + 8))
+    return wf_read_bad(r, "too many values for the stack");
+  r->dict = lua_gettop(L) + 1;
+  r->dict_size = head.dict;
+  lua_settop(L, lua_gettop(L) + (int)near);
+  if (far > 0) {
+    lua_createtable(L, (int)far, 0);
+    r->far = lua_gettop(L);
+  }
+  if (head.shared > 0) {
+    lua_createtable(L, 0, (int)head.shared);
+    r->shared = lua_gettop(L);
+    r->shared_left = head.shared;
+  }
+  *values = head.values;
+  return true;
+}
+
+/* [-0, +(n|1), e] How many values, or -1 and the error value. */
+static int read_all(wf_reader *r) {
+  lua_State *L = r->L;
+  luaL_checkstack(L, 12, "unpacking");
+  int top = lua_gettop(L);
+  uint32_t n = 0;
+  bool ok = read_head(r, &n);
+  int below = lua_gettop(L);
+  for (uint32_t i = 0; ok && i < n; i++) ok = wf_read_value(r);
+  if (ok && r->at != r->end) ok = wf_read_bad(r, "bytes after its end");
+  if (wf_unlikely(!ok)) {
+    lua_copy(L, -1, top + 1);
+    lua_settop(L, top + 1);
+    return -1;
+  }
+  if (below > top) {
+    for (int i = 1; i <= (int)n; i++) lua_copy(L, below + i, top + i);
+    lua_settop(L, top + (int)n);
+  }
+  return (int)n;
+}
+
+int wf_unpack(lua_State *L, const wf_msg *m) {
+  wf_reader r = {.L = L, .at = (const uint8_t *)m->data, .end = (const uint8_t *)m->data + m->len,
+                 .side = m->side, .nside = m->nside, .reach = WF_REACH_PROCESS};
+  int held = m->len >= LARGE ? gc_hold(L, (int)(m->len >> 10) * 4) : 0;
+  int n = read_all(&r);
+  gc_release(L, held);
+  if (n < 0) lua_error(L);
+  return n;
+}
+
+int wf_unpack_peer(lua_State *L, const void *bytes, size_t len) {
+  wf_reader r = {.L = L, .at = bytes, .end = (const uint8_t *)bytes + len, .reach = WF_REACH_PEERS};
+  return read_all(&r);
+}
+
+int wf_unpack_untrusted(lua_State *L, const void *bytes, size_t len) {
+  wf_reader r = {.L = L, .at = bytes, .end = (const uint8_t *)bytes + len, .reach = WF_REACH_ANYONE,
+                 .memory = (uint64_t)len * COST_RATE + COST_FREE};
+  return read_all(&r);
+}

@@ -1,0 +1,66 @@
+/* Inside unpacking: the reader of one message and what its files share (format: pack_format.h).
+ *
+ * A reader lives on the C stack of wf_unpack and owns nothing: all that it has made lies on the Lua stack, so an
+ * error that Lua raises in the middle loses nothing, and a finaliser that runs in the middle disturbs nothing.
+ * Every step pushes one value and returns true, or pushes an error value and returns false; the entry tidies up.
+ * Every length, index and count is checked against the bytes that are there, whoever wrote them.
+ */
+#ifndef WF_LX_UNPACKER_H
+#define WF_LX_UNPACKER_H
+
+#include <lua.h>
+#include <string.h>
+
+#include "lx/pack.h"
+#include "lx/pack_format.h"
+
+typedef struct wf_reader {
+  lua_State *L;
+  const uint8_t *at, *end;
+  const wf_side *side;
+  uint32_t nside;
+  enum wf_pack_reach reach; /* what the bytes may hold */
+  uint32_t dict_used, dict_size;
+  int dict;   /* stack index of entry 0; the first PACK_DICT_NEAR entries lie on the stack */
+  int far;    /* of the table with the others */
+  int shared; /* of the table ordinal -> object, for objects that are referred to */
+  uint32_t shared_left;
+  uint32_t objects; /* ordinals given so far */
+  int depth;
+  uint64_t memory; /* WF_REACH_ANYONE: what the message may still cost */
+} wf_reader;
+
+/* Push "malformed message" (with what is wrong) and return false. [-0, +1, m] */
+bool wf_read_bad(wf_reader *r, const char *what);
+
+bool wf_read_value(wf_reader *r);
+
+/* Keep the object on top under its ordinal. [-0, +(0|1), m] */
+bool wf_read_keep(wf_reader *r, uint32_t ordinal);
+
+/* The rest of a value after its tag (unpack_func.c). */
+bool wf_read_function(wf_reader *r, bool shared);
+bool wf_read_c_function(wf_reader *r);
+bool wf_read_named(wf_reader *r);
+bool wf_read_handle(wf_reader *r, bool shared);
+/* The name that follows becomes the metatable registered under it. */
+bool wf_read_meta(wf_reader *r);
+
+static inline size_t reader_left(const wf_reader *r) { return (size_t)(r->end - r->at); }
+
+/* Call when enough bytes are left. */
+static inline uint32_t reader_u32(wf_reader *r) {
+  uint32_t v;
+  memcpy(&v, r->at, sizeof v);
+  r->at += sizeof v;
+  return v;
+}
+
+static inline uint64_t reader_u64(wf_reader *r) {
+  uint64_t v;
+  memcpy(&v, r->at, sizeof v);
+  r->at += sizeof v;
+  return v;
+}
+
+#endif

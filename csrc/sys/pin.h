@@ -1,0 +1,11 @@
+/* Keep the library that holds a function loaded for the life of the process, so that the function's address
+ * may travel between states: one state's lua_close must not unmap what another calls. Any thread. */
+#ifndef WF_PIN_H
+#define WF_PIN_H
+
+#include "base/base.h"
+
+/* False when the code belongs to no file that can be pinned. */
+bool wf_pin_code(void (*code)(void));
+
+#endif
