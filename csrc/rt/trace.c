@@ -9,7 +9,7 @@
  * frees or resizes a lane that a thread may be writing. No allocation while recording but the ring's.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pthread_getname_np, syscall */
+#define _GNU_SOURCE /* pthread_getname_np */
 #endif
 #include "rt/trace.h"
 
@@ -17,15 +17,12 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/tsc.h"
 #include "rt/trace_ring.h"
+#include "sys/thread.h"
 
 enum { CAPACITY_MIN = 16 };
 
@@ -145,11 +142,7 @@ static void key_make(void) { key_error = pthread_key_create(&key, on_thread_end)
 
 static void ring_identify(wf_ring *r) {
   memcpy(r->name, own.name, sizeof r->name);
-#ifdef __linux__
-  r->tid = (uint64_t)syscall(SYS_gettid);
-#else
-  r->tid = (uint64_t)(uintptr_t)pthread_self();
-#endif
+  r->tid = (uint64_t)wf_thread_self_tid();
 #if defined(__linux__) || defined(__APPLE__)
   if (r->name[0] == 0) pthread_getname_np(pthread_self(), r->name, sizeof r->name);
 #endif
