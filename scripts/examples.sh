@@ -4,7 +4,7 @@
 #
 #   scripts/examples.sh     (LUA_PATH and LUA_CPATH say where weft is: `make examples` sets them)
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 lua=${LUA:-lua5.4}
 limit=${EXAMPLE_TIMEOUT:-120}
 export WEFT_QUICK=1

