@@ -24,10 +24,10 @@
  * A task id is unique in the process and never reused within a trace; so is an isolate's.
  * When a blocking call runs the scheduler inline, the caller STOPs before and RUNs again after.
  *
- * Tasks that live already: trace_start's caller emits LIVE, NAME and the state (RUN for the running
- * one, READY, or STOP with its reason) of each task of its isolate. Another isolate can do the same
- * when it finds, at an event, that wf_trace_on() differs from the value it announced itself for.
- * It need not: a RUN of an unknown task is understood too.
+ * Tasks that live already when a trace begins are recorded by announce.h: LIVE, NAME and the state (RUN for
+ * the running one, READY, or STOP with its reason) of each. The isolate that starts the trace does so at
+ * once; another may when it finds, at an event, that wf_trace_on() differs from the number it announced
+ * itself for. It need not: a RUN of an unknown task is understood too.
  */
 #ifndef WF_RT_TRACE_H
 #define WF_RT_TRACE_H
