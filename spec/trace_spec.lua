@@ -238,7 +238,7 @@ describe("weft.trace over a core", function()
     function core.trace_mark(text) log("mark " .. text) end
     function core.trace_words() return { [0] = "" }, { [0] = "" } end
     function core.trace_terminal() return false end
-    return trace(core), core
+    return trace.new(core), core
   end
 
   it("traces a function and keeps its results", function()

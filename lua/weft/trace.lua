@@ -3,14 +3,13 @@
 --   local t = weft.trace(function() ... end)      -- or weft.trace.start() ... weft.trace.stop()
 --   t:timeline{ by = "carrier" }   print(t:summary())   for e in t:events() do ... end
 --
--- The trace is of the whole process: one at a time, whichever isolate started it. This module knows weft.core
--- only through the table given to M.new, so that it can be tried on records made by hand (M.from_records).
+-- The trace is of the whole process: one at a time, whichever isolate started it. What is here knows weft.core
+-- only through the table given to `new`, so that it can be tried on another one; `from_records` makes a trace
+-- by hand.
 
 local model = require "weft.trace_model"
 local summary = require "weft.summary"
 local timeline = require "weft.timeline"
-
-local M = {}
 
 local NS = 1e-9
 
@@ -92,7 +91,7 @@ end
 -- A trace from a table: wall, cpu in seconds (cpu defaults to wall), lost, names and labels by id, threads (a
 -- list of names, default one), and as array the records { seconds, event, task, why, arg, thread = 1, iso = 1,
 -- text = for a mark } in order of time.
-function M.from_records(t)
+local function from_records(t)
   local out, marks, threads = {}, {}, {}
   local function ns(seconds) return math.floor(seconds * 1e9 + 0.5) end
   for i, r in ipairs(t) do
@@ -132,9 +131,9 @@ local function check_options(opts, level)
   return opts
 end
 
--- The functions of weft.trace over a core: trace_start, _stop, _snapshot, _mark, _words, _terminal (see
+-- weft.trace over a core: trace_start, _stop, _snapshot, _mark, _words, _terminal (see
 -- csrc/lib/l_trace.c).
-function M.new(core)
+local function new(core)
   local trace = {}
   local events, whys
 
@@ -200,4 +199,7 @@ function M.new(core)
   return setmetatable(trace, { __call = call, __name = "weft.trace" })
 end
 
-return setmetatable(M, { __call = function(_, core) return M.new(core) end })
+-- weft.core is loaded when the first trace is made: pictures of records need none.
+local M = new(setmetatable({}, { __index = function(_, name) return require "weft.core"[name] end }))
+M.new, M.from_records = new, from_records
+return M
