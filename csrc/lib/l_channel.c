@@ -1,0 +1,190 @@
+/* weft.channel: the methods of channels. */
+#include "lib/lib.h"
+#include "lx/error.h"
+#include "rt/channel.h"
+#include "rt/sched.h"
+
+enum { SELF = 1, VALUE = 2, LIST_MAX = 1 << 26 };
+
+static inline wf_channel *check_channel(wf_iso *iso, lua_State *L) {
+  wf_channel *c = wf_iso_test(iso, L, SELF, WF_CLASS_CHANNEL);
+  if (wf_unlikely(c == NULL)) wf_iso_check(iso, L, SELF, WF_CLASS_CHANNEL);
+  return c;
+}
+
+static int raise_closed(lua_State *L, const wf_channel *c) {
+  lx_error_new(L, "closed", "cannot send: channel %d is closed", (int)c->seq);
+  return lua_error(L);
+}
+
+static int send_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  if (wf_unlikely(wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED)) return raise_closed(L, lua_touserdata(L, SELF));
+  return 0;
+}
+
+static int channel_send(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = check_channel(iso, L);
+  if (wf_unlikely(lua_gettop(L) != VALUE)) {
+    luaL_checkany(L, VALUE);
+    lua_settop(L, VALUE);
+  }
+  wf_cancel_point(iso, L);
+  switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
+    case WF_CHANNEL_OK: return 0;
+    case WF_CHANNEL_CLOSED: return raise_closed(L, c);
+    default: break;
+  }
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_SEND);
+  wf_wait_queue(t, &c->senders);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), send_k);
+}
+
+static int channel_try_send(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = check_channel(iso, L);
+  luaL_checkany(L, VALUE);
+  lua_settop(L, VALUE);
+  enum wf_channel_now now = wf_channel_send_now(iso, L, c, SELF, VALUE);
+  lua_pushboolean(L, now == WF_CHANNEL_OK);
+  if (now == WF_CHANNEL_OK) return 1;
+  lua_pushstring(L, now == WF_CHANNEL_CLOSED ? "closed" : "full");
+  return 2;
+}
+
+static int push_end(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushboolean(L, 0);
+  return 2;
+}
+
+static int recv_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  if (wf_unlikely(wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED)) return push_end(L);
+  return 2;
+}
+
+/* ch:recv(), and ch() as the iterator of a for loop. */
+static int channel_recv(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = check_channel(iso, L);
+  wf_cancel_point(iso, L);
+  switch (wf_channel_recv_now(iso, L, c, SELF)) {
+    case WF_CHANNEL_OK: lua_pushboolean(L, 1); return 2;
+    case WF_CHANNEL_CLOSED: return push_end(L);
+    default: break;
+  }
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
+  wf_wait_queue(t, &c->receivers);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), recv_k);
+}
+
+static int channel_try_recv(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = check_channel(iso, L);
+  enum wf_channel_now now = wf_channel_recv_now(iso, L, c, SELF);
+  if (now == WF_CHANNEL_OK) {
+    lua_pushboolean(L, 1);
+    return 2;
+  }
+  push_end(L);
+  lua_pushstring(L, now == WF_CHANNEL_CLOSED ? "closed" : "empty");
+  return 3;
+}
+
+/* Make a list of the value on top and what else there is, `max` in all. */
+static int recv_list(wf_iso *iso, lua_State *L, lua_Integer max) {
+  wf_channel *c = lua_touserdata(L, SELF);
+  lua_Integer n = 1;
+  lua_createtable(L, (int)(max < (lua_Integer)c->count + 1 ? max : (lua_Integer)c->count + 1), 1);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  while (n < max && wf_channel_recv_now(iso, L, c, SELF) == WF_CHANNEL_OK) lua_rawseti(L, -2, ++n);
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  return 1;
+}
+
+static int recv_many_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  if (wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED) return push_end(L);
+  lua_pop(L, 1); /* the true of recv */
+  return recv_list(iso, L, lua_tointeger(L, VALUE));
+}
+
+static int channel_recv_many(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = check_channel(iso, L);
+  lua_Integer max = luaL_checkinteger(L, VALUE);
+  luaL_argcheck(L, max >= 1 && max <= LIST_MAX, VALUE, "a number of values from 1 to 2^26 expected");
+  lua_settop(L, VALUE);
+  wf_cancel_point(iso, L);
+  switch (wf_channel_recv_now(iso, L, c, SELF)) {
+    case WF_CHANNEL_OK: return recv_list(iso, L, max);
+    case WF_CHANNEL_CLOSED: return push_end(L);
+    default: break;
+  }
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
+  wf_wait_queue(t, &c->receivers);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), recv_many_k);
+}
+
+static int channel_close(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel_close(iso, check_channel(iso, L));
+  return 0;
+}
+
+static int channel_is_closed(lua_State *L) {
+  lua_pushboolean(L, check_channel(wf_iso_up(L), L)->closed);
+  return 1;
+}
+
+static int channel_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_channel(wf_iso_up(L), L)->count);
+  return 1;
+}
+
+static int channel_capacity(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_channel(wf_iso_up(L), L)->capacity);
+  return 1;
+}
+
+static int channel_tostring(lua_State *L) {
+  const wf_channel *c = check_channel(wf_iso_up(L), L);
+  lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)c->count, (lua_Integer)c->capacity,
+                  c->closed ? ", closed" : "");
+  return 1;
+}
+
+/* weft.channel([capacity]): 0 (default) is a rendezvous. */
+static int channel_new(lua_State *L) {
+  lua_Integer capacity = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, capacity >= 0, 1, "capacity >= 0 expected");
+  wf_channel_new(wf_iso_up(L), L, (size_t)capacity);
+  return 1;
+}
+
+void wf_lib_channel(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg methods[] = {{"send", channel_send},
+                                     {"try_send", channel_try_send},
+                                     {"recv", channel_recv},
+                                     {"try_recv", channel_try_recv},
+                                     {"recv_many", channel_recv_many},
+                                     {"close", channel_close},
+                                     {"is_closed", channel_is_closed},
+                                     {"capacity", channel_capacity},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__len", channel_len},
+                                  {"__call", channel_recv},
+                                  {"__close", channel_close},
+                                  {"__tostring", channel_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"channel", channel_new}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_CHANNEL, "weft.channel", methods, meta);
+  wf_lib_add(iso, L, funcs);
+}

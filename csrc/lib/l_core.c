@@ -1,0 +1,163 @@
+/* What belongs to no type: errors, registered metatables, reports, os.exit, task-locals. */
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lib.h"
+#include "lx/error.h"
+#include "lx/opts.h"
+#include "lx/pack.h"
+#include "rt/cancel.h"
+#include "rt/sched.h"
+#include "rt/shutdown.h"
+#include "rt/task.h"
+
+/* weft.is(value[, kind]): is it one of weft's errors, of this kind? */
+static int lib_is(lua_State *L) {
+  luaL_checkany(L, 1);
+  const char *kind = luaL_optstring(L, 2, NULL);
+  lua_pushboolean(L, lx_error_is(L, 1, kind));
+  return 1;
+}
+
+/* core.error(kind, message[, reason]): an error value of weft's. */
+static int lib_error(lua_State *L) {
+  const char *kind = luaL_checkstring(L, 1), *message = luaL_checkstring(L, 2);
+  lx_error_new(L, kind, "%s", message);
+  if (!lua_isnoneornil(L, 3)) {
+    lua_pushvalue(L, 3);
+    lua_setfield(L, -2, "reason");
+  }
+  return 1;
+}
+
+/* core.cancelled([reason]): the error that a cancelled task raises. */
+static int lib_cancelled(lua_State *L) {
+  lua_settop(L, 1);
+  wf_cancel_error(L, 1);
+  return 1;
+}
+
+/* weft.on_unhandled(fn | nil): who is told of failures that nobody looked at. Returns the one before. */
+static int lib_on_unhandled(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  if (!lua_isnoneornil(L, 1)) lx_check_callable(L, 1);
+  lua_settop(L, 1);
+  if (iso->unhandled == LUA_NOREF)
+    lua_pushnil(L);
+  else
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->unhandled);
+  luaL_unref(L, LUA_REGISTRYINDEX, iso->unhandled);
+  iso->unhandled = LUA_NOREF;
+  if (!lua_isnil(L, 1)) {
+    lua_pushvalue(L, 1);
+    iso->unhandled = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  return 1;
+}
+
+/* core.identity(): id, name, kind of the running task. */
+static int lib_identity(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  lua_pushinteger(L, (lua_Integer)wf_task_id(iso, iso->cur));
+  wf_task_push_name(iso, L, iso->cur);
+  lua_pushstring(L, !(iso->cur->flags & WF_F_MAIN) ? "task" : iso->parent_task != 0 ? "thread" : "main");
+  return 3;
+}
+
+/* core.handle(): the running task's job, or nil in the main chunk. */
+static int lib_handle(lua_State *L) {
+  wf_task_push_handle(L, wf_iso_up(L)->cur);
+  return 1;
+}
+
+/* core.get(key): a task-local of the running task. */
+static int lib_get(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  luaL_checkany(L, 1);
+  if (!(iso->cur->flags & WF_F_LOCALS)) return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
+  lua_rawgeti(L, -1, iso->cur->slot);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+/* core.set(key, value). The table of locals is shared with the tasks that this one has started: it is
+ * copied, never changed. */
+static int lib_set(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  luaL_checkany(L, 1);
+  luaL_argcheck(L, !lua_isnil(L, 1) && !(lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) != lua_tonumber(L, 1)), 1,
+                "nil and NaN cannot be keys");
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  lua_newtable(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
+  if (iso->cur->flags & WF_F_LOCALS) {
+    lua_rawgeti(L, 4, iso->cur->slot);
+    lua_pushnil(L);
+    while (lua_next(L, 5)) {
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, 3);
+    }
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawset(L, 3);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, 4, iso->cur->slot);
+  iso->cur->flags |= WF_F_LOCALS;
+  return 0;
+}
+
+/* os.exit([code[, close]]), orderly. Upvalue 2: Lua's own. */
+static int os_exit(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  if (lua_type(L, 1) != LUA_TBOOLEAN) luaL_optinteger(L, 1, 0);
+  int code = lua_isnoneornil(L, 1) ? EXIT_SUCCESS
+             : lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                   : (int)lua_tointeger(L, 1);
+  if (iso->exit != NULL) return iso->exit(iso, L, code); /* a child: it is for the main isolate to do */
+  wf_iso_shutdown_quietly(iso, L);
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* Replace os.exit in the table on top, unless that was done. [-0, +0, m] */
+static void replace_exit(wf_iso *iso, lua_State *L) {
+  lua_pushlightuserdata(L, iso);
+  if (lua_getfield(L, -2, "exit") != LUA_TFUNCTION || lua_tocfunction(L, -1) == os_exit) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_pushcclosure(L, os_exit, 2);
+  lua_setfield(L, -2, "exit");
+}
+
+static void on_library(wf_iso *iso, lua_State *L, const char *lib) {
+  if (strcmp(lib, LUA_COLIBNAME) == 0) {
+    wf_lib_coroutine(iso, L);
+  } else if (strcmp(lib, LUA_OSLIBNAME) == 0) {
+    replace_exit(iso, L);
+  }
+}
+
+void wf_lib_core(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg funcs[] = {{"is", lib_is},   {"error", lib_error}, {"on_unhandled", lib_on_unhandled},
+                                   {"get", lib_get}, {"set", lib_set},     {"identity", lib_identity}, {"handle", lib_handle}, {"cancelled", lib_cancelled},
+                                   {"register", wf_register}, {NULL, NULL}};
+  static const char *const libs[] = {LUA_COLIBNAME, LUA_OSLIBNAME};
+  wf_lib_add(iso, L, funcs);
+  iso->on_library = on_library;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; i < sizeof libs / sizeof *libs; i++) {
+    if (lua_getfield(L, -1, libs[i]) == LUA_TTABLE) on_library(iso, L, libs[i]);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}

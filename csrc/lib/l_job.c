@@ -1,0 +1,290 @@
+/* The methods of jobs, of every kind. */
+#include <string.h>
+
+#include "lib/lib.h"
+#include "lx/error.h"
+#include "rt/cancel.h"
+#include "rt/channel.h"
+#include "rt/child.h"
+#include "rt/job.h"
+#include "rt/report.h"
+#include "rt/sched.h"
+#include "rt/task.h"
+
+enum { SELF = 1 };
+
+static const char *const state_names[] = {"ready", "running", "waiting", "done", "failed", "cancelled"};
+
+/* Wait for the end, then continue in k; k is also what follows when it has ended. */
+static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  wf_cancel_point(iso, L);
+  if (wf_job_finished(j)) return k(L, LUA_OK, 0);
+  if (j.task == iso->cur) return luaL_error(L, "a job cannot wait for itself");
+  if (wf_job_joiners(iso, j) == NULL || (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL))
+    return luaL_error(L, "not enough memory");
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_JOIN);
+  wf_job_wait(iso, j, t, NULL);
+  wf_wait_until(iso, t, deadline);
+  return wf_wait_park(iso, L, t, wf_job_id(iso, j), k);
+}
+
+static int join_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_iso *iso = wf_iso_up(L);
+  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  wf_job j = wf_job_check(iso, L, SELF);
+  wf_job_looked(iso, j);
+  int n = wf_job_results(iso, L, j, SELF);
+  return n < 0 ? lua_error(L) : n;
+}
+
+static int job_join(lua_State *L) {
+  lua_settop(L, SELF);
+  return wait_end(L, WF_NEVER, join_k);
+}
+
+static int result_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_iso *iso = wf_iso_up(L);
+  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  wf_job j = wf_job_check(iso, L, SELF);
+  wf_job_looked(iso, j);
+  lua_pushboolean(L, wf_job_state(j) == WF_DONE);
+  int n = wf_job_results(iso, L, j, SELF);
+  return 1 + (n < 0 ? 1 : n);
+}
+
+static int job_result(lua_State *L) {
+  lua_settop(L, SELF);
+  return wait_end(L, WF_NEVER, result_k);
+}
+
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_iso *iso = wf_iso_up(L);
+  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  wf_job j = wf_job_check(iso, L, SELF);
+  bool finished = wf_job_finished(j);
+  if (finished) wf_job_looked(iso, j);
+  lua_pushboolean(L, finished);
+  return 1;
+}
+
+static int job_wait(lua_State *L) {
+  wf_job_check(wf_iso_up(L), L, SELF);
+  uint64_t deadline = wf_opt_deadline(L, 2);
+  lua_settop(L, SELF);
+  return wait_end(L, deadline, wait_k);
+}
+
+/* job:cancel([reason]): true when there was something to cancel. */
+static int job_cancel(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  lua_settop(L, 2);
+  lua_pushboolean(L, j.task != NULL ? wf_task_cancel(iso, L, j.task, 2) : wf_child_cancel(iso, L, j.child, 2));
+  return 1;
+}
+
+static int job_status(lua_State *L) {
+  lua_pushstring(L, state_names[wf_job_state(wf_job_check(wf_iso_up(L), L, SELF))]);
+  return 1;
+}
+
+static int job_detach(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  if (j.task != NULL)
+    j.task->flags |= WF_F_DETACHED;
+  else
+    wf_child_detach(j.child);
+  wf_job_looked(iso, j);
+  lua_settop(L, SELF);
+  return 1;
+}
+
+/* Push the traceback of a task that has failed, or of where it stands. */
+static void push_stand(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_task_finished(t)) {
+    if ((t->flags & WF_F_PACKED) && t->state != WF_DONE) {
+      lua_getiuservalue(L, SELF, 1);
+      lua_rawgeti(L, -1, 2);
+      lua_remove(L, -2);
+    } else {
+      lua_pushnil(L);
+    }
+  } else {
+    lua_State *co = t == iso->cur ? L : wf_task_lua(t);
+    luaL_traceback(L, co, NULL, t == iso->cur ? 1 : 0);
+  }
+}
+
+/* job:traceback(): where it stands now or where it failed, then where it was started. */
+static int job_traceback(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  char started[LUA_IDSIZE + 16];
+  lua_settop(L, SELF);
+  if (j.task != NULL) {
+    push_stand(iso, L, j.task);
+    wf_task_started(iso, j.task, started, sizeof started);
+  } else {
+    wf_child_traceback(L, j.child);
+    wf_child_started(iso, j.child, started, sizeof started);
+  }
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(%s)", state_names[wf_job_state(j)]);
+  }
+  if (started[0] != '\0') lua_pushfstring(L, "\nstarted at %s", started);
+  lua_concat(L, lua_gettop(L) - SELF);
+  return 1;
+}
+
+/* The name as the script gave it, or nil. */
+static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
+  if (j.child != NULL) {
+    lua_pushstring(L, wf_child_name(j.child));
+  } else if (j.task->flags & WF_F_NAMED) {
+    wf_task_push_name(iso, L, j.task);
+  } else if ((j.task->flags & WF_F_PACKED)) {
+    lua_getiuservalue(L, SELF, 1);
+    lua_getfield(L, -1, "name");
+    lua_remove(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* job.id, job.name, job.kind; everything else is a method. Upvalue 2: the methods. */
+static int job_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "id") == 0)
+    lua_pushinteger(L, (lua_Integer)wf_job_id(iso, j));
+  else if (strcmp(key, "name") == 0)
+    push_name(iso, L, j);
+  else if (strcmp(key, "kind") == 0)
+    lua_pushstring(L, j.task != NULL ? "task" : "thread");
+  return 1;
+}
+
+static int job_tostring(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  push_name(iso, L, j);
+  const char *name = lua_tostring(L, -1);
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(uint32_t)wf_job_id(iso, j),
+                  name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
+  return 1;
+}
+
+static int close_k(lua_State *L, int status, lua_KContext ctx) {
+  if (status != LUA_OK) wf_wait_end(wf_iso_up(L), L, (wf_task *)ctx);
+  return 0;
+}
+
+/* local j <close>: cancel and join. */
+static int job_close(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, SELF);
+  lua_settop(L, SELF);
+  if (j.task != NULL)
+    wf_task_cancel(iso, L, j.task, 0);
+  else
+    wf_child_cancel(iso, L, j.child, 0);
+  return wait_end(L, WF_NEVER, close_k);
+}
+
+/* core.is_job(value). */
+static int lib_is_job(lua_State *L) {
+  wf_job j;
+  lua_pushboolean(L, wf_job_test(wf_iso_up(L), L, 1, &j));
+  return 1;
+}
+
+/* core.job_methods(): the method tables of the kinds of jobs, for Lua code to add to. */
+static int lib_job_methods(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  lua_createtable(L, 2, 0);
+  for (int c = WF_CLASS_TASK; c <= WF_CLASS_THREAD; c++) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+    lua_getfield(L, -1, "__methods");
+    lua_rawseti(L, -3, c + 1);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* core.watch(job, channel, token): send the token to the channel, which has room, when the job has
+ * ended. False when it has ended already: then nothing is sent. Counts as looking. */
+static int lib_watch(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_job j = wf_job_check(iso, L, 1);
+  wf_iso_check(iso, L, 2, WF_CLASS_CHANNEL);
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  wf_job_looked(iso, j);
+  if (wf_job_finished(j)) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
+  int key_of_child = j.task == NULL;
+  if ((key_of_child ? lua_rawgetp(L, -1, j.child) : lua_rawgeti(L, -1, j.task->slot)) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, -1);
+    if (key_of_child)
+      lua_rawsetp(L, -3, j.child);
+    else
+      lua_rawseti(L, -3, j.task->slot);
+  }
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, n + 1);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, n + 2);
+  if (j.task != NULL) j.task->flags |= WF_F_WATCHED;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int job_gc(lua_State *L) {
+  wf_child_gc(wf_iso_up(L), L, lua_touserdata(L, SELF));
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{"join", job_join},     {"result", job_result}, {"wait", job_wait},
+                                   {"cancel", job_cancel}, {"status", job_status}, {"detach", job_detach},
+                                   {"traceback", job_traceback}, {NULL, NULL}};
+
+static const luaL_Reg meta[] = {{"__tostring", job_tostring}, {"__close", job_close}, {NULL, NULL}};
+
+static void class_new(wf_iso *iso, lua_State *L, enum wf_class c) {
+  wf_class_new(iso, L, c, "weft.job", NULL, meta);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+  lua_pushlightuserdata(L, iso);
+  lua_newtable(L);
+  lua_pushlightuserdata(L, iso);
+  luaL_setfuncs(L, methods, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "__methods"); /* so that Lua code can add to them (init.lua: on_done) */
+  lua_pushcclosure(L, job_index, 2);
+  lua_setfield(L, -2, "__index");
+  if (c == WF_CLASS_THREAD) {
+    lua_pushlightuserdata(L, iso);
+    lua_pushcclosure(L, job_gc, 1);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_pop(L, 1);
+}
+
+void wf_lib_job(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg funcs[] = {{"watch", lib_watch}, {"is_job", lib_is_job}, {"job_methods", lib_job_methods}, {NULL, NULL}};
+  class_new(iso, L, WF_CLASS_TASK);
+  class_new(iso, L, WF_CLASS_THREAD);
+  wf_lib_add(iso, L, funcs);
+}

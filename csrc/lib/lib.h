@@ -1,0 +1,25 @@
+/* The parts of weft.core. Each opener is called once a state by luaopen_weft_core with the table of
+ * the module on top of the stack; it makes its classes and adds its functions. [-0, +0, m] */
+#ifndef WF_LIB_H
+#define WF_LIB_H
+
+#include "rt/iso.h"
+
+void wf_lib_task(wf_iso *iso, lua_State *L);      /* l_task.c: go, current, sleep, yield ... */
+void wf_lib_job(wf_iso *iso, lua_State *L);       /* l_job.c: the methods of jobs */
+void wf_lib_channel(wf_iso *iso, lua_State *L);   /* l_channel.c */
+void wf_lib_select(wf_iso *iso, lua_State *L);    /* l_select.c */
+void wf_lib_scope(wf_iso *iso, lua_State *L);     /* l_scope.c: cancel scopes, shields */
+void wf_lib_coroutine(wf_iso *iso, lua_State *L); /* l_coroutine.c; the library's table is on top instead */
+void wf_lib_core(wf_iso *iso, lua_State *L);      /* l_core.c: errors, reports, locals, os.exit */
+void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
+void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
+int wf_lib_trace(lua_State *L);                   /* l_trace.c */
+
+/* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */
+static inline void wf_lib_add(wf_iso *iso, lua_State *L, const luaL_Reg *funcs) {
+  lua_pushlightuserdata(L, iso);
+  luaL_setfuncs(L, funcs, 1);
+}
+
+#endif

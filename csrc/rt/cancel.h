@@ -1,0 +1,45 @@
+/* Cancellation. Runs on the isolate's carrier.
+ *
+ * Level-triggered: once a cancellation of a task, or of a scope that the task is in, has been asked
+ * for, every blocking call of the task raises it, until the task or the scope has ended. A raise is
+ * "due" while something was asked and the task is not shielded; the flag WF_F_CANCEL says so, and
+ * blocking calls look at that flag alone.
+ */
+#ifndef WF_RT_CANCEL_H
+#define WF_RT_CANCEL_H
+
+#include "rt/iso.h"
+
+/* Ask a task to end: the reason is the value at `reason` (0: none). False when it had ended. [-0, +0, m] */
+bool wf_task_cancel(wf_iso *iso, lua_State *L, wf_task *t, int reason);
+
+/* Work out whether a cancellation of the task is due now, and wake it when it waits. */
+void wf_cancel_update(wf_iso *iso, wf_task *t);
+
+/* Push the error that a cancelled task raises. `reason` may be 0. [-0, +1, m] */
+void wf_cancel_error(lua_State *L, int reason);
+
+/* Shield the running task from cancellation, and end that. [-0, +0, m] */
+void wf_shield_begin(wf_iso *iso, lua_State *L, wf_task *t);
+void wf_shield_end(wf_iso *iso, wf_task *t);
+
+/* Message handler of protected calls whose `<close>` handlers run shielded: keeps the traceback in
+ * `tracebacks` for the running task, and raises the shield. wf_unwind_end after the call. */
+int wf_unwind_handler(lua_State *L);
+void wf_unwind_end(wf_iso *iso, wf_task *t);
+
+/* Enter and leave a cancel scope: a userdata of class WF_CLASS_SCOPE that the caller keeps on its stack. */
+void wf_scope_enter(wf_iso *iso, lua_State *L, wf_scope *s);
+void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s);
+
+/* Cancel what runs in the scope with the error on top of the stack; the first error stays.
+ * [-1, +0, m] */
+void wf_scope_cancel(wf_iso *iso, lua_State *L, wf_scope *s);
+
+/* End the scope at `when` with the error on top of the stack. The scope has been entered. [-1, +0, m] */
+void wf_scope_until(wf_iso *iso, lua_State *L, wf_scope *s, uint64_t when);
+
+/* Push the error that the scope was cancelled with, or nil. [-0, +1, -] */
+void wf_scope_error(wf_iso *iso, lua_State *L, const wf_scope *s);
+
+#endif

@@ -1,0 +1,186 @@
+/* See channel.h. */
+#include "rt/channel.h"
+
+#include <string.h>
+
+#include "rt/sched.h"
+
+enum { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_INTEGER, KEPT_FLOAT, KEPT_POINTER, KEPT_REF };
+enum { UV_CELLS = 1, UV_REFS = 2, FIRST_ROOM = 8 };
+
+wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
+  wf_channel *c = wf_class_push(iso, L, WF_CLASS_CHANNEL, sizeof *c, 2);
+  wf_list_init(&c->receivers);
+  wf_list_init(&c->senders);
+  c->capacity = capacity;
+  c->seq = ++iso->objects;
+  return c;
+}
+
+uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c) { return WF_OBJECT_ID(iso, c->seq); }
+
+/* Kept values ------------------------------------------------------------------------------- */
+
+static bool fits_cell(int type) { return type <= LUA_TNUMBER; } /* nil, boolean, light userdata, number */
+
+/* Double the cells; the oldest value moves to index 0. Raises with nothing changed. */
+static void cells_grow(lua_State *L, wf_channel *c, int self) {
+  size_t room = c->room == 0 ? FIRST_ROOM : c->room * 2;
+  wf_kept *cells = lua_newuserdatauv(L, room * sizeof *cells, 0);
+  bool refs = lua_getiuservalue(L, self, UV_REFS) == LUA_TTABLE;
+  if (refs) lua_createtable(L, (int)room, 0);
+  for (size_t i = 0; i < c->count; i++) {
+    size_t old = (c->head + i) & (c->room - 1);
+    cells[i] = c->cells[old];
+    if (cells[i].tag == KEPT_REF) {
+      lua_rawgeti(L, -2, (lua_Integer)old + 1);
+      lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+  }
+  if (refs) lua_setiuservalue(L, self, UV_REFS);
+  lua_pop(L, 1);
+  lua_setiuservalue(L, self, UV_CELLS);
+  c->cells = cells;
+  c->room = room;
+  c->head = 0;
+}
+
+/* Make sure that one more value of this type can be kept without a failure. [-0, +0, m] */
+static void keep_prepare(lua_State *L, wf_channel *c, int self, int type) {
+  if (c->count == c->room && c->count < c->capacity) cells_grow(L, c, self);
+  if (!fits_cell(type)) {
+    if (lua_getiuservalue(L, self, UV_REFS) != LUA_TTABLE) {
+      lua_createtable(L, (int)c->room, 0);
+      lua_setiuservalue(L, self, UV_REFS);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Keep the value at index `value` of L. keep_prepare has been called. [-0, +0, -] */
+static void keep(lua_State *L, wf_channel *c, int self, int value) {
+  size_t at = (c->head + c->count) & (c->room - 1);
+  wf_kept *k = &c->cells[at];
+  switch (lua_type(L, value)) {
+    case LUA_TNIL: k->tag = KEPT_NIL; break;
+    case LUA_TBOOLEAN: k->tag = lua_toboolean(L, value) ? KEPT_TRUE : KEPT_FALSE; break;
+    case LUA_TLIGHTUSERDATA:
+      k->tag = KEPT_POINTER;
+      k->v.p = lua_touserdata(L, value);
+      break;
+    case LUA_TNUMBER:
+      if (lua_isinteger(L, value)) {
+        k->tag = KEPT_INTEGER;
+        k->v.i = lua_tointeger(L, value);
+      } else {
+        k->tag = KEPT_FLOAT;
+        k->v.n = lua_tonumber(L, value);
+      }
+      break;
+    default:
+      k->tag = KEPT_REF;
+      lua_pushvalue(L, value);
+      lua_getiuservalue(L, self, UV_REFS);
+      lua_insert(L, -2);
+      lua_rawseti(L, -2, (lua_Integer)at + 1);
+      lua_pop(L, 1);
+  }
+  c->count++;
+}
+
+/* Push the oldest kept value. [-0, +1, -] */
+static void unkeep(lua_State *L, wf_channel *c, int self) {
+  wf_kept *k = &c->cells[c->head];
+  switch (k->tag) {
+    case KEPT_NIL: lua_pushnil(L); break;
+    case KEPT_FALSE: lua_pushboolean(L, 0); break;
+    case KEPT_TRUE: lua_pushboolean(L, 1); break;
+    case KEPT_INTEGER: lua_pushinteger(L, k->v.i); break;
+    case KEPT_FLOAT: lua_pushnumber(L, k->v.n); break;
+    case KEPT_POINTER: lua_pushlightuserdata(L, k->v.p); break;
+    default:
+      lua_getiuservalue(L, self, UV_REFS);
+      lua_rawgeti(L, -1, (lua_Integer)c->head + 1);
+      lua_pushnil(L);
+      lua_rawseti(L, -3, (lua_Integer)c->head + 1);
+      lua_remove(L, -2);
+  }
+  c->head = (c->head + 1) & (c->room - 1);
+  c->count--;
+}
+
+/* Operations -------------------------------------------------------------------------------- */
+
+/* The first waiter of a queue that the code running on L can serve. A waiter on L itself is one
+ * whose C frame lies below a finaliser or hook that runs now: its stack is not in reach. */
+static inline wf_node *peer(lua_State *L, wf_link *queue) {
+  wf_node *n = wf_waitq_first(queue);
+  return n != NULL && wf_likely(wf_task_lua(n->task) != L) ? n : NULL;
+}
+
+void wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value) {
+  if (c->capacity > 0) keep_prepare(L, c, self, lua_type(L, value));
+}
+
+enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c, int self, int value) {
+  if (wf_unlikely(c->closed)) return WF_CHANNEL_CLOSED;
+  wf_node *n = peer(L, &c->receivers);
+  if (n != NULL) {
+    lua_State *to = wf_task_lua(n->task);
+    lua_pushvalue(L, value);
+    lua_xmove(L, to, 1);
+    lua_pushboolean(to, 1);
+    n->task->got = 2;
+    wf_node_wake(iso, n, WF_GOT);
+    return WF_CHANNEL_OK;
+  }
+  if (c->count < c->capacity) {
+    int type = lua_type(L, value);
+    if (wf_unlikely(c->count == c->room || !fits_cell(type))) keep_prepare(L, c, self, type);
+    keep(L, c, self, value);
+    return WF_CHANNEL_OK;
+  }
+  wf_channel_send_prepare(L, c, self, value);
+  return WF_CHANNEL_WOULD_WAIT;
+}
+
+/* Push the value of a waiting sender. [-0, +1, -] */
+static void sender_value(lua_State *L, wf_node *n) {
+  lua_State *from = wf_task_lua(n->task);
+  lua_pushvalue(from, wf_node_value(n));
+  lua_xmove(from, L, 1);
+}
+
+enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
+  if (c->count > 0) {
+    unkeep(L, c, self);
+    wf_node *n = wf_list_empty(&c->senders) ? NULL : peer(L, &c->senders);
+    if (n != NULL) {
+      sender_value(L, n);
+      keep(L, c, self, lua_gettop(L));
+      lua_pop(L, 1);
+      wf_node_wake(iso, n, WF_GOT);
+    }
+    return WF_CHANNEL_OK;
+  }
+  wf_node *n = peer(L, &c->senders);
+  if (n != NULL) {
+    sender_value(L, n);
+    wf_node_wake(iso, n, WF_GOT);
+    return WF_CHANNEL_OK;
+  }
+  return c->closed ? WF_CHANNEL_CLOSED : WF_CHANNEL_WOULD_WAIT;
+}
+
+void wf_channel_close(wf_iso *iso, wf_channel *c) {
+  if (c->closed) return;
+  c->closed = true;
+  wf_waitq_wake_all(iso, &c->receivers, WF_CLOSED);
+  wf_waitq_wake_all(iso, &c->senders, WF_CLOSED);
+}
+
+void wf_channel_offer(wf_iso *iso, lua_State *L, int self) {
+  self = lua_absindex(L, self);
+  wf_channel *c = lua_touserdata(L, self);
+  wf_channel_send_now(iso, L, c, self, lua_gettop(L));
+}

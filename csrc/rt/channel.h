@@ -1,0 +1,62 @@
+/* Channels private to one isolate: a bounded queue of Lua values with waiting senders and
+ * receivers. Runs on the isolate's carrier; no lock.
+ *
+ * A channel is a userdata without finaliser. User value 1 is the block of cells (a userdata),
+ * user value 2 the table of values that do not fit a cell. A cell whose tag is CELL_REF stands for
+ * the table's entry of the same index.
+ *
+ * Invariants: receivers wait only while no value is kept and no sender waits; senders wait only
+ * while count == capacity; nobody waits once closed. Waiters are served first come, first served;
+ * a value is handed from sender to receiver without a detour through the cells.
+ */
+#ifndef WF_RT_CHANNEL_H
+#define WF_RT_CHANNEL_H
+
+#include "rt/iso.h"
+
+typedef struct wf_kept {
+  union {
+    lua_Integer i;
+    lua_Number n;
+    void *p;
+  } v;
+  int tag;
+} wf_kept;
+
+typedef struct wf_channel {
+  wf_link receivers, senders; /* wf_nodes */
+  wf_kept *cells;
+  size_t room;     /* cells, a power of two or 0 */
+  size_t head;     /* index of the oldest */
+  size_t count;
+  size_t capacity;
+  uint32_t seq;    /* number in its isolate, for names in reports */
+  bool closed;
+} wf_channel;
+
+/* Results of the operations that do not wait. */
+enum wf_channel_now { WF_CHANNEL_OK, WF_CHANNEL_WOULD_WAIT, WF_CHANNEL_CLOSED };
+
+/* Push a new channel. [-0, +1, m] */
+wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity);
+
+/* Try to send the value at index `value`; the channel is at `self`. [-0, +0, m] */
+enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c, int self, int value);
+
+/* Before waiting to send: make room for what the receiver that takes the value must keep, so that it
+ * cannot fail then. wf_channel_send_now has done it when it says WF_CHANNEL_WOULD_WAIT. [-0, +0, m] */
+void wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value);
+
+/* Try to receive: pushes the value when WF_CHANNEL_OK. [-0, +(0|1), m] */
+enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c, int self);
+
+/* Close: receivers get nil, false; senders get an error. Harmless when closed already. */
+void wf_channel_close(wf_iso *iso, wf_channel *c);
+
+/* Send the value on top of the stack to the channel at `self`, which has room. [-0, +0, m] */
+void wf_channel_offer(wf_iso *iso, lua_State *L, int self);
+
+/* Identity in traces. */
+uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c);
+
+#endif

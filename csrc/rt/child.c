@@ -1,0 +1,357 @@
+/* See child.h: the parent's side of a child. Everything here runs on the parent's carrier. */
+#include "rt/child.h"
+
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "lx/error.h"
+#include "lx/pack.h"
+#include "rt/report.h"
+#include "rt/run.h"
+#include "rt/sched.h"
+#include "rt/shutdown.h"
+#include "rt/task.h"
+
+/* Runs ---------------------------------------------------------------------------------------- */
+
+wf_run *wf_run_new(void) {
+  wf_run *r = wf_calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  atomic_init(&r->refs, 1);
+  pthread_mutex_init(&r->lock, NULL);
+  return r;
+}
+
+void wf_run_hold(wf_run *r) { atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed); }
+
+void wf_run_release(wf_run *r) {
+  if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
+  wf_msg_free(r->input);
+  wf_msg_free(r->output);
+  wf_msg_free(r->reason);
+  if (r->parent != NULL) wf_port_release(r->parent);
+  if (r->port != NULL) wf_port_release(r->port);
+  pthread_mutex_destroy(&r->lock);
+  wf_free(r->name);
+  wf_free(r->path);
+  wf_free(r->cpath);
+  wf_free(r->traceback);
+  wf_free(r);
+}
+
+static char *copied(const char *s) {
+  if (s == NULL) return NULL;
+  size_t n = strlen(s) + 1;
+  char *p = wf_malloc(n);
+  return p == NULL ? NULL : memcpy(p, s, n);
+}
+
+/* Starting ------------------------------------------------------------------------------------ */
+
+/* The run's box until it is safe in a handle: it is released if something raises before. */
+static wf_child *child_push(wf_iso *iso, lua_State *L) {
+  wf_child *c = wf_class_push(iso, L, WF_CLASS_THREAD, sizeof *c, 1);
+  wf_list_init(&c->joiners);
+  c->run = wf_run_new();
+  if (c->run == NULL) luaL_error(L, "not enough memory");
+  c->run->child = c;
+  c->run->looked = true; /* nothing to report about what has not started */
+  return c;
+}
+
+/* package.path or cpath as this state has it now; what its own parent gave it while package is unopened. */
+static char *package_path(lua_State *L, const char *field) {
+  char *copy = NULL;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, field);
+    copy = copied(lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  return copy;
+}
+
+static void on_end(wf_iso *iso, wf_mail *m);
+
+/* The parent closed before the child ended: the mail is all that is left. */
+static void on_end_dropped(wf_mail *m) {
+  wf_run *r = wf_container_of(m, wf_run, mail);
+  if (r->thread != NULL) wf_thread_detach(r->thread);
+  wf_run_release(r);
+}
+
+wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
+  if (iso->closing) luaL_error(L, "cannot start a thread: the script is ending");
+  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+  int first = lua_gettop(L) - nargs;
+  wf_child *c = child_push(iso, L);
+  wf_run *r = c->run;
+  r->input = wf_pack(L, first, nargs + 1, "arg");
+  if (r->input == NULL) lua_error(L);
+  r->name = copied(name);
+  r->memory = memory;
+  r->path = package_path(L, "path");
+  r->cpath = package_path(L, "cpath");
+  r->parent = iso->port;
+  wf_port_hold(iso->port);
+  r->on_library = iso->on_library;
+  r->parent_task = wf_task_id(iso, iso->cur);
+  r->mail.deliver = on_end;
+  r->mail.drop = on_end_dropped;
+  wf_task at = {0};
+  wf_task_note_start(iso, L, &at);
+  r->line = at.line;
+  r->source = at.source;
+  c->state = WF_RUNNING;
+  r->looked = false;
+  wf_run_hold(r); /* the list's */
+  wf_run_hold(r); /* the thread's */
+  wf_list_append(&iso->children, &r->link);
+  const char *what = "thread";
+  int err = wf_thread_start(&r->thread, o, wf_run_main, r, &what);
+  if (err == 0) {
+    lua_replace(L, first);
+    lua_settop(L, first);
+    return c;
+  }
+  wf_list_unlink(&r->link);
+  wf_run_release(r);
+  wf_run_release(r);
+  r->looked = true;
+  c->state = WF_FAILED;
+  lua_settop(L, first - 1);
+  lx_fail_errno(L, err, what);
+  return NULL;
+}
+
+/* Ending -------------------------------------------------------------------------------------- */
+
+/* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
+static int unpack_output(lua_State *L) {
+  const wf_child *c = lua_touserdata(L, 1);
+  lua_newtable(L);
+  int n = wf_unpack(L, c->run->output);
+  lua_pushinteger(L, n);
+  lua_setfield(L, 2, "n");
+  for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
+  (void)iso;
+  idx = lua_absindex(L, idx);
+  luaL_checkstack(L, 8, NULL);
+  if (!c->unpacked && c->run->output != NULL) {
+    lua_pushcfunction(L, unpack_output);
+    lua_pushvalue(L, idx);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* it cannot be made here: that is the outcome */
+      c->state = WF_FAILED;
+      lua_createtable(L, 1, 0);
+      lua_insert(L, -2);
+      lua_rawseti(L, -2, 1);
+      lua_setiuservalue(L, idx, 1);
+    }
+    c->unpacked = true;
+  }
+  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
+    lua_pop(L, 1);
+    if (c->state == WF_DONE) return 0;
+    lua_pushliteral(L, "not enough memory");
+    return -1;
+  }
+  int kept = lua_gettop(L);
+  if (c->state != WF_DONE) {
+    lua_rawgeti(L, kept, 1);
+    lua_remove(L, kept);
+    return -1;
+  }
+  lua_getfield(L, kept, "n");
+  int n = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, n + 1, "too many results");
+  for (int i = 1; i <= n; i++) lua_rawgeti(L, kept, i);
+  lua_remove(L, kept);
+  return n;
+}
+
+/* Tell the channels that watch the child. Protected by the caller. */
+static int tell_watchers(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  const wf_child *c = lua_touserdata(L, 2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
+  if (lua_rawgetp(L, -1, c) != LUA_TTABLE) return 0;
+  wf_watchers_tell(iso, L);
+  lua_pushnil(L);
+  lua_rawsetp(L, 3, c);
+  return 0;
+}
+
+/* Report a failure of a run whose handle is gone, or of a handle that is going. Protected. */
+static int report(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  wf_run *r = lua_touserdata(L, 2);
+  char name[64];
+  snprintf(name, sizeof name, "weft.job thread %u%s%s", atomic_load_explicit(&r->id, memory_order_relaxed),
+           r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
+  lua_pushstring(L, name);
+  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  lua_settop(L, 4);
+  lua_pushstring(L, r->traceback);
+  wf_report_failure(iso, L);
+  return 0;
+}
+
+static void call_protected(wf_iso *iso, lua_State *L, lua_CFunction f, void *p) {
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, iso);
+  lua_pushlightuserdata(L, p);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    fprintf(stderr, "weft: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 2);
+  }
+}
+
+/* The run's mail has come: it is over, its thread is about to exit. */
+static void on_end(wf_iso *iso, wf_mail *m) {
+  wf_run *r = wf_container_of(m, wf_run, mail);
+  wf_child *c = r->child;
+  wf_thread_join(r->thread);
+  r->thread = NULL;
+  wf_list_unlink(&r->link);
+  if (c != NULL) {
+    c->state = r->outcome;
+    call_protected(iso, iso->L, tell_watchers, c);
+    wf_waitq_wake_all(iso, &c->joiners, WF_GOT);
+  } else if (r->outcome == WF_FAILED && !r->looked && !r->detached) {
+    call_protected(iso, iso->L, report, r);
+  }
+  wf_run_release(r); /* the list's */
+  wf_run_release(r); /* the thread's, which came with the mail */
+  wf_iso_tell_all_done(iso);
+}
+
+void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c) {
+  wf_run *r = c->run;
+  if (r == NULL) return;
+  c->run = NULL;
+  r->child = NULL;
+  if (c->state == WF_FAILED && !r->looked && !r->detached && r->outcome == WF_FAILED)
+    call_protected(iso, L, report, r);
+  wf_run_release(r);
+}
+
+/* From the handle ------------------------------------------------------------------------------ */
+
+enum wf_state wf_child_state(const wf_child *c) { return (enum wf_state)c->state; }
+
+void wf_child_looked(wf_child *c) { c->run->looked = true; }
+
+void wf_child_detach(wf_child *c) { c->run->detached = true; }
+
+wf_link *wf_child_joiners(wf_child *c) { return &c->joiners; }
+
+uint64_t wf_child_id(const wf_child *c) {
+  return (uint64_t)atomic_load_explicit(&c->run->id, memory_order_relaxed) << 32 | 1;
+}
+
+const char *wf_child_name(const wf_child *c) { return c->run->name; }
+
+void wf_child_traceback(lua_State *L, const wf_child *c) {
+  if (c->state >= WF_DONE)
+    lua_pushstring(L, c->run->traceback);
+  else
+    lua_pushnil(L);
+}
+
+const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size) {
+  wf_task at = {.line = c->run->line, .source = c->run->source};
+  return wf_task_started(iso, &at, buf, size);
+}
+
+/* Cancelling ----------------------------------------------------------------------------------- */
+
+/* A cancellation on its way to the child. */
+typedef struct cancel_mail {
+  wf_mail mail;
+  wf_run *run;
+} cancel_mail;
+
+static void cancel_free(wf_mail *m) {
+  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
+  wf_run_release(c->run);
+  wf_free(c);
+}
+
+static void on_cancel(wf_iso *iso, wf_mail *m) {
+  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
+  cancel_free(m);
+}
+
+/* Ask the run to end; takes the reason over. From the parent's carrier. */
+static bool run_cancel(wf_run *r, wf_msg *reason) {
+  cancel_mail *mail = wf_malloc(sizeof *mail);
+  bool first, open;
+  pthread_mutex_lock(&r->lock);
+  first = !r->cancelled;
+  r->cancelled = true;
+  if (first) r->reason = reason;
+  open = first && r->port != NULL;
+  if (open) {
+    if (mail != NULL) {
+      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
+      wf_run_hold(r);
+      wf_port_post(r->port, &mail->mail);
+      mail = NULL;
+    }
+    atomic_store(&r->port->interrupt, 1);
+  }
+  pthread_mutex_unlock(&r->lock);
+  if (!first) wf_msg_free(reason);
+  wf_free(mail);
+  if (open) wf_thread_signal(r->thread, SIGURG);
+  return true;
+}
+
+bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
+  (void)iso;
+  if (c->state >= WF_DONE) return false;
+  wf_msg *m = NULL;
+  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
+  return run_cancel(c->run, m);
+}
+
+void wf_children_cancel(wf_iso *iso, lua_State *L) {
+  wf_link *l, *next;
+  (void)L;
+  wf_list_each(l, next, &iso->children) run_cancel(wf_list_entry(l, wf_run, link), NULL);
+}
+
+uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, size_t *len) {
+  uint32_t n = 0;
+  char started[LUA_IDSIZE + 16];
+  wf_link *l, *next;
+  wf_list_each(l, next, &iso->children) {
+    wf_run *r = wf_list_entry(l, wf_run, link);
+    if (r->detached) continue;
+    if (n++ >= most || *len >= size) continue;
+    wf_task at = {.line = r->line, .source = r->source};
+    *len += (size_t)snprintf(line + *len, size - *len, "%s thread%s%s started at %s", *len == 0 ? "" : ",", r->name != NULL ? " " : "",
+                             r->name != NULL ? r->name : "", wf_task_started(iso, &at, started, sizeof started));
+  }
+  return n;
+}
+
+void wf_children_abandon(wf_iso *iso) {
+  wf_link *l, *next;
+  wf_list_each(l, next, &iso->children) {
+    wf_run *r = wf_list_entry(l, wf_run, link);
+    fprintf(stderr, "weft: thread %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
+            atomic_load_explicit(&r->id, memory_order_relaxed), r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
+  }
+}

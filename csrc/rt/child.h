@@ -1,0 +1,66 @@
+/* Children: isolates on threads of their own, seen from the isolate that started them.
+ *
+ * Two records. The run (wf_run, child.c) is malloc'ed and shared by the two threads, reference-counted:
+ * what goes in, what comes out, and the port of the child for cancelling it. The child (wf_child) is
+ * the handle's userdata in the parent. The run's last act is one mail to the parent's port; only then
+ * does the parent's side change, on the parent's carrier. So nothing in a wf_child is shared.
+ */
+#ifndef WF_RT_CHILD_H
+#define WF_RT_CHILD_H
+
+#include "rt/iso.h"
+#include "rt/port.h"
+#include "sys/thread.h"
+
+typedef struct wf_run wf_run;
+
+typedef struct wf_child {
+  wf_run *run;
+  wf_link joiners; /* nodes of tasks that wait for the end */
+  uint8_t state;   /* enum wf_state, as the parent knows it */
+  bool unpacked;   /* the results are in the user value */
+} wf_child;
+
+/* Start the function and the nargs arguments on top of the stack on a new thread; `name` may be NULL,
+ * `memory` is the cap of its state in bytes, 0 for none. Replaces them with the handle, or with nil,
+ * message, code when the system refuses (returns NULL). Raises when a value cannot travel.
+ * [-(nargs+1), +1|+3, e] */
+wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o);
+
+enum wf_state wf_child_state(const wf_child *c);
+void wf_child_looked(wf_child *c);
+void wf_child_detach(wf_child *c);
+wf_link *wf_child_joiners(wf_child *c);
+int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx);
+uint64_t wf_child_id(const wf_child *c);
+const char *wf_child_name(const wf_child *c); /* NULL: none */
+
+/* "file.lua:12" in buf. */
+const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size);
+
+/* Ask it to end; see wf_task_cancel. The reason must be able to travel. [-0, +0, e] */
+bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason);
+
+/* Push the traceback of where it failed, or nil. [-0, +1, m] */
+void wf_child_traceback(lua_State *L, const wf_child *c);
+
+/* Finaliser of the handle. [-0, +0, m] */
+void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c);
+
+/* Shutdown: cancel all children that still run. Never raises. */
+void wf_children_cancel(wf_iso *iso, lua_State *L);
+
+/* Append up to `most` of those that are not detached to a line of text; returns how many there are. */
+uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, size_t *len);
+
+/* Name those that do not end, on stderr, and let them be. */
+void wf_children_abandon(wf_iso *iso);
+
+/* The isolate of a child, once the running coroutine has changed: a cancellation that came while another
+ * one ran must not be lost. */
+void wf_interrupt_arm(wf_iso *iso, lua_State *L);
+static inline void wf_interrupt_check(wf_iso *iso, lua_State *L) {
+  if (wf_unlikely(atomic_load_explicit(&iso->port->interrupt, memory_order_relaxed))) wf_interrupt_arm(iso, L);
+}
+
+#endif

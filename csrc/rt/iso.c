@@ -1,0 +1,160 @@
+/* See iso.h. Opening and the records of an isolate. */
+#include "rt/iso.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "rt/port.h"
+#include "rt/shutdown.h"
+#include "rt/task.h"
+#include "sys/stack.h"
+
+enum {
+  STACK_RESERVE = 192 * 1024, /* what one inline wait and a task's C calls on top of it may need */
+};
+
+static const char KEY = 0; /* its address is the registry key of the isolate */
+
+/* Numbers of isolates, from 1. Written by every thread that opens one; relaxed: only uniqueness
+ * matters. */
+static _Atomic uint32_t last_id;
+
+wf_iso *wf_iso_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY);
+  wf_iso *iso = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return iso;
+}
+
+/* The sentinel: made before everything else of weft, hence finalised after it. */
+static int iso_gc(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  wf_iso_shutdown(iso, L);
+  iso->closed = 1;
+  wf_port_release(iso->port);
+  iso->port = NULL;
+  while (iso->free_ext != NULL) {
+    wf_ext *x = iso->free_ext;
+    iso->free_ext = x->next_free;
+    wf_free(x);
+  }
+  wf_free(iso->slots);
+  wf_free(iso->idle);
+  wf_free(iso->sources);
+  iso->slots = NULL;
+  iso->idle = NULL;
+  iso->sources = NULL;
+  return 0;
+}
+
+static int table_ref(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+wf_iso *wf_iso_open(lua_State *L) {
+  wf_iso *iso = wf_iso_of(L);
+  if (iso != NULL) return iso;
+  luaL_checkstack(L, 8, NULL);
+  iso = lua_newuserdatauv(L, sizeof *iso, 0);
+  memset(iso, 0, sizeof *iso);
+  iso->port = wf_port_new();
+  if (iso->port == NULL) luaL_error(L, "not enough memory");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, iso_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  iso->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  iso->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+  iso->rng = wf_clock_ns() ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
+  if (iso->rng == 0) iso->rng = 1;
+  wf_wheel_init(&iso->wheel, wf_clock_ns());
+  wf_list_init(&iso->children);
+  wf_list_init(&iso->waiting_all);
+  iso->main.co = iso->L;
+  iso->main.state = WF_RUNNING;
+  iso->main.flags = WF_F_MAIN | WF_F_LOOKED;
+  iso->main.seq = iso->seq = 1;
+  iso->cur = &iso->main;
+  iso->running = L;
+  if (L != iso->L) iso->running = iso->L;
+  iso->anchors = table_ref(L, NULL);
+  iso->cancels = table_ref(L, NULL);
+  iso->watches = table_ref(L, NULL);
+  iso->locals = table_ref(L, NULL);
+  iso->names = table_ref(L, NULL);
+  iso->tracebacks = table_ref(L, NULL);
+  iso->guarded_ref = table_ref(L, "k");
+  iso->unhandled = LUA_NOREF;
+  iso->nslots = 1;
+  lua_pushlightuserdata(L, iso);
+  lua_pushcclosure(L, wf_task_main, 1);
+  iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
+  return iso;
+}
+
+void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {
+  void *p = wf_iso_test(iso, L, idx, c);
+  if (p == NULL) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+    lua_getfield(L, -1, "__name");
+    luaL_typeerror(L, idx, lua_tostring(L, -1));
+  }
+  return p;
+}
+
+void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
+                  const luaL_Reg *meta) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  if (meta != NULL) {
+    lua_pushlightuserdata(L, iso);
+    luaL_setfuncs(L, meta, 1);
+  }
+  if (methods != NULL) {
+    lua_newtable(L);
+    lua_pushlightuserdata(L, iso);
+    luaL_setfuncs(L, methods, 1);
+    lua_setfield(L, -2, "__index");
+  }
+  iso->class_ptr[c] = lua_topointer(L, -1);
+  iso->class_ref[c] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv) {
+  void *p = lua_newuserdatauv(L, size, nuv);
+  memset(p, 0, size);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+  lua_setmetatable(L, -2);
+  return p;
+}
+
+bool wf_iso_stack_left(wf_iso *iso) {
+  char here;
+  if (iso->depth == 0) return true;
+  if (iso->stack_low == NULL) iso->stack_low = (const char *)wf_stack_low() + STACK_RESERVE;
+  return (uintptr_t)&here > (uintptr_t)iso->stack_low;
+}
+
+wf_ext *wf_task_ext(wf_iso *iso, wf_task *t) {
+  if (t->ext != NULL) return t->ext;
+  wf_ext *x = iso->free_ext;
+  if (x != NULL)
+    iso->free_ext = x->next_free;
+  else if ((x = wf_malloc(sizeof *x)) == NULL)
+    return NULL;
+  memset(x, 0, sizeof *x);
+  wf_list_init(&x->joiners);
+  return t->ext = x;
+}

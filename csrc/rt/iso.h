@@ -1,0 +1,272 @@
+/* The isolate and its tasks: the records that every file of rt shares.
+ *
+ * An isolate (wf_iso) is one Lua state with its own scheduler. It lives in a full userdata of
+ * that state, anchored in the registry and made before everything else of weft, so that its
+ * memory outlasts every finaliser. Only its carrier, the thread that runs the state now,
+ * touches it; other threads reach it through its port (port.h) alone.
+ *
+ * A task (wf_task) lives in its job handle, a full userdata without finaliser. While the task
+ * lives, the handle is anchored on the bottom of the task's coroutine, and the coroutine in the
+ * table `anchors` at index `slot`; the coroutine outlives the task and is used again.
+ * The main chunk (or the function of a thread) is a task too, embedded in the isolate.
+ *
+ * Who waits. A task has one wait at a time. It is armed (claim == WF_ARMED), put on the queue
+ * of what it waits for and on the timer wheel, and then the task parks: its coroutine yields,
+ * or, where it cannot yield, its C frame runs the scheduler inline until the wait is claimed.
+ * Whoever changes claim from WF_ARMED to something else has won the right to deliver; everyone
+ * else leaves the task alone. Values for the waiter are pushed on the stack of the coroutine
+ * that parked (wf_task_lua), whose C frame is the blocking function's, in both cases.
+ */
+#ifndef WF_RT_ISO_H
+#define WF_RT_ISO_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/wheel.h"
+#include "rt/trace.h"
+
+typedef struct wf_iso wf_iso;
+typedef struct wf_task wf_task;
+typedef struct wf_ext wf_ext;
+typedef struct wf_scope wf_scope;
+typedef struct wf_port wf_port;
+
+/* How a wait ended. WF_ARMED: it has not. */
+enum {
+  WF_IDLE = 0,
+  WF_ARMED,
+  WF_TURN,      /* it yields inline: its place in the ready queue ends it, nothing else */
+  WF_GOT,       /* what was waited for happened; wf_task.got says which case */
+  WF_CLOSED,    /* the channel was closed */
+  WF_TIMEOUT,   /* the wait's time is over */
+  WF_CANCEL,    /* a cancellation is due: raise it */
+  WF_RAISE,     /* the error value on top of the waiter's stack is to be raised */
+};
+
+enum wf_state { WF_READY, WF_RUNNING, WF_WAITING, WF_DONE, WF_FAILED, WF_CANCELLED };
+
+/* wf_task.flags */
+enum {
+  WF_F_PARKED = 1 << 0,    /* its coroutine has yielded for a wait (seen by resumers on the way out) */
+  WF_F_INLINE = 1 << 1,    /* it waits inline, on the C stack */
+  WF_F_NODE = 1 << 2,      /* u.node is in a queue */
+  WF_F_TIMER = 1 << 3,     /* u.timer is in the wheel */
+  WF_F_TIMEOUT = 1 << 4,   /* ext->timeout is in the wheel */
+  WF_F_CANCEL = 1 << 5,    /* a cancellation is due now: blocking calls raise it */
+  WF_F_ASKED = 1 << 6,     /* job:cancel was called */
+  WF_F_UNWIND = 1 << 7,    /* an error is on its way out of the task's function */
+  WF_F_INNER = 1 << 8,     /* a generator parked: ext->inner is the coroutine to deliver to */
+  WF_F_DETACHED = 1 << 9,
+  WF_F_LOOKED = 1 << 10,   /* somebody has seen, or waits to see, how it ended */
+  WF_F_EXPOSED = 1 << 11,  /* the script holds its coroutine: not to be used again */
+  WF_F_WATCHED = 1 << 12,  /* the table `watches` has channels to tell of its end */
+  WF_F_LOCALS = 1 << 13,   /* the table `locals` has its task-locals */
+  WF_F_PACKED = 1 << 14,   /* the handle's user value is a table of results, not the result */
+  WF_F_MAIN = 1 << 15,     /* the isolate's main chunk */
+  WF_F_NAMED = 1 << 16,    /* the table `names` has its name */
+  WF_F_NOMEM = 1 << 18,    /* it ended by running out of memory: no value is kept */
+  WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
+  WF_F_NEW = 1 << 17,      /* its function has not been called yet */
+};
+
+/* A task's place in a queue of waiters. */
+typedef struct wf_node {
+  wf_link link;
+  wf_task *task;
+} wf_node;
+
+/* One case of a select: a node that knows its number and where its value lies. */
+typedef struct wf_case {
+  wf_node node;
+  int index;   /* from 1, as the script counts */
+  int value;   /* stack index of the value to send, 0 for other cases */
+} wf_case;
+
+struct wf_task {
+  lua_State *co;
+  union {          /* a task is ready, in a queue, or asleep: never two of them */
+    wf_task *next; /* in the ready queue */
+    wf_node node;
+    wf_timer timer;
+  } u;
+  uint8_t claim;
+  uint8_t state;
+  uint8_t why;   /* enum wf_trace_why of the wait */
+  uint8_t spare;
+  uint32_t flags;
+  uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots` */
+  uint32_t seq;  /* number in its isolate */
+  uint32_t line : 20; /* where it was started: a line of iso->sources[source] */
+  uint32_t source : 12;
+  uint16_t got;  /* values delivered to the stack; results kept once finished */
+  uint16_t won;  /* the case of a select that was served */
+  wf_ext *ext;   /* what few tasks need; NULL at first */
+};
+
+/* A timer that does something to a task. */
+typedef struct wf_alarm {
+  wf_timer timer;
+  wf_task *task;
+  void (*fire)(wf_iso *iso, struct wf_alarm *a);
+} wf_alarm;
+
+struct wf_ext {
+  wf_link joiners;     /* nodes of tasks that wait for the end of this one */
+  wf_alarm timeout;    /* of the present wait, when u is taken by the node */
+  wf_alarm shield_end; /* when the shield gives way */
+  wf_scope *scopes;    /* innermost cancel scope */
+  lua_State *inner;
+  uint32_t shield;     /* depth of explicit shields */
+  bool late;           /* the shield has given way: its deadline has passed */
+  wf_ext *next_free;
+};
+
+/* A part of a task that can be cancelled by itself (weft.scope, weft.timeout). In a userdata
+ * on the stack of the function that runs the part. */
+struct wf_scope {
+  wf_task *task; /* NULL once the part has ended */
+  wf_scope *outer;
+  wf_alarm alarm; /* the time-out */
+  bool asked;     /* it was asked to end */
+  bool has_error; /* the table `cancels` has the error to raise then */
+};
+
+typedef struct wf_source {
+  char text[LUA_IDSIZE];
+} wf_source;
+
+enum wf_class {
+  WF_CLASS_TASK, /* a job of kind task */
+  WF_CLASS_THREAD, /* a job of kind thread */
+  WF_CLASS_CHANNEL,
+  WF_CLASS_MUTEX,
+  WF_CLASS_RWLOCK,
+  WF_CLASS_SEMAPHORE,
+  WF_CLASS_CONDITION,
+  WF_CLASS_BARRIER,
+  WF_CLASS_WAITGROUP,
+  WF_CLASS_ONCE,
+  WF_CLASS_EVENT,
+  WF_CLASS_GUARD,
+  WF_CLASS_SCOPE,
+  WF_CLASS_TOMBSTONE,
+  WF_CLASS_COUNT
+};
+
+struct wf_iso {
+  lua_State *L;        /* the state's main thread */
+  wf_task *cur;        /* the task that runs now */
+  lua_State *running;  /* the innermost coroutine that weft resumed */
+  wf_task *head, *tail; /* ready queue */
+  uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
+  uint32_t depth;      /* inline waits on the C stack */
+  uint32_t closing;    /* shutdown has begun: nothing new is started */
+  uint32_t closed;     /* shutdown is over: every call fails */
+  uint32_t id;
+  uint32_t seq;        /* of the newest task */
+  uint32_t objects;    /* channels and locks made so far: their numbers */
+  uint32_t live;       /* tasks that are not finished, the main chunk not counted */
+  uint32_t outside;    /* waits that only something outside the isolate can end */
+  uint32_t guarded;    /* coroutines in the table `guarded` */
+  uint32_t closers;    /* coroutine.close calls on the C stack */
+  uint32_t unseen;     /* failures whose report may be due at the next idle moment */
+  uint32_t announced;  /* the trace for which the live tasks were announced */
+  uint64_t rng;
+  uint64_t parent_task; /* who started this isolate, 0: nobody, it is a host's */
+  /* A standard library was opened, its table is on top: replace what weft replaces. A child has its
+   * parent's. [-0, +0, m] */
+  void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
+  int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
+  lua_Hook hook;       /* of L, when the innermost inline wait last looked */
+  const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
+  wf_wheel wheel;
+  wf_port *port;
+  wf_link waiting_all; /* nodes of tasks in weft.wait() */
+  wf_link children;    /* thread jobs started here that have not been reaped */
+  /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
+  wf_task **slots;
+  uint32_t slots_room, nslots; /* nslots: the first index never used */
+  uint32_t free_slot;          /* head of the chain of free indices, 0: none (task.c) */
+  /* Coroutines without a task, ready for the next one. */
+  struct wf_idle {
+    lua_State *co;
+    uint32_t slot;
+  } *idle;
+  uint32_t nidle, idle_room;
+  wf_ext *free_ext;
+  wf_source *sources;
+  uint32_t nsources, sources_room;
+  /* Registry references: tables of this isolate. */
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main;
+  int class_ref[WF_CLASS_COUNT];         /* the metatables */
+  const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
+  wf_task main;
+};
+
+/* The coroutine whose C frame waits: values for the task go there. */
+static inline lua_State *wf_task_lua(const wf_task *t) {
+  return wf_unlikely(t->flags & WF_F_INNER) ? t->ext->inner : t->co;
+}
+
+static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
+  return (uint64_t)iso->id << 32 | t->seq;
+}
+
+/* Channels and locks have numbers of their own; in traces the top bit tells them from tasks. */
+#define WF_OBJECT_ID(iso, seq) ((uint64_t)1 << 63 | (uint64_t)(iso)->id << 32 | (seq))
+
+static inline bool wf_task_finished(const wf_task *t) { return t->state >= WF_DONE; }
+
+static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+
+/* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
+wf_iso *wf_iso_of(lua_State *L);
+
+/* Open weft in a state: make the isolate, or find it. [-0, +0, m] */
+wf_iso *wf_iso_open(lua_State *L);
+
+/* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
+static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {
+  void *p = lua_touserdata(L, idx);
+  if (wf_likely(p != NULL && lua_getmetatable(L, idx))) {
+    const void *mt = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    if (wf_likely(mt == iso->class_ptr[c])) return p;
+  }
+  return NULL;
+}
+
+/* The same, or raise a type error that names the argument. */
+void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c);
+
+/* Make the metatable of a class: __name, __index = methods, all with the isolate as upvalue 1.
+ * [-0, +0, m] */
+void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
+                  const luaL_Reg *meta);
+
+/* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
+void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);
+
+/* The task that has this slot, or NULL. */
+wf_task *wf_iso_slot(const wf_iso *iso, uint32_t i);
+
+/* True when the C stack has room for one more inline wait and what runs on top of it. */
+bool wf_iso_stack_left(wf_iso *iso);
+
+/* Ready a task's extra record; NULL when memory is out. */
+wf_ext *wf_task_ext(wf_iso *iso, wf_task *t);
+
+static inline uint32_t wf_iso_random(wf_iso *iso, uint32_t n) {
+  uint64_t x = iso->rng;
+  x ^= x << 13;
+  x ^= x >> 7;
+  x ^= x << 17;
+  iso->rng = x;
+  return (uint32_t)(((x >> 32) * n) >> 32);
+}
+
+#endif

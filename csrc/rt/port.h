@@ -1,0 +1,46 @@
+/* The port of an isolate: the only part of it that other threads touch.
+ *
+ * Malloc'ed and reference-counted, so that it outlives the isolate for those who still hold it.
+ * Any thread posts a mail; the isolate's carrier delivers what has come whenever it polls. A mail
+ * belongs to the port from the post on, and ends in exactly one call of `deliver` (on the
+ * carrier) or `drop` (isolate closed first; on whichever thread lets the port go).
+ */
+#ifndef WF_RT_PORT_H
+#define WF_RT_PORT_H
+
+#include <stdatomic.h>
+
+#include "base/mpsc.h"
+#include "rt/iso.h"
+#include "sys/parker.h"
+
+typedef struct wf_mail {
+  wf_mpsc_node node;
+  void (*deliver)(wf_iso *iso, struct wf_mail *m);
+  void (*drop)(struct wf_mail *m);
+} wf_mail;
+
+struct wf_port {
+  /* Holders of the port: relaxed increments by those who hold it already, release decrements,
+   * the last with acquire, who frees. */
+  _Atomic uint32_t refs;
+  wf_mpsc inbox;
+  wf_parker parker;
+  /* Set by whoever wants the isolate to stop what it runs (cancel of a thread), read by its
+   * carrier: in the signal handler, in hooks, after every change of the running coroutine.
+   * Sequentially consistent on both sides: the setter signals after the store, and a carrier
+   * that misses the signal sees the store at its next change. */
+  _Atomic uint32_t interrupt;
+};
+
+wf_port *wf_port_new(void); /* NULL: out of memory */
+void wf_port_hold(wf_port *p);
+void wf_port_release(wf_port *p);
+
+/* Any thread that holds the port. */
+void wf_port_post(wf_port *p, wf_mail *m);
+
+/* The carrier: deliver what has come. */
+void wf_port_deliver(wf_port *p, wf_iso *iso);
+
+#endif

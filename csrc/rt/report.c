@@ -1,0 +1,181 @@
+/* See report.h. Runs on the isolate's carrier.
+ *
+ * Handles of tasks have no finaliser. A task that failed unseen gets a tombstone, a small userdata
+ * with one, in the table of its results: when the handle is collected, so is the tombstone, and it
+ * tells. The two hold each other, so the finaliser still finds the handle. */
+#include "rt/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lx/error.h"
+#include "rt/sched.h"
+#include "rt/task.h"
+
+enum { TASKS_SHOWN = 50 };
+
+void wf_report_unseen(wf_iso *iso, lua_State *L, wf_task *t, int handle, int kept) {
+  char started[LUA_IDSIZE + 16];
+  lua_pushvalue(L, handle);
+  lua_setfield(L, kept, "job");
+  lua_pushstring(L, wf_task_started(iso, t, started, sizeof started));
+  lua_setfield(L, kept, "started");
+  wf_class_push(iso, L, WF_CLASS_TOMBSTONE, 0, 1);
+  lua_pushvalue(L, kept);
+  lua_setiuservalue(L, -2, 1);
+  lua_setfield(L, kept, "tombstone");
+  iso->unseen++;
+}
+
+static int tombstone_gc(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  lua_getfield(L, 2, "job");
+  const wf_task *t = lua_touserdata(L, 3);
+  if (t->flags & (WF_F_LOOKED | WF_F_DETACHED)) return 0;
+  lua_rawgeti(L, 2, 1);
+  if (lua_rawgeti(L, 2, 2) == LUA_TSTRING) {
+    lua_getfield(L, 2, "started");
+    lua_pushfstring(L, "%s\nstarted at %s", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  wf_report_failure(iso, L);
+  return 0;
+}
+
+void wf_report_failure(wf_iso *iso, lua_State *L) {
+  luaL_checkstack(L, 6, NULL);
+  int base = lua_gettop(L) - 2;
+  if (iso->unhandled != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->unhandled);
+    lua_insert(L, base);
+    if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
+    fprintf(stderr, "weft: the on_unhandled handler failed: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 2);
+    return;
+  }
+  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", luaL_tolstring(L, base, NULL), luaL_tolstring(L, base + 1, NULL));
+  if (lua_isstring(L, base + 2)) fprintf(stderr, "%s\n", lua_tostring(L, base + 2));
+  fflush(stderr);
+  lua_settop(L, base - 1);
+}
+
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+static int start_collector(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  lua_pushcfunction(L, collect);
+  wf_task *t = wf_task_start(iso, L, 0);
+  t->flags |= WF_F_DETACHED;
+  return 0;
+}
+
+bool wf_report_flush(wf_iso *iso, lua_State *L) {
+  iso->unseen = 0;
+  if (iso->closing) return false;
+  lua_pushcfunction(L, start_collector);
+  lua_pushlightuserdata(L, iso);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* The function that blocks is the first C function from the top whose first local is its subject. */
+static int blocked_level(lua_State *co, lua_Debug *ar, const wf_task *t, const wf_iso *iso) {
+  int level = 0;
+  if (t == iso->cur) level = 1; /* above it runs the function that reports */
+  if (!lua_getstack(co, level, ar)) return -1;
+  return level;
+}
+
+void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
+  static const char *const whys[] = {
+#define X(id, text) text,
+      WF_TRACE_WHYS(X)
+#undef X
+  };
+  lua_State *co = wf_task_lua(t);
+  lua_Debug ar;
+  char started[LUA_IDSIZE + 16];
+  int n = 1; /* pieces to join */
+  luaL_checkstack(L, 10, NULL);
+  lua_checkstack(co, 4);
+  wf_task_push_name(iso, L, t);
+  if (t->flags & WF_F_INLINE && t->claim != WF_ARMED) {
+    lua_pushliteral(L, ": ready, but under ");
+    wf_task_push_name(iso, L, iso->cur);
+    lua_pushliteral(L, ", which waits inside a function that cannot yield");
+    n += 4;
+  } else if (t->state == WF_WAITING) {
+    lua_pushfstring(L, ": waits in %s", whys[t->why]);
+    n += 2;
+  } else {
+    lua_pushliteral(L, ": ready");
+    n += 2;
+  }
+  int level = blocked_level(co, &ar, t, iso);
+  if (level >= 0) {
+    if (lua_getlocal(co, &ar, 1) != NULL) {
+      if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
+        if (co != L) lua_xmove(co, L, 1);
+        luaL_tolstring(L, -1, NULL);
+        lua_remove(L, -2);
+        lua_pushliteral(L, " for ");
+        lua_insert(L, -2);
+        n += 2;
+      } else {
+        lua_pop(co, 1);
+      }
+    }
+    for (level++; lua_getstack(co, level, &ar); level++) {
+      lua_getinfo(co, "Sl", &ar);
+      if (ar.currentline <= 0) continue;
+      lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
+      n++;
+      break;
+    }
+  }
+  if (wf_task_started(iso, t, started, sizeof started)[0] != '\0') {
+    lua_pushfstring(L, " (started at %s)", started);
+    n++;
+  }
+  lua_concat(L, n);
+}
+
+static int build_deadlock(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  int shown = 1;
+  lua_pushfstring(L, "deadlock: all %d tasks are asleep\n  ", (int)iso->live + 1);
+  wf_report_wait(iso, L, &iso->main);
+  for (uint32_t i = 1; i < iso->nslots; i++) {
+    const wf_task *t = wf_iso_slot(iso, i);
+    if (t == NULL || wf_task_finished(t)) continue;
+    if (shown++ < TASKS_SHOWN) {
+      lua_pushliteral(L, "\n  ");
+      lua_concat(L, 2);
+      wf_report_wait(iso, L, t);
+    }
+  }
+  if (shown > TASKS_SHOWN) {
+    lua_pushfstring(L, "\n  ... and %d more", shown - TASKS_SHOWN);
+    lua_concat(L, 2);
+  }
+  lx_error_new(L, "deadlock", "%s", lua_tostring(L, -1));
+  return 1;
+}
+
+void wf_report_deadlock(wf_iso *iso, lua_State *L) {
+  lua_pushcfunction(L, build_deadlock);
+  lua_pushlightuserdata(L, iso);
+  lua_pcall(L, 1, 1, 0);
+}
+
+void wf_report_open(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", tombstone_gc}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_TOMBSTONE, "weft.tombstone", NULL, meta);
+}

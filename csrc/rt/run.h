@@ -1,0 +1,58 @@
+/* The run of a child: what the two threads share (child.c is the parent's side, run.c the child's).
+ *
+ * A run is malloc'ed and has three holders: the handle's record, the parent's list of children, and the
+ * child's thread until it has posted its mail. Fields without a word about threads are written before
+ * the thread starts and only read then.
+ */
+#ifndef WF_RT_RUN_H
+#define WF_RT_RUN_H
+
+#include <pthread.h>
+
+#include "lx/msg.h"
+#include "rt/child.h"
+#include "rt/port.h"
+
+struct wf_run {
+  /* Relaxed increments by holders, release decrements, acquire by the last one, who frees. */
+  _Atomic uint32_t refs;
+  wf_port *parent; /* held */
+  wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
+  char *name, *path, *cpath;
+  size_t memory;
+  bool generational;
+  void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
+  uint64_t parent_task;
+  _Atomic uint32_t id; /* the isolate's number; written by the child, relaxed: identity only */
+
+  /* Under `lock`: both threads. */
+  pthread_mutex_t lock;
+  wf_port *port;       /* the child's, held; NULL before it is open and after it has closed */
+  bool cancelled;      /* asked; `reason` may still be NULL */
+  wf_msg *reason;      /* kept until the run is freed */
+
+  /* Written by the child before it posts `mail`, read by the parent after its delivery. */
+  uint8_t outcome;     /* enum wf_state */
+  wf_msg *output;      /* the results, or the error */
+  char *traceback;
+
+  /* The parent's alone. */
+  wf_mail mail;
+  wf_thread *thread;
+  wf_link link;        /* in the parent's list of children */
+  wf_child *child;     /* NULL once the handle has been collected */
+  bool looked, detached;
+  uint32_t line : 20, source : 12; /* where it was started */
+};
+
+wf_run *wf_run_new(void);
+void wf_run_hold(wf_run *r);
+void wf_run_release(wf_run *r);
+
+/* On the child's carrier: cancel its function, and what spins, for the reason that the run has. */
+void wf_run_cancel_here(wf_iso *iso, wf_run *r);
+
+/* The thread's function; takes over one hold. */
+void wf_run_main(void *run);
+
+#endif

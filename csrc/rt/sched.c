@@ -1,0 +1,276 @@
+/* See sched.h. Invariants: a task is in the ready queue, in a wait, running, or finished; claim is
+ * WF_ARMED only from wf_wait_begin to the one wf_wake that wins; a task that waits inline is never
+ * in the ready queue, except as the marker of its own yield. */
+#include "rt/sched.h"
+
+#include <math.h>
+
+#include "lx/error.h"
+#include "rt/port.h"
+#include "rt/report.h"
+#include "rt/task.h"
+
+enum {
+  POLL_EVERY = 61 /* tasks run between two looks at the inbox and the clock, as Go does */
+};
+
+/* Waiting ---------------------------------------------------------------------------------- */
+
+void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (t->claim != WF_IDLE)
+    luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
+  if (t->flags & WF_F_CANCEL) wf_cancel_raise(iso, L, t);
+  t->flags &= ~(uint32_t)WF_F_INNER;
+  if (L != t->co) {
+    wf_ext *x = wf_task_ext(iso, t);
+    if (x == NULL) luaL_error(L, "not enough memory");
+    x->inner = L;
+    t->flags |= WF_F_INNER;
+  }
+}
+
+void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
+  if (when == WF_NEVER) return;
+  if (t->flags & WF_F_NODE) {
+    wf_alarm_set(iso, &t->ext->timeout, t, when, NULL);
+    t->flags |= WF_F_TIMEOUT;
+  } else {
+    t->u.timer.next = NULL;
+    wf_wheel_add(&iso->wheel, &t->u.timer, (when + 1) & ~(uint64_t)1);
+    t->flags |= WF_F_TIMER;
+  }
+}
+
+enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE };
+
+/* Take the task out of its queue and the wheel. */
+static void wait_unlink(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
+  if (t->flags & WF_F_TIMER) wf_wheel_del(&iso->wheel, &t->u.timer);
+  if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
+  if (t->flags & WF_F_OUTSIDE) iso->outside--;
+  t->flags &= ~(uint32_t)WAIT_FLAGS;
+}
+
+bool wf_wake(wf_iso *iso, wf_task *t, int how) {
+  if (t->claim != WF_ARMED) return false;
+  t->claim = (uint8_t)how;
+  if (t->flags & WAIT_FLAGS) wait_unlink(iso, t);
+  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
+  if (t->flags & WF_F_INLINE)
+    t->state = WF_READY;
+  else
+    wf_ready_push(iso, t);
+  return true;
+}
+
+wf_node *wf_waitq_first(wf_link *queue) {
+  while (!wf_list_empty(queue)) {
+    wf_node *n = wf_list_entry(queue->next, wf_node, link);
+    if (wf_likely(n->task->claim == WF_ARMED)) return n;
+    wf_list_unlink(&n->link);
+  }
+  return NULL;
+}
+
+void wf_node_wake(wf_iso *iso, wf_node *n, int how) {
+  wf_task *t = n->task;
+  if (wf_node_is_case(n)) {
+    t->won = (uint16_t)wf_container_of(n, wf_case, node)->index;
+    wf_list_unlink(&n->link);
+  }
+  wf_wake(iso, t, how);
+}
+
+void wf_waitq_wake_all(wf_iso *iso, wf_link *queue, int how) {
+  wf_node *n;
+  while ((n = wf_waitq_first(queue)) != NULL) wf_node_wake(iso, n, how);
+}
+
+int wf_wait_end(wf_iso *iso, lua_State *L, wf_task *t) {
+  int how = t->claim;
+  wf_assert(how > WF_TURN);
+  t->claim = WF_IDLE;
+  if (wf_unlikely(how == WF_CANCEL)) wf_cancel_raise(iso, L, t);
+  if (wf_unlikely(how == WF_RAISE)) lua_error(L);
+  return how;
+}
+
+int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
+  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
+  t->state = WF_WAITING;
+  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
+    t->flags |= WF_F_PARKED;
+    return lua_yieldk(L, 0, (lua_KContext)t, k);
+  }
+  wf_wait_inline(iso, L, t);
+  return k(L, LUA_YIELD, (lua_KContext)t);
+}
+
+int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
+  bool may_yield = L == iso->running && lua_isyieldable(L);
+  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  if (iso->head == NULL) wf_iso_poll(iso);
+  if (iso->head == NULL || (!may_yield && !wf_iso_stack_left(iso))) return k(L, LUA_OK, (lua_KContext)t);
+  wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
+  wf_ready_push(iso, t);
+  if (wf_likely(may_yield)) {
+    t->flags |= WF_F_PARKED;
+    return lua_yieldk(L, 0, (lua_KContext)t, k);
+  }
+  t->claim = WF_TURN; /* until its turn comes in the ready queue */
+  wf_wait_inline(iso, L, t);
+  return k(L, LUA_YIELD, (lua_KContext)t);
+}
+
+/* Running ---------------------------------------------------------------------------------- */
+
+static inline wf_task *ready_pop(wf_iso *iso) {
+  wf_task *t = iso->head;
+  if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  return t;
+}
+
+static inline void task_run(wf_iso *iso, wf_task *t) {
+  lua_State *co = t->co;
+  int nres, nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
+  if (wf_unlikely(t->flags & WF_F_NEW)) nargs = lua_gettop(co) - 1;
+  t->flags &= ~(uint32_t)(WF_F_PARKED | WF_F_NEW);
+  t->state = WF_RUNNING;
+  iso->cur = t;
+  iso->running = co;
+  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
+  int status = lua_resume(co, NULL, nargs, &nres);
+  if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
+  wf_task_left(iso, t, co, status);
+}
+
+void wf_iso_poll(wf_iso *iso) {
+  iso->tick = 0;
+  if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  if (wf_wheel_count(&iso->wheel) == 0) return;
+  uint64_t now = wf_clock_ns();
+  wf_timer *timer;
+  while ((timer = wf_wheel_pop(&iso->wheel, now)) != NULL) {
+    if (timer->when & 1) {
+      wf_alarm *a = wf_container_of(timer, wf_alarm, timer);
+      if (a->fire != NULL)
+        a->fire(iso, a);
+      else
+        wf_wake(iso, a->task, WF_TIMEOUT);
+    } else {
+      wf_task *t = wf_container_of(timer, wf_task, u.timer);
+      t->flags &= ~(uint32_t)WF_F_TIMER;
+      wf_wake(iso, t, WF_TIMEOUT);
+    }
+  }
+}
+
+/* True when a hook was set on the state's main thread since `iso->hook` was noted: the host's
+ * way to interrupt a script (lua.c on Ctrl-C). */
+static bool hook_changed(void *ud) {
+  wf_iso *iso = ud;
+  return lua_gethook(iso->L) != iso->hook;
+}
+
+static int run_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Let the pending hook run on L by calling a function there; what it raises ends the wait. */
+static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
+  lua_pushcfunction(L, run_nothing);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
+  }
+  iso->hook = lua_gethook(iso->L);
+}
+
+/* Nothing is ready: sleep until something may be, or say that nothing ever will. */
+static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  wf_iso_poll(iso);
+  if (iso->head != NULL || t->claim != WF_ARMED) return;
+  if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
+  uint64_t next = wf_wheel_next(&iso->wheel);
+  if (next == WF_NEVER && iso->outside == 0) {
+    wf_report_deadlock(iso, L); /* pushes the error */
+    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
+    return;
+  }
+  switch (wf_parker_wait(&iso->port->parker, -1, next)) {
+    case WF_PARK_EINTR:
+      if (L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
+      break;
+    default: break;
+  }
+}
+
+void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
+  wf_task *cur = iso->cur;
+  lua_State *running = iso->running;
+  lua_Hook hook = iso->hook;
+  wf_assert(cur == t);
+  if (!wf_iso_stack_left(iso)) {
+    lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
+                 (int)iso->depth);
+    wf_wake(iso, t, WF_RAISE);
+    t->state = WF_RUNNING;
+    return;
+  }
+  iso->hook = lua_gethook(iso->L);
+  iso->depth++;
+  t->flags |= WF_F_INLINE;
+  while (t->claim == WF_ARMED || t->claim == WF_TURN) {
+    wf_task *r = ready_pop(iso);
+    if (wf_unlikely(r == NULL)) {
+      iso->cur = t;
+      iso_idle(iso, L, t);
+    } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */
+      r->claim = WF_GOT;
+    } else {
+      task_run(iso, r);
+      if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+        iso->cur = t;
+        wf_iso_poll(iso);
+        if (L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
+      }
+    }
+  }
+  t->flags &= ~(uint32_t)WF_F_INLINE;
+  iso->depth--;
+  iso->hook = hook;
+  iso->cur = cur;
+  iso->running = running;
+  t->state = WF_RUNNING;
+  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+}
+
+/* Alarms ----------------------------------------------------------------------------------- */
+
+/* The lowest bit of `when` tells an alarm from a sleeping task's own timer. */
+void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *)) {
+  wf_wheel_del(&iso->wheel, &a->timer);
+  a->task = t;
+  a->fire = fire;
+  wf_wheel_add(&iso->wheel, &a->timer, when | 1);
+}
+
+void wf_alarm_stop(wf_iso *iso, wf_alarm *a) { wf_wheel_del(&iso->wheel, &a->timer); }
+
+static uint64_t deadline_of(lua_State *L, int arg, lua_Number s) {
+  if (!(s >= 0)) luaL_argerror(L, arg, lua_pushfstring(L, "seconds >= 0 expected, got %f", s));
+  uint64_t now = wf_clock_ns();
+  /* Past 2^62 ns (146 years) is never. */
+  if (s >= 4.6e9) return WF_NEVER;
+  return now + (uint64_t)ceil(s * 1e9);
+}
+
+uint64_t wf_check_deadline(lua_State *L, int arg) { return deadline_of(L, arg, luaL_checknumber(L, arg)); }
+
+uint64_t wf_opt_deadline(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(L, arg);
+}

@@ -1,0 +1,113 @@
+/* The scheduler: ready queue, waits, running tasks, idling. Runs on the isolate's carrier.
+ *
+ * A blocking function reads:
+ *
+ *   wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);   may raise: nothing is armed then
+ *   wf_wait_queue(t, &ch->receivers);                  and/or wf_wait_until(iso, t, when)
+ *   return wf_wait_park(iso, L, t, ch->id, recv_k);
+ *
+ * and its continuation, which runs when the wait is over, in a yielding caller or not:
+ *
+ *   wf_iso *iso = wf_iso_up(L);
+ *   int how = wf_wait_end(iso, L, (wf_task *)ctx);      raises a cancellation
+ *   ... return results
+ *
+ * Between wf_wait_begin and wf_wait_park nothing may raise or collect garbage: a finaliser
+ * would find the task armed. A waker pops a node (wf_waitq_first), delivers, and calls wf_wake.
+ */
+#ifndef WF_RT_SCHED_H
+#define WF_RT_SCHED_H
+
+#include "rt/iso.h"
+
+/* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
+ * task it is that parks. */
+void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
+ * when called from a hook while the task waits already. [-0, +0, e] */
+static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
+  wf_task *t = iso->cur;
+  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
+    wf_wait_prepare(iso, L, t);
+  t->claim = WF_ARMED;
+  t->why = (uint8_t)why;
+  t->got = 0;
+  return t;
+}
+
+/* Raise when a cancellation of the running task is due: the entry of blocking calls that need
+ * not wait this time. [-0, +0, e] */
+void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t);
+static inline void wf_cancel_point(wf_iso *iso, lua_State *L) {
+  if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise(iso, L, iso->cur);
+}
+
+/* Put the armed task at the end of a queue. */
+static inline void wf_wait_queue(wf_task *t, wf_link *queue) {
+  t->u.node.task = t;
+  t->flags |= WF_F_NODE;
+  wf_list_append(queue, &t->u.node.link);
+}
+
+/* End the wait with WF_TIMEOUT at `when` (monotonic ns; WF_NEVER: not at all). A wait on a queue
+ * needs the task's extra record: call wf_task_ext before wf_wait_begin and raise if it fails. */
+void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when);
+
+/* The rest of a wait that cannot yield. */
+void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
+int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
+
+/* The continuation's first call: how the wait ended (WF_GOT, WF_CLOSED, WF_TIMEOUT). Raises a
+ * cancellation or the error that a waker left. The delivered values, t->got many, are on top. */
+int wf_wait_end(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* Claim the task's wait: true when it was still armed, and the task is ready then. */
+bool wf_wake(wf_iso *iso, wf_task *t, int how);
+
+/* The first waiter of a queue whose wait is still armed; dead nodes before it are dropped. The
+ * node stays in the queue. NULL: nobody waits. */
+wf_node *wf_waitq_first(wf_link *queue);
+
+/* Serve the node's task: note the case, claim, unlink, ready. */
+void wf_node_wake(wf_iso *iso, wf_node *n, int how);
+
+static inline bool wf_node_is_case(const wf_node *n) { return n != &n->task->u.node; }
+
+/* Stack index, on the waiter's stack, of the value that a waiting sender offers. */
+static inline int wf_node_value(wf_node *n) {
+  return wf_node_is_case(n) ? wf_container_of(n, wf_case, node)->value : 2;
+}
+
+/* Wake every waiter of a queue. */
+void wf_waitq_wake_all(wf_iso *iso, wf_link *queue, int how);
+
+/* Append to the ready queue. */
+static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
+  t->u.next = NULL;
+  t->state = WF_READY;
+  if (iso->tail != NULL)
+    iso->tail->u.next = t;
+  else
+    iso->head = t;
+  iso->tail = t;
+}
+
+/* Let the other ready tasks run. Continues in `k`. */
+int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
+
+/* Look at the inbox and the timers; never blocks. */
+void wf_iso_poll(wf_iso *iso);
+
+/* Arm and disarm an alarm of a task. */
+void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));
+void wf_alarm_stop(wf_iso *iso, wf_alarm *a);
+
+/* A relative time in seconds as a deadline; negative and NaN are errors that name the argument,
+ * nil (where allowed) and infinity are WF_NEVER. [-0, +0, e] */
+uint64_t wf_check_deadline(lua_State *L, int arg);
+uint64_t wf_opt_deadline(lua_State *L, int arg);
+
+#endif

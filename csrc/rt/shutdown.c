@@ -1,0 +1,111 @@
+/* See shutdown.h. Called by the sentinel's finaliser, by os.exit, and when a child's function has
+ * returned; on the carrier. */
+#include "rt/shutdown.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "rt/cancel.h"
+#include "rt/child.h"
+#include "rt/sched.h"
+#include "rt/task.h"
+
+enum { DEADLINE_MS = 1500, SHOWN = 4 };
+
+/* Set once, in a forked child, before it runs anything else; read by the same single thread. */
+static _Atomic bool forked;
+
+static void on_fork(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+
+bool wf_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
+
+__attribute__((constructor)) static void on_load(void) { watch_forks(); }
+
+/* The tasks that count, in order of their slots, from index *i on. */
+static wf_task *next_live(wf_iso *iso, uint32_t *i) {
+  while (*i < iso->nslots) {
+    wf_task *t = wf_iso_slot(iso, (*i)++);
+    if (t != NULL && t != iso->cur && !wf_task_finished(t)) return t;
+  }
+  return NULL;
+}
+
+static void say_what_ran(wf_iso *iso) {
+  uint32_t n = 0;
+  char line[1024], started[LUA_IDSIZE + 16];
+  size_t len = 0;
+  wf_task *t;
+  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;) {
+    if (t->flags & WF_F_DETACHED) continue;
+    if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
+      len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
+  }
+  n += wf_children_list(iso, n < SHOWN ? SHOWN - n : 0, line, sizeof line, &len);
+  if (n == 0) return;
+  fprintf(stderr, "weft: the script ended while %u job%s still ran, now cancelled:%s%s\n", n, n == 1 ? "" : "s",
+          len == 0 ? " " : line, n > SHOWN ? ", ..." : "");
+  fflush(stderr);
+}
+
+static void say_what_is_stuck(wf_iso *iso) {
+  char started[LUA_IDSIZE + 16];
+  wf_task *t;
+  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;)
+    fprintf(stderr, "weft: task %u (started at %s) does not end and is left behind\n", t->seq,
+            wf_task_started(iso, t, started, sizeof started));
+  wf_children_abandon(iso);
+  fflush(stderr);
+}
+
+static int ended_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)L, (void)status, (void)ctx;
+  return 0;
+}
+
+/* Cancel all and wait. Protected: memory may be short. */
+static int cancel_all(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  wf_task *t, *self = iso->cur;
+  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;) wf_task_cancel(iso, L, t, 0);
+  wf_children_cancel(iso, L);
+  self->flags &= ~(uint32_t)WF_F_CANCEL; /* the end itself is not cancelled */
+  uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
+  if (wf_task_ext(iso, self) == NULL) return 0;
+  while (!wf_iso_all_done(iso, self) && wf_clock_ns() < deadline) {
+    wf_wait_begin(iso, L, WF_WHY_WAIT);
+    wf_wait_queue(self, &iso->waiting_all);
+    if (!wf_list_empty(&iso->children)) {
+      self->flags |= WF_F_OUTSIDE;
+      iso->outside++;
+    }
+    wf_wait_until(iso, self, deadline);
+    lua_State *running = iso->running;
+    iso->running = NULL; /* wait inline, wherever this is */
+    wf_wait_park(iso, L, self, 0, ended_k);
+    iso->running = running;
+    self->claim = WF_IDLE;
+    self->flags &= ~(uint32_t)WF_F_CANCEL;
+    lua_settop(L, 1);
+  }
+  return 0;
+}
+
+static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+  if (iso->closing || iso->closed) return;
+  iso->closing = 1;
+  if (wf_forked()) return;
+  if (!quiet) say_what_ran(iso);
+  if (iso->live == 0 && wf_list_empty(&iso->children)) return;
+  if (!lua_checkstack(L, 8)) return;
+  lua_pushcfunction(L, cancel_all);
+  lua_pushlightuserdata(L, iso);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (!wf_iso_all_done(iso, iso->cur)) say_what_is_stuck(iso);
+}
+
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }

@@ -1,0 +1,16 @@
+/* The end of an isolate: what still runs is cancelled and joined (DESIGN.md D10). */
+#ifndef WF_RT_SHUTDOWN_H
+#define WF_RT_SHUTDOWN_H
+
+#include "rt/iso.h"
+
+/* Cancel every task but the running one and every child, wait for them up to a deadline, say on stderr
+ * what ran (unless `quiet`) and what is stuck. Nothing can be started from then on. Never raises.
+ * Does nothing the second time. [-0, +0, -] */
+void wf_iso_shutdown(wf_iso *iso, lua_State *L);
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
+
+/* True in a child process made by fork() without exec: nothing of weft works there. */
+bool wf_forked(void);
+
+#endif

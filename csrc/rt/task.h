@@ -1,0 +1,43 @@
+/* Tasks: starting, ending, cancelling. Runs on the isolate's carrier. */
+#ifndef WF_RT_TASK_H
+#define WF_RT_TASK_H
+
+#include "rt/iso.h"
+
+/* Start a task with the function and the nargs arguments that are on top of the stack; replaces
+ * them with the job handle. The caller has checked the function. Raises when memory is out or
+ * the isolate is closing; then nothing was started. [-(nargs+1), +1, m] */
+wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs);
+
+/* The base of every task's coroutine: called with handle, message handler, function, arguments. */
+int wf_task_main(lua_State *L);
+
+/* The scheduler: lua_resume has come back and the task did not park. */
+void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status);
+
+/* Send their tokens to the channels of the watchers' list on top: {channel, token, ...}. [-1, +0, m] */
+void wf_watchers_tell(wf_iso *iso, lua_State *L);
+
+/* True when every task but `self` and those that wait for the same has finished, and every child. */
+bool wf_iso_all_done(wf_iso *iso, const wf_task *self);
+
+/* A task or a child has ended: wake those in weft.wait() if it was the last. */
+void wf_iso_tell_all_done(wf_iso *iso);
+
+/* Push the results of a finished task, whose handle is at idx: returns their number for DONE. For
+ * the others push the error value and return -1. [-0, +n, m] */
+int wf_task_results(lua_State *L, wf_task *t, int idx);
+
+/* Push the task's name, or "task 7". [-0, +1, m] */
+void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t);
+
+/* Push the handle of a task that has not finished; nil for the main chunk. [-0, +1, -] */
+void wf_task_push_handle(lua_State *L, const wf_task *t);
+
+/* Note the source line that calls now as the place where t was started. [-0, +0, -] */
+void wf_task_note_start(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* "file.lua:12" in buf, "" when not known. */
+const char *wf_task_started(const wf_iso *iso, const wf_task *t, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,31 @@
+--- weft: tasks, isolates, threads, processes and IO behind one set of verbs.
+-- This file only joins the parts: the C half (weft.core) and the Lua modules beside this one. What is
+-- drawn or rarely used is loaded at its first use.
+
+local core = require "weft.core"
+
+local weft = {}
+
+for _, name in ipairs {
+  "go", "thread", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "timeout",
+  "shield", "is", "on_unhandled", "register",
+} do
+  weft[name] = core[name]
+end
+
+local groups = require "weft.groups"
+for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
+  weft[name] = groups[name]
+end
+
+local later = { trace = "weft.trace" }
+
+return setmetatable(weft, {
+  __index = function(self, name)
+    local module = later[name]
+    if not module then return nil end
+    local value = require(module)
+    rawset(self, name, value)
+    return value
+  end,
+})
