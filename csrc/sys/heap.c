@@ -1,0 +1,370 @@
+/*
+** The private heap of a state: see heap.h for what it promises.
+**
+** Blocks up to 512 bytes have a size class for every 16 bytes. They come from
+**
+**   the nest and up to MIXED_MAX mixed pages, which hold blocks of all classes
+**   side by side and are never given back: a small state fills little more than
+**   it asks for;
+**
+**   then pages of one class each, which return to their span when the last
+**   block is freed, and can become pages of another class; a span whose pages
+**   have all returned goes back to the system, but for one that is kept.
+**
+** Larger blocks come from wf_malloc, but for those of the state's first moments
+** (Lua's own struct, string table, stack), which lie in the nest.
+**
+** Whence a block came is seen from its address: inside the nest; else a small
+** block's page begins at the multiple of PAGE below it and says. Hence a block's
+** size is needed for two things only, small or large, and its class when loose.
+*/
+#include "sys/heap.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/base.h"
+
+enum {
+  PAGE = 4096,
+  MIXED = 0,          /* the class of a mixed page: no block has it */
+  MIXED_MAX = 6,
+  SPAN_PAGES_MIN = 3, /* the first span; the later ones double up to the most */
+  SPAN_PAGES_MAX = 255
+};
+
+typedef struct wf_heap_scrap {
+  struct wf_heap_scrap *next;
+  size_t size;
+} scrap;
+
+typedef struct wf_heap_page {
+  struct wf_heap_page *next, *prev; /* in heap.roomy, or next in span.returned */
+  struct wf_heap_span *span;
+  void *free;
+  char *fresh;                      /* from here to the end: never used yet */
+  uint16_t used;                    /* blocks handed out */
+  uint16_t class;
+  bool listed;                      /* in heap.roomy */
+} page;
+
+typedef struct wf_heap_span {
+  struct wf_heap_span *next, *prev;           /* in heap.spans */
+  struct wf_heap_span *open_next, *open_prev; /* in heap.open */
+  page *returned;
+  char *fresh;                                /* pages from here on are untouched */
+  unsigned pages, free;
+  size_t bytes;
+} span;
+
+/* What a page holds begins here. */
+#define PAGE_HEAD ((sizeof(page) + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN * WF_HEAP_GRAIN)
+
+static unsigned class_of(size_t size) {
+  return (unsigned)((size + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN);
+}
+
+static bool in_nest(const wf_heap *h, const void *block) {
+  return (uintptr_t)block - (uintptr_t)h->nest < h->nest_size;
+}
+
+static void loose_push(wf_heap *h, unsigned class, void *block) {
+  *(void **)block = h->loose[class];
+  h->loose[class] = block;
+}
+
+/* --------------------------------------------------------------- spans, pages */
+
+static void count_reserved(wf_heap *h, size_t more, size_t less) {
+  size_t now = atomic_load_explicit(&h->reserved, memory_order_relaxed);
+  atomic_store_explicit(&h->reserved, now + more - less, memory_order_relaxed);
+}
+
+static void open_link(wf_heap *h, span *s) {
+  s->open_prev = NULL;
+  s->open_next = h->open;
+  if (h->open) h->open->open_prev = s;
+  h->open = s;
+}
+
+static void open_unlink(wf_heap *h, span *s) {
+  if (s->open_prev) s->open_prev->open_next = s->open_next;
+  else h->open = s->open_next;
+  if (s->open_next) s->open_next->open_prev = s->open_prev;
+}
+
+static span *span_new(wf_heap *h) {
+  unsigned pages = h->pages < SPAN_PAGES_MIN ? SPAN_PAGES_MIN : h->pages;
+  if (pages > SPAN_PAGES_MAX) pages = SPAN_PAGES_MAX;
+  size_t bytes = ((size_t)pages + 1) * PAGE; /* the span's own record fits where aligning loses a page */
+  span *s = wf_malloc(bytes);
+  if (!s) return NULL;
+  uintptr_t first = ((uintptr_t)(s + 1) + PAGE - 1) / PAGE * PAGE;
+  *s = (span){.fresh = (char *)first, .bytes = bytes};
+  s->pages = s->free = (unsigned)(((uintptr_t)s + bytes - first) / PAGE);
+  s->next = h->spans;
+  if (h->spans) h->spans->prev = s;
+  h->spans = s;
+  open_link(h, s);
+  count_reserved(h, bytes, 0);
+  return s;
+}
+
+static void span_drop(wf_heap *h, span *s) {
+  open_unlink(h, s);
+  if (s->prev) s->prev->next = s->next;
+  else h->spans = s->next;
+  if (s->next) s->next->prev = s->prev;
+  count_reserved(h, 0, s->bytes);
+  wf_free(s);
+}
+
+static page *page_new(wf_heap *h, unsigned class) {
+  span *s = h->open ? h->open : span_new(h);
+  if (!s) return NULL;
+  page *p = s->returned;
+  if (p) {
+    s->returned = p->next;
+  } else {
+    p = (page *)(void *)s->fresh;
+    s->fresh += PAGE;
+  }
+  if (s == h->idle) h->idle = NULL;
+  if (--s->free == 0) open_unlink(h, s);
+  *p = (page){.span = s, .fresh = (char *)p + PAGE_HEAD, .class = (uint16_t)class};
+  h->pages++;
+  return p;
+}
+
+static void page_return(wf_heap *h, page *p) {
+  span *s = p->span;
+  h->pages--;
+  p->next = s->returned;
+  s->returned = p;
+  if (s->free++ == 0) open_link(h, s);
+  if (s->free < s->pages) return;
+  if (h->idle) span_drop(h, s);
+  else h->idle = s;
+}
+
+/* ------------------------------------------------------ pages of one class */
+
+/* Behind the first, which is being allocated from. */
+static void roomy_link(wf_heap *h, page *p) {
+  page *first = h->roomy[p->class];
+  p->listed = true;
+  p->prev = first;
+  p->next = first ? first->next : NULL;
+  if (first) first->next = p;
+  else h->roomy[p->class] = p;
+  if (p->next) p->next->prev = p;
+}
+
+static void roomy_unlink(wf_heap *h, page *p) {
+  p->listed = false;
+  if (p->prev) p->prev->next = p->next;
+  else h->roomy[p->class] = p->next;
+  if (p->next) p->next->prev = p->prev;
+}
+
+static void *page_take(wf_heap *h, page *p) {
+  size_t size = (size_t)p->class * WF_HEAP_GRAIN;
+  char *end = (char *)p + PAGE;
+  void *block = p->free;
+  if (block) {
+    p->free = *(void **)block;
+  } else {
+    block = p->fresh;
+    p->fresh += size;
+  }
+  p->used++;
+  if (!p->free && (size_t)(end - p->fresh) < size) roomy_unlink(h, p);
+  return block;
+}
+
+static void page_give(wf_heap *h, page *p, void *block) {
+  wf_assert(p->used > 0);
+  *(void **)block = p->free;
+  p->free = block;
+  p->used--;
+  if (!p->listed) {
+    roomy_link(h, p);
+  } else if (p->used == 0) {
+    roomy_unlink(h, p);
+    page_return(h, p);
+  }
+}
+
+/* -------------------------------------------------------- nest, mixed pages */
+
+/* What is left of the fresh space is cut into blocks before it is forgotten. */
+static void fresh_replace(wf_heap *h, char *from, char *end) {
+  while (h->fresh_end - h->fresh >= WF_HEAP_GRAIN) {
+    size_t rest = (size_t)(h->fresh_end - h->fresh);
+    size_t size = rest < WF_HEAP_SMALL ? rest / WF_HEAP_GRAIN * WF_HEAP_GRAIN : WF_HEAP_SMALL;
+    loose_push(h, class_of(size), h->fresh);
+    h->fresh += size;
+  }
+  h->fresh = from;
+  h->fresh_end = end;
+}
+
+static void *fresh_take(wf_heap *h, size_t size) {
+  if ((size_t)(h->fresh_end - h->fresh) < size) return NULL;
+  void *block = h->fresh;
+  h->fresh += size;
+  return block;
+}
+
+/* The nest's fresh space, then what large blocks left there, then mixed pages. */
+static void *mixed_take(wf_heap *h, size_t size) {
+  void *block = fresh_take(h, size);
+  while (!block && h->scraps) {
+    scrap *s = h->scraps;
+    h->scraps = s->next;
+    fresh_replace(h, (char *)s, (char *)s + s->size);
+    block = fresh_take(h, size);
+  }
+  if (!block && h->mixed < MIXED_MAX) {
+    page *p = page_new(h, MIXED);
+    if (!p) return NULL;
+    h->mixed++;
+    fresh_replace(h, (char *)p + PAGE_HEAD, (char *)p + PAGE);
+    block = fresh_take(h, size);
+  }
+  return block;
+}
+
+/* --------------------------------------------------------------- any block */
+
+static void *small_slow(wf_heap *h, unsigned class) {
+  void *block = mixed_take(h, (size_t)class * WF_HEAP_GRAIN);
+  if (block) return block;
+  page *p = page_new(h, class);
+  if (!p) return NULL;
+  roomy_link(h, p);
+  return page_take(h, p);
+}
+
+static void *block_new(wf_heap *h, size_t size) {
+  if (wf_likely(size <= WF_HEAP_SMALL)) {
+    unsigned class = class_of(size);
+    void *block = h->loose[class];
+    if (block) {
+      h->loose[class] = *(void **)block;
+      return block;
+    }
+    page *p = h->roomy[class];
+    return p ? page_take(h, p) : small_slow(h, class);
+  }
+  if (in_nest(h, h->fresh) && size <= h->nest_size) {
+    void *block = fresh_take(h, (size_t)class_of(size) * WF_HEAP_GRAIN);
+    if (block) return block;
+  }
+  return wf_malloc(size);
+}
+
+static void block_free(wf_heap *h, void *block, size_t size) {
+  if (in_nest(h, block)) {
+    if (size <= WF_HEAP_SMALL) {
+      loose_push(h, class_of(size), block);
+    } else {
+      scrap *s = block;
+      *s = (scrap){h->scraps, (size_t)class_of(size) * WF_HEAP_GRAIN};
+      h->scraps = s;
+    }
+  } else if (wf_likely(size <= WF_HEAP_SMALL)) {
+    page *p = (page *)((uintptr_t)block / PAGE * PAGE);
+    if (p->class == MIXED) loose_push(h, class_of(size), block);
+    else page_give(h, p, block);
+  } else {
+    wf_free(block);
+  }
+}
+
+/* Shrinking does not fail, as Lua prefers. */
+static void *system_resize(void *block, size_t osize, size_t nsize) {
+  void *moved = wf_realloc(block, nsize);
+  return !moved && nsize <= osize ? block : moved;
+}
+
+static void *block_resize(wf_heap *h, void *block, size_t osize, size_t nsize) {
+  bool was_large = osize > WF_HEAP_SMALL, nested = in_nest(h, block);
+  if (was_large && nsize > WF_HEAP_SMALL && !nested) return system_resize(block, osize, nsize);
+  if (class_of(osize) == class_of(nsize)) return block;
+  void *moved = block_new(h, nsize);
+  if (!moved) {
+    /* A smaller block is not to be had, but the old one will do: its page, or
+       the list that it will be freed into, need not know its true size. */
+    return nsize < osize && (nested || !was_large) ? block : NULL;
+  }
+  memcpy(moved, block, osize < nsize ? osize : nsize);
+  block_free(h, block, osize);
+  return moved;
+}
+
+/* --------------------------------------------------------------- the interface */
+
+/* Says no, and that it did, if the state would then hold more than the cap. */
+static bool refused(wf_heap *h, size_t osize, size_t nsize) {
+  if (nsize <= osize) return false;
+  size_t cap = atomic_load_explicit(&h->cap, memory_order_relaxed);
+  if (wf_likely(cap == 0)) return false;
+  size_t used = atomic_load_explicit(&h->used, memory_order_relaxed);
+  if (used <= cap && nsize - osize <= cap - used) return false;
+  atomic_store_explicit(&h->hit_cap, true, memory_order_relaxed);
+  return true;
+}
+
+static void account(wf_heap *h, size_t osize, size_t nsize) {
+  size_t used = atomic_load_explicit(&h->used, memory_order_relaxed) + nsize - osize;
+  atomic_store_explicit(&h->used, used, memory_order_relaxed);
+  if (used > atomic_load_explicit(&h->peak, memory_order_relaxed))
+    atomic_store_explicit(&h->peak, used, memory_order_relaxed);
+}
+
+void *wf_heap_alloc(void *heap, void *block, size_t osize, size_t nsize) {
+  wf_heap *h = heap;
+  if (!block) osize = 0; /* it is the kind of object then */
+  void *result = NULL;
+  if (nsize == 0) {
+    if (block) block_free(h, block, osize);
+  } else {
+    if (refused(h, osize, nsize)) return NULL;
+    result = block ? block_resize(h, block, osize, nsize) : block_new(h, nsize);
+    if (!result) return NULL;
+  }
+  account(h, osize, nsize);
+  return result;
+}
+
+void *wf_heap_alloc_plain(void *heap, void *block, size_t osize, size_t nsize) {
+  wf_heap *h = heap;
+  if (!block) osize = 0;
+  void *result = NULL;
+  if (nsize == 0) {
+    wf_free(block);
+  } else {
+    if (refused(h, osize, nsize)) return NULL;
+    result = system_resize(block, osize, nsize);
+    if (!result) return NULL;
+  }
+  account(h, osize, nsize);
+  return result;
+}
+
+void wf_heap_init(wf_heap *h, void *nest, size_t nest_size, size_t cap) {
+  wf_assert((uintptr_t)nest % WF_HEAP_GRAIN == 0);
+  nest_size = nest_size / WF_HEAP_GRAIN * WF_HEAP_GRAIN;
+  *h = (wf_heap){.cap = cap, .nest = nest, .nest_size = nest_size, .fresh = nest};
+  h->fresh_end = h->nest + nest_size;
+}
+
+void wf_heap_fini(wf_heap *h) {
+  while (h->spans) {
+    span *s = h->spans;
+    h->spans = s->next;
+    wf_free(s);
+  }
+}
