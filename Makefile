@@ -112,6 +112,7 @@ $$(DIR_$(1))/weft/core.so: $$(OBJ_$(1))
 	@mkdir -p $$(@D)
 	$$(call say,BUILD $$@)
 	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(MODLINK) $$(LINK_$(1)) -o $$@ $$^ $$(UV_LIBS)
+	@! nm -u $$@ | grep -E ' (wf|lx|weft)_' # Lua's symbols come from the program, ours may not be missing
 
 $$(DIR_$(1))/lua: $$(DIR_$(1))/obj/host.o $$(LUAOBJ_$(1))
 	$$(call say,BUILD $$@)
@@ -127,10 +128,14 @@ $$(DIR_$(1))/obj/ctest/%.o: spec/c/%.c $$(BUILD)/flags-$(1)
 	$$(call say,BUILD $$@)
 	$$(Q)$$(CC) $$(BASE) -Ispec/c $$(FLAGS_$(1)) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
 
-$$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(OBJ_$(1)) $$(LUAOBJ_$(1))
+# An archive, so that a C test links what it uses and may put its own in place of the rest.
+$$(DIR_$(1))/obj/libweft.a: $$(OBJ_$(1))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+
+$$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/libweft.a $$(LUAOBJ_$(1))
 	@mkdir -p $$(@D)
 	$$(call say,BUILD $$@)
-	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$(filter-out %/flags-$(1),$$^) \
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$^ \
 	  $$(if $$(LUAOBJ_$(1)),,$$(LUA_ARCHIVE)) $$(UV_LIBS) $$(MATHLIBS)
 
 # Touched only when the flags change, so that objects never mix two sets of them.
