@@ -37,6 +37,23 @@ describe("the source tree", function()
   end)
 end)
 
+describe("the module", function()
+  local module = os.getenv "WEFT_VARIANT_DIR" .. "/weft/core.so"
+
+  -- Lua's functions come from the program that loads it, so the linker cannot complain about ours.
+  it("lacks no function of ours", function()
+    assert.equal("", (sh("nm -u " .. q(module) .. " | grep -E ' (wf|lx|weft)_'")))
+  end)
+
+  it("shows luaopen_ and weft_ functions only", function()
+    assert.equal("", (sh("nm -D --defined-only " .. q(module) .. " | grep -vE ' [TWRDBV] (luaopen_|weft_|__asan_|__odr_asan)'")))
+  end)
+
+  it("is marked to stay mapped", function()
+    assert.truthy(sh("readelf -d " .. q(module)):find "NODELETE")
+  end)
+end)
+
 describe("the layer check", function()
   local function check() return sh("lua5.4 scripts/layers.lua " .. q(dir)) end
 
