@@ -69,7 +69,7 @@ HOSTLINK := -pthread -Wl,--export-dynamic
 MATHLIBS := -lm -ldl
 
 # The variants: the shipped module, the one with assertions that `make test` uses, two sanitizers.
-ASAN    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined
 TSAN    := -fsanitize=thread
 FLAGS_release := -O2 -g -fno-plt -DNDEBUG
 FLAGS_check   := -O2 -g -fno-omit-frame-pointer

@@ -57,7 +57,7 @@ export LUA_CPATH="$dir/?.so;;/usr/lib/${multiarch:-x86_64-linux-gnu}/lua/5.4/?.s
 unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4 MAKEFLAGS MFLAGS MAKELEVEL
 export WEFT_QUICK=${WEFT_QUICK:-1} WEFT_LUA=$lua WEFT_ROOT=$root WEFT_VARIANT_DIR=$dir WEFT_SANITIZER=$san
 [ "$WEFT_QUICK" = 0 ] && unset WEFT_QUICK
-export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export UBSAN_OPTIONS_BASE=print_stacktrace=1:halt_on_error=1
 export ASAN_OPTIONS_BASE=detect_leaks=1:detect_stack_use_after_return=0:handle_abort=1:strict_string_checks=1
 export TSAN_OPTIONS_BASE=second_deadlock_stack=1:halt_on_error=0:history_size=4
 export weft_out=$out weft_limit=$limit weft_lua=$lua weft_san=$san

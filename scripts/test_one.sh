@@ -12,7 +12,8 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/weft-test.XXXXXX") || exit 1
 : >"$log"; : >"$report"
 export WEFT_REPORT=$report TMPDIR=$tmp
 # Reports go to files: a child's report is then seen even if the test ignores how the child ended.
-export ASAN_OPTIONS="$ASAN_OPTIONS_BASE:log_path=$base.san" TSAN_OPTIONS="$TSAN_OPTIONS_BASE:log_path=$base.san"
+export ASAN_OPTIONS="$ASAN_OPTIONS_BASE:log_path=$base.san" UBSAN_OPTIONS="$UBSAN_OPTIONS_BASE:log_path=$base.san"
+export TSAN_OPTIONS="$TSAN_OPTIONS_BASE:log_path=$base.san"
 [ -f spec/lsan.supp ] && export LSAN_OPTIONS=suppressions=$PWD/spec/lsan.supp:print_suppressions=0
 [ -f spec/tsan.supp ] && TSAN_OPTIONS=$TSAN_OPTIONS:suppressions=$PWD/spec/tsan.supp
 

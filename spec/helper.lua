@@ -160,6 +160,8 @@ function M.run_script(script, opts)
     end
   end
   M.remove_dir(dir)
+  -- gcc's undefined-behaviour sanitizer cannot be told to report to a file as the others do.
+  if M.sanitizer and err:find(": runtime error: ", 1, true) then error("sanitizer report in a child:\n" .. err, 2) end
   if how == "signal" then return out, err, nil, signal_names[code] or code end
   if code > 128 and code <= 128 + 64 then -- the shell's way of telling a signal
     return out, err, nil, signal_names[code - 128] or code - 128
