@@ -23,8 +23,7 @@ enum {
   FAR = WF_WHEEL_SLOTS - 1,
   LEVEL_MASK = (1 << WF_WHEEL_LEVEL_BITS) - 1,
   SPAN_BITS = WF_WHEEL_LEVELS * WF_WHEEL_LEVEL_BITS, /* what the levels cover, in ticks */
-  GLANCE = 32,    /* timers that wf_wheel_next reads at most in search of the earliest */
-  CROWD = 512,    /* a slot with more is opened by its first tick: reading it twice costs cache */
+  CROWD = 32,     /* a slot with more timers is not searched for its earliest, but spread */
   MERGE_BINS = 48 /* sorts up to 2^48 runs */
 };
 
@@ -55,7 +54,12 @@ static unsigned slot_first(const wf_wheel *w) {
   return WF_WHEEL_SLOTS;
 }
 
-static void slot_empty(wf_wheel *w, unsigned s) {
+static void slot_fill(wf_wheel *w, unsigned s, wf_timer *first) {
+  w->slot[s] = first;
+  w->map[s / 64] |= UINT64_C(1) << (s % 64);
+}
+
+static void slot_clear(wf_wheel *w, unsigned s) {
   w->slot[s] = NULL;
   w->map[s / 64] &= ~(UINT64_C(1) << (s % 64));
 }
@@ -66,8 +70,7 @@ static void slot_append(wf_wheel *w, wf_timer *t) {
   wf_timer *first = w->slot[s];
   if (first == NULL) {
     t->next = t->prev = t;
-    w->slot[s] = t;
-    w->map[s / 64] |= UINT64_C(1) << (s % 64);
+    slot_fill(w, s, t);
     return;
   }
   wf_timer *last = first->prev;
@@ -81,7 +84,7 @@ static void slot_append(wf_wheel *w, wf_timer *t) {
 static void slot_remove(wf_wheel *w, unsigned s, wf_timer *t) {
   if (t->next == t) {
     wf_assert(w->slot[s] == t);
-    slot_empty(w, s);
+    slot_clear(w, s);
   } else {
     if (w->slot[s] == t) w->slot[s] = t->next;
     t->prev->next = t->next;
@@ -90,17 +93,24 @@ static void slot_remove(wf_wheel *w, unsigned s, wf_timer *t) {
   t->next = t->prev = NULL;
 }
 
-/* Sets `*least` to the earliest time in slot `s`; false, at no more than `limit` timers' cost, when
- * it holds more. */
-static bool slot_earliest(const wf_wheel *w, unsigned s, size_t limit, uint64_t *least) {
+typedef struct survey {
+  uint64_t least, most; /* of all the times in a slot */
+  bool ascending;
+} survey;
+
+/* Reads slot `s`; false, at no more than `limit` timers' cost, when it holds more. */
+static bool slot_survey(const wf_wheel *w, unsigned s, size_t limit, survey *v) {
   const wf_timer *first = w->slot[s], *t = first;
-  uint64_t when = UINT64_MAX;
+  uint64_t last = 0;
+  *v = (survey){UINT64_MAX, 0, true};
   do {
     if (limit-- == 0) return false;
-    if (t->when < when) when = t->when;
+    if (t->when < v->least) v->least = t->when;
+    if (t->when > v->most) v->most = t->when;
+    if (t->when < last) v->ascending = false;
+    last = t->when;
     t = t->next;
   } while (t != first);
-  *least = when;
   return true;
 }
 
@@ -154,16 +164,6 @@ static wf_timer *due_first(wf_wheel *w) {
   return w->slot[DUE];
 }
 
-/* Level 0 to due: all of the slot's timers have the tick that the wheel moves to. */
-static void due_take(wf_wheel *w, unsigned s) {
-  wf_timer *first = w->slot[s], *t = first;
-  slot_empty(w, s);
-  while (t->next != first && t->next->when >= t->when) t = t->next;
-  w->unsorted = t->next != first;
-  w->slot[DUE] = first;
-  w->map[0] |= UINT64_C(1) << DUE;
-}
-
 static void soon_set(wf_wheel *w, uint64_t when, bool exact) {
   w->soon = when;
   w->exact = exact;
@@ -180,19 +180,24 @@ static void soon_raise(wf_wheel *w, uint64_t start) {
 static void slot_open(wf_wheel *w, unsigned s, uint64_t now) {
   uint64_t start = slot_start(w, s);
   wf_assert(w->slot[DUE] == NULL && start > w->tick && start <= now);
-  if (s <= LEVEL_MASK + 1) {
-    w->tick = start;
-    due_take(w, s);
+  wf_timer *t = w->slot[s], *last = t->prev;
+  survey v;
+  bool one_tick = false;
+  /* The slots of level 0 have one tick each. The far slot has no end: only its earliest timer tells
+   * how far a jump by years may go at once. */
+  if (slot_survey(w, s, s == FAR || s <= LEVEL_MASK + 1 ? SIZE_MAX : CROWD, &v)) {
+    soon_set(w, v.least, true);
+    one_tick = tick_of(v.least) == tick_of(v.most) && tick_of(v.least) <= now;
+  }
+  slot_clear(w, s);
+  /* The further the wheel moves, the fewer levels are left to go through. */
+  uint64_t to = tick_of(w->soon) < now ? tick_of(w->soon) : now;
+  w->tick = to > start ? to : start;
+  if (one_tick) {
+    w->unsorted = !v.ascending;
+    slot_fill(w, DUE, t);
     return;
   }
-  /* The further the wheel moves, the fewer levels are left to go through. The far slot has no end:
-   * only its earliest timer tells how far a jump by years may go at once. */
-  if (slot_earliest(w, s, s == FAR ? SIZE_MAX : CROWD, &w->soon)) w->exact = true;
-  uint64_t to = tick_of(w->soon);
-  if (to > now) to = now;
-  wf_timer *t = w->slot[s], *last = t->prev;
-  slot_empty(w, s);
-  w->tick = to > start ? to : start;
   last->next = NULL;
   while (t != NULL) {
     wf_timer *next = t->next;
@@ -250,9 +255,10 @@ wf_timer *wf_wheel_pop(wf_wheel *w, uint64_t now_ns) {
 uint64_t wf_wheel_next(wf_wheel *w) {
   if (w->exact) return w->soon;
   unsigned s = slot_first(w);
+  survey v;
   if (s == DUE) soon_set(w, due_first(w)->when, true);
   else if (s == WF_WHEEL_SLOTS) soon_raise(w, UINT64_MAX);
-  else if (slot_earliest(w, s, GLANCE, &w->soon)) w->exact = true;
+  else if (slot_survey(w, s, CROWD, &v)) soon_set(w, v.least, true);
   else soon_raise(w, slot_start(w, s));
   return w->soon;
 }
