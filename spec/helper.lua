@@ -213,6 +213,39 @@ function M.fails(code, f, ...)
   return message
 end
 
+---------------------------------------------------------------------- globals
+
+-- busted gives a spec file a table of its own for globals, so the functions in it have that table, not
+-- _G, as their _ENV: nothing that can cross to another isolate. This gives the spec file that requires
+-- the helper the true globals, in which busted's names are found too.
+local function give_true_globals()
+  local busted = package.loaded.busted
+  if not busted then return end
+  local level, chunk = 2, nil
+  repeat
+    level = level + 1
+    local info = debug.getinfo(level, "Sf")
+    if not info then return end
+    if info.what == "main" and info.source:match "_spec%.lua$" then chunk = info.func end
+  until chunk
+  local name, env = debug.getupvalue(chunk, 1)
+  if name ~= "_ENV" or env == _G then return end
+  local looking = false -- busted's table looks into _G in the end
+  setmetatable(_G, {
+    __index = function(_, key)
+      if looking then return nil end
+      looking = true
+      local value = env[key]
+      looking = false
+      return value
+    end,
+  })
+  rawset(_G, "assert", require "luassert")
+  debug.setupvalue(chunk, 1, _G)
+end
+
+give_true_globals()
+
 ---------------------------------------------------------------------- leaks
 
 M.leaks = require "spec.leaks"(M)

@@ -214,6 +214,20 @@ describe("helper.no_growth", function()
   end)
 end)
 
+describe("a spec with the helper", function()
+  it("has the true globals, and busted's names among them", function()
+    local env
+    for i = 1, 9 do
+      local name, value = debug.getupvalue(sh, i)
+      if name == "_ENV" then env = value end
+    end
+    assert.equal(_G, env)
+    assert.is_function(finally)
+    assert.is_nil(rawget(_G, "describe"))
+    assert.is_nil(_G.no_such_global)
+  end)
+end)
+
 describe("make luapath", function()
   it("prints assignments that a shell can evaluate", function()
     local out, code = sh [[eval "$(make -s luapath)" && env | grep '^LUA_C*PATH=' | LC_ALL=C sort]]
