@@ -93,7 +93,7 @@ describe("the model", function()
       { 0, "run", 2 << 32 | 2, iso = 2, thread = 2 } }
     local names = {}
     for i, task in ipairs(t.tasks) do names[i] = task.name end
-    assert.same({ "main", "task 2", "mine", "task 4", "thread 2.1", "task 2.2" }, names)
+    assert.same({ "main", "task 2", "mine", "task 4", "thread 2", "task 2.2" }, names)
   end)
 
   it("says what is waited for as well as it can", function()
@@ -306,5 +306,156 @@ describe("weft.trace over a core", function()
       local _, err = pcall(function() f() end)
       assert.truthy(err:find("trace_spec.lua", 1, true), err)
     end
+  end)
+end)
+
+describe("a recorded trace", function()
+  local weft = require "weft"
+
+  local function task_named(t, name)
+    for _, task in ipairs(t.tasks) do
+      if task.name == name then return task end
+    end
+    error("no task named " .. name)
+  end
+
+  it("of the main chunk alone shows it running all the while", function()
+    local t = weft.trace(function() end)
+    assert.equal(1, #t.tasks)
+    assert.equal("main", t.tasks[1].name)
+    assert.same({ 0, model.RUN, nil }, { t.tasks[1].at[1], t.tasks[1].state[1], t.tasks[1].at[2] })
+    assert.equal(0, t.lost)
+  end)
+
+  it("shows tasks that take turns, each run of them", function()
+    local t = weft.trace(function()
+      for _, name in ipairs { "one", "two" } do
+        weft.go({ name = name }, function() for _ = 1, 5 do weft.yield() end end)
+      end
+      weft.wait()
+    end)
+    local one, two = task_named(t, "one"), task_named(t, "two")
+    assert.same({ 6, 6 }, { one.runs, two.runs })
+    assert.same({ "task", "task", "done", "done" }, { one.kind, two.kind, one.outcome, two.outcome })
+    local order = {}
+    for _, task in ipairs(t.model.carriers[1].task) do order[#order + 1] = task.name end
+    assert.equal("main" .. (" one two"):rep(6) .. " main", table.concat(order, " "))
+    assert.equal(13, t.switches)
+  end)
+
+  it("tells what each task waited for", function()
+    local t = weft.trace(function()
+      local ch = weft.channel()
+      local taker = weft.go({ name = "taker" }, function() return ch:recv() end)
+      local sleeper = weft.go({ name = "sleeper" }, function() weft.sleep(0.001) end)
+      local giver = weft.go({ name = "giver" }, function()
+        sleeper:join()
+        ch:send(1)
+      end)
+      taker:join()
+      giver:join()
+    end)
+    local s = t:summary()
+    assert.is_true(s.jobs.taker.waits.recv > 0)
+    assert.is_true(s.jobs.sleeper.waits.sleep > 0)
+    assert.is_true(s.jobs.giver.resources["join sleeper"] > 0)
+    assert.is_true(s.jobs.main.resources["join taker"] > 0)
+    assert.truthy(next(s.jobs.taker.resources):find "^recv channel %d+$")
+  end)
+
+  it("tells how tasks ended", function()
+    local t = weft.trace(function()
+      local bad = weft.go({ name = "bad" }, error, "on purpose")
+      local long = weft.go({ name = "long" }, weft.sleep, 1000)
+      bad:wait()
+      long:cancel()
+      long:wait()
+    end)
+    assert.equal("failed", task_named(t, "bad").outcome)
+    assert.equal("cancelled", task_named(t, "long").outcome)
+  end)
+
+  it("knows the tasks that lived before it", function()
+    local ch = weft.channel()
+    local job = weft.go({ name = "early" }, function() return ch:recv() end)
+    weft.yield()
+    local t = weft.trace(function()
+      ch:send(1)
+      job:join()
+    end)
+    local early = task_named(t, "early")
+    assert.equal("task", early.kind)
+    assert.equal(0, early.at[1])
+    assert.equal("recv", t.model.whys[early.state[1]])
+    assert.equal("done", early.outcome)
+  end)
+
+  it("shows threads as carriers of their own", function()
+    local t = weft.trace(function()
+      local a, b = weft.thread(function() return 1 end), weft.thread(function() return 2 end)
+      assert.equal(3, a:join() + b:join())
+    end)
+    assert.equal(3, #t.model.carriers)
+    local tids, threads = {}, 0
+    for _, carrier in ipairs(t.model.carriers) do tids[carrier.tid] = true end
+    for _, task in ipairs(t.tasks) do
+      if task.kind == "thread" then
+        threads = threads + 1
+        assert.equal("done", task.outcome)
+        assert.is_true(task.runs >= 1)
+      end
+    end
+    assert.equal(2, threads)
+    local n = 0
+    for _ in pairs(tids) do n = n + 1 end
+    assert.equal(3, n)
+    assert.equal(3, select(2, t:timeline { by = "carrier", print = false, ascii = true }:gsub("busy", "")))
+  end)
+
+  it("keeps the newest of what does not fit, and says what is lost", function()
+    local t = weft.trace({ capacity = 16 }, function()
+      weft.go({ name = "busy" }, function() for _ = 1, 100 do weft.yield() end end)
+      for _ = 1, 100 do weft.yield() end
+    end)
+    assert.is_true(t.lost > 300)
+    assert.is_true(t.count <= 32)
+    assert.equal("busy", task_named(t, "busy").name)
+    assert.truthy(t:timeline { print = false, width = 300 }:find(t.lost .. " of", 1, true))
+  end)
+
+  it("can be looked at while it goes on", function()
+    weft.trace.start()
+    weft.go({ name = "seen" }, weft.yield)
+    weft.yield()
+    local early = weft.trace.snapshot()
+    weft.trace.mark "half way"
+    weft.wait()
+    local late = weft.trace.stop()
+    assert.equal("seen", task_named(early, "seen").name)
+    assert.is_true(late.count > early.count and late.wall >= early.wall)
+    assert.equal("half way", late.model.marks[1].text)
+    assert.equal("main", late.model.marks[1].task.name)
+  end)
+
+  it("is over when the function fails, and the error goes on", function()
+    local err = helper.raises("oh no", weft.trace, function() error "oh no" end)
+    assert.truthy(err:find("trace_spec.lua", 1, true))
+    helper.raises("weft.trace: no trace is running", weft.trace.stop)
+    assert.equal(0, weft.trace(function() end).lost)
+  end)
+
+  it("cannot be nested", function()
+    helper.raises("weft.trace: a trace is running already", weft.trace, function() weft.trace.start() end)
+    helper.raises("weft.trace: no trace is running", weft.trace.stop)
+  end)
+
+  it("costs nothing that stays: a thousand traces", function()
+    local function once() weft.trace(function() weft.go(weft.yield):join() end) end
+    once()
+    helper.collect()
+    local before = collectgarbage "count"
+    for _ = 1, helper.scale(1000, 20) do once() end
+    helper.collect()
+    assert.is_true(collectgarbage "count" < before + 50)
   end)
 end)

@@ -167,18 +167,28 @@ function M.build(raw)
     marks = self.marks, labels = raw.labels, whys = whys }
 end
 
--- A name for each task: its own, or made of kind and number. Ids hold the isolate in the upper half.
+-- A name for each task: its own, or made of kind and number. Ids hold the isolate in the upper half and count
+-- its tasks from 1 in the lower: the first is the isolate's main chunk or, seen from its starter, the job.
 function M.name_tasks(self, names)
   local home
   for _, task in ipairs(self.tasks) do
     if task.kind == "main" then home = home or task.iso end
   end
   for _, task in ipairs(self.tasks) do
-    local kind, seq = task.kind or "task", task.id & 0xFFFFFFFF
-    local number = (task.iso == home or task.id >> 32 == 0) and tostring(seq) or ("%d.%d"):format(task.iso, seq)
+    local kind, seq, iso = task.kind or "task", task.id & 0xFFFFFFFF, task.id >> 32
     local name = names[task.id]
     task.named = name ~= nil and name ~= ""
-    task.name = task.named and name or kind == "main" and task.iso == home and "main" or kind .. " " .. number
+    if task.named then
+      task.name = name
+    elseif kind == "main" and task.iso == home then
+      task.name = "main"
+    elseif iso == 0 or task.iso == home then
+      task.name = kind .. " " .. seq
+    elseif kind ~= "task" and seq == 1 then
+      task.name = kind .. " " .. iso
+    else
+      task.name = ("%s %d.%d"):format(kind, iso, seq)
+    end
   end
 end
 
