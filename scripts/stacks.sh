@@ -43,11 +43,13 @@ chosen() {
 }
 
 print_stacks() {
-  local task
+  local task out
   echo "---- process $1: $(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null)"
   if command -v gdb >/dev/null; then
-    timeout -k 5 60 gdb -q -nx -batch -p "$1" -ex 'set pagination off' -ex 'thread apply all bt 40' </dev/null 2>/dev/null \
-      | grep -Ev '^(\[New LWP|\[Thread debugging|Using host|warning:|\[Inferior)' && return
+    out=$(timeout -k 5 60 gdb -q -nx -batch -p "$1" -ex 'set pagination off' -ex 'thread apply all bt 40' </dev/null 2>/dev/null \
+      | grep -Ev '^(\[New LWP|\[Thread debugging|Using host|warning:|\[Inferior)')
+    # A debugger that may not attach has no stack to show.
+    case $out in *'#0 '*) printf '%s\n' "$out"; return ;; esac
   fi
   for task in /proc/"$1"/task/*; do
     echo "thread ${task##*/} ($(cat "$task/comm" 2>/dev/null)): wchan $(cat "$task/wchan" 2>/dev/null)," \
