@@ -54,12 +54,15 @@ LUA_CFLAGS := -isystem $(LUA_INC)
 LUA_ARCHIVE := $(firstword $(wildcard $(LUA_DIR)/lib/liblua5.4.a $(LUA_DIR)/lib/liblua.a \
               $(LUA_DIR)/src/liblua.a $(LUA_DIR)/liblua.a))
 else
-LUA_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags lua5.4 2>/dev/null))
-LUA_LIBDIR := $(shell pkg-config --variable=libdir lua5.4 2>/dev/null)
+# Debian and Alpine say lua5.4, others lua-5.4, lua54 or just lua.
+LUA_PC     := $(shell for p in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists "$$p >= 5.4 $$p < 5.5" && echo $$p && break; done 2>/dev/null)
+LUA_CFLAGS := $(if $(LUA_PC),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(LUA_PC))))
+LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
 LUA_ARCHIVE := $(firstword $(wildcard $(LUA_LIBDIR)/liblua5.4.a $(LUA_LIBDIR)/liblua.a))
 endif
 UV_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libuv 2>/dev/null))
 UV_LIBS   := $(shell pkg-config --libs libuv 2>/dev/null)
+MISSING   := $(strip $(if $(LUA_DIR)$(LUA_PC),,headers of Lua 5.4) $(if $(UV_LIBS),,libuv))
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 BASE    := -std=gnu11 $(WARN) -Icsrc $(LUA_CFLAGS) $(UV_CFLAGS) -fPIC -fvisibility=hidden -pthread
@@ -139,7 +142,7 @@ $$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/libweft.a $$(LU
 
 # Touched only when the flags change, so that objects never mix two sets of them.
 $$(BUILD)/flags-$(1): FORCE
-	@mkdir -p $$(@D)
+	@mkdir -p $$(@D); $$(if $$(MISSING),echo "weft: missing: $$(MISSING); scripts/setup.sh build installs it" >&2; exit 1)
 	@echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' | cmp -s - $$@ \
 	  || echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' > $$@
 
