@@ -34,6 +34,8 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_scope(iso, L);
   wf_lib_thread(iso, L);
   lua_pushlightuserdata(L, iso);
+  wf_lib_trace(L);
+  lua_pushlightuserdata(L, iso);
   lua_setfield(L, -2, "isolate");
   lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
   lua_setfield(L, -2, "versions");

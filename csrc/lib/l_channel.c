@@ -6,9 +6,9 @@
 
 enum { SELF = 1, VALUE = 2, LIST_MAX = 1 << 26 };
 
-static inline wf_channel *check_channel(wf_iso *iso, lua_State *L) {
-  wf_channel *c = wf_iso_test(iso, L, SELF, WF_CLASS_CHANNEL);
-  if (wf_unlikely(c == NULL)) wf_iso_check(iso, L, SELF, WF_CLASS_CHANNEL);
+static inline wf_channel *check_channel(lua_State *L) {
+  wf_channel *c = wf_object_test(L, SELF, WF_CLASS_CHANNEL, sizeof *c);
+  if (wf_unlikely(c == NULL)) luaL_typeerror(L, SELF, "weft.channel");
   return c;
 }
 
@@ -19,14 +19,13 @@ static int raise_closed(lua_State *L, const wf_channel *c) {
 
 static int send_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  if (wf_unlikely(wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED)) return raise_closed(L, lua_touserdata(L, SELF));
+  if (wf_unlikely(wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED)) return raise_closed(L, lua_touserdata(L, SELF));
   return 0;
 }
 
 static int channel_send(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel *c = check_channel(iso, L);
+  wf_channel *c = check_channel(L);
+  wf_iso *iso = c->object.iso;
   if (wf_unlikely(lua_gettop(L) != VALUE)) {
     luaL_checkany(L, VALUE);
     lua_settop(L, VALUE);
@@ -43,8 +42,8 @@ static int channel_send(lua_State *L) {
 }
 
 static int channel_try_send(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel *c = check_channel(iso, L);
+  wf_channel *c = check_channel(L);
+  wf_iso *iso = c->object.iso;
   luaL_checkany(L, VALUE);
   lua_settop(L, VALUE);
   enum wf_channel_now now = wf_channel_send_now(iso, L, c, SELF, VALUE);
@@ -62,15 +61,14 @@ static int push_end(lua_State *L) {
 
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  if (wf_unlikely(wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED)) return push_end(L);
+  if (wf_unlikely(wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED)) return push_end(L);
   return 2;
 }
 
 /* ch:recv(), and ch() as the iterator of a for loop. */
 static int channel_recv(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel *c = check_channel(iso, L);
+  wf_channel *c = check_channel(L);
+  wf_iso *iso = c->object.iso;
   wf_cancel_point(iso, L);
   switch (wf_channel_recv_now(iso, L, c, SELF)) {
     case WF_CHANNEL_OK: lua_pushboolean(L, 1); return 2;
@@ -83,8 +81,8 @@ static int channel_recv(lua_State *L) {
 }
 
 static int channel_try_recv(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel *c = check_channel(iso, L);
+  wf_channel *c = check_channel(L);
+  wf_iso *iso = c->object.iso;
   enum wf_channel_now now = wf_channel_recv_now(iso, L, c, SELF);
   if (now == WF_CHANNEL_OK) {
     lua_pushboolean(L, 1);
@@ -111,14 +109,14 @@ static int recv_list(wf_iso *iso, lua_State *L, lua_Integer max) {
 static int recv_many_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_iso *iso = wf_iso_up(L);
-  if (wf_wait_end(iso, L, (wf_task *)ctx) == WF_CLOSED) return push_end(L);
+  if (wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED) return push_end(L);
   lua_pop(L, 1); /* the true of recv */
   return recv_list(iso, L, lua_tointeger(L, VALUE));
 }
 
 static int channel_recv_many(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel *c = check_channel(iso, L);
+  wf_channel *c = check_channel(L);
+  wf_iso *iso = c->object.iso;
   lua_Integer max = luaL_checkinteger(L, VALUE);
   luaL_argcheck(L, max >= 1 && max <= LIST_MAX, VALUE, "a number of values from 1 to 2^26 expected");
   lua_settop(L, VALUE);
@@ -134,28 +132,28 @@ static int channel_recv_many(lua_State *L) {
 }
 
 static int channel_close(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_channel_close(iso, check_channel(iso, L));
+  wf_channel *c = check_channel(L);
+  wf_channel_close(c->object.iso, c);
   return 0;
 }
 
 static int channel_is_closed(lua_State *L) {
-  lua_pushboolean(L, check_channel(wf_iso_up(L), L)->closed);
+  lua_pushboolean(L, check_channel(L)->closed);
   return 1;
 }
 
 static int channel_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_channel(wf_iso_up(L), L)->count);
+  lua_pushinteger(L, (lua_Integer)check_channel(L)->count);
   return 1;
 }
 
 static int channel_capacity(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_channel(wf_iso_up(L), L)->capacity);
+  lua_pushinteger(L, (lua_Integer)check_channel(L)->capacity);
   return 1;
 }
 
 static int channel_tostring(lua_State *L) {
-  const wf_channel *c = check_channel(wf_iso_up(L), L);
+  const wf_channel *c = check_channel(L);
   lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)c->count, (lua_Integer)c->capacity,
                   c->closed ? ", closed" : "");
   return 1;

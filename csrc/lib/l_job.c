@@ -32,7 +32,7 @@ static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
 
 static int join_k(lua_State *L, int status, lua_KContext ctx) {
   wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
   wf_job j = wf_job_check(iso, L, SELF);
   wf_job_looked(iso, j);
   int n = wf_job_results(iso, L, j, SELF);
@@ -46,7 +46,7 @@ static int job_join(lua_State *L) {
 
 static int result_k(lua_State *L, int status, lua_KContext ctx) {
   wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
   wf_job j = wf_job_check(iso, L, SELF);
   wf_job_looked(iso, j);
   lua_pushboolean(L, wf_job_state(j) == WF_DONE);
@@ -61,7 +61,7 @@ static int job_result(lua_State *L) {
 
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(iso, L, (wf_task *)ctx);
+  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
   wf_job j = wf_job_check(iso, L, SELF);
   bool finished = wf_job_finished(j);
   if (finished) wf_job_looked(iso, j);
@@ -176,13 +176,13 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(uint32_t)wf_job_id(iso, j),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }
 
 static int close_k(lua_State *L, int status, lua_KContext ctx) {
-  if (status != LUA_OK) wf_wait_end(wf_iso_up(L), L, (wf_task *)ctx);
+  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
   return 0;
 }
 

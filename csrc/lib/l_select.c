@@ -121,7 +121,7 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
   int at = lua_gettop(L) - (t->claim == WF_RAISE ? 1 : t->got);
   block *b = lua_touserdata(L, at);
   for (int i = 0; i < b->n; i++) wf_list_unlink(&b->cases[i].node.link);
-  int how = wf_wait_end(iso, L, t);
+  int how = wf_wait_end(L, t);
   if (how == WF_TIMEOUT) return push_nothing(L, "timeout");
   int i = t->won;
   switch (kind_of(&b->cases[i - 1])) {

@@ -36,7 +36,7 @@ static int lib_go(lua_State *L) {
 
 static int done_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_wait_end(wf_iso_up(L), L, (wf_task *)ctx);
+  wf_wait_end(L, (wf_task *)ctx);
   return 0;
 }
 
@@ -95,7 +95,7 @@ static int wait_more(lua_State *L) {
 
 static int wait_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_wait_end(wf_iso_up(L), L, (wf_task *)ctx);
+  wf_wait_end(L, (wf_task *)ctx);
   return wait_more(L);
 }
 

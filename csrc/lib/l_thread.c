@@ -62,7 +62,7 @@ static int lib_thread(lua_State *L) {
     o.has_priority = lx_opt_given(L, OPTS, "priority");
     o.priority = (int)lx_opt_integer(L, OPTS, "priority", 0, 0, 99);
     o.ncpus = check_affinity(L, cpus);
-    o.cpus = cpus;
+    if (o.ncpus > 0) o.cpus = cpus;
   } else {
     lx_check_callable(L, OPTS);
   }

@@ -10,6 +10,7 @@ enum { UV_CELLS = 1, UV_REFS = 2, FIRST_ROOM = 8 };
 
 wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
   wf_channel *c = wf_class_push(iso, L, WF_CLASS_CHANNEL, sizeof *c, 2);
+  c->object = (wf_object){WF_SEAL(WF_CLASS_CHANNEL), iso};
   wf_list_init(&c->receivers);
   wf_list_init(&c->senders);
   c->capacity = capacity;

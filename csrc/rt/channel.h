@@ -24,6 +24,7 @@ typedef struct wf_kept {
 } wf_kept;
 
 typedef struct wf_channel {
+  wf_object object;
   wf_link receivers, senders; /* wf_nodes */
   wf_kept *cells;
   size_t room;     /* cells, a power of two or 0 */

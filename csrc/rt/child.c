@@ -103,7 +103,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->mail.deliver = on_end;
   r->mail.drop = on_end_dropped;
   wf_task at = {0};
-  wf_task_note_start(iso, L, &at);
+  wf_where_note(iso, L, &at);
   r->line = at.line;
   r->source = at.source;
   c->state = WF_RUNNING;
@@ -270,8 +270,7 @@ void wf_child_traceback(lua_State *L, const wf_child *c) {
 }
 
 const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size) {
-  wf_task at = {.line = c->run->line, .source = c->run->source};
-  return wf_task_started(iso, &at, buf, size);
+  return wf_where_text(iso, c->run->source, c->run->line, buf, size);
 }
 
 /* Cancelling ----------------------------------------------------------------------------------- */
@@ -340,9 +339,8 @@ uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, s
     wf_run *r = wf_list_entry(l, wf_run, link);
     if (r->detached) continue;
     if (n++ >= most || *len >= size) continue;
-    wf_task at = {.line = r->line, .source = r->source};
     *len += (size_t)snprintf(line + *len, size - *len, "%s thread%s%s started at %s", *len == 0 ? "" : ",", r->name != NULL ? " " : "",
-                             r->name != NULL ? r->name : "", wf_task_started(iso, &at, started, sizeof started));
+                             r->name != NULL ? r->name : "", wf_where_text(iso, r->source, r->line, started, sizeof started));
   }
   return n;
 }

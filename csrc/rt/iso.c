@@ -8,6 +8,7 @@
 #include "rt/port.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
+#include "rt/where.h"
 #include "sys/stack.h"
 
 enum {
@@ -34,6 +35,11 @@ static int iso_gc(lua_State *L) {
   iso->closed = 1;
   wf_port_release(iso->port);
   iso->port = NULL;
+  if (iso->main.ext != NULL) {
+    iso->main.ext->next_free = iso->free_ext;
+    iso->free_ext = iso->main.ext;
+    iso->main.ext = NULL;
+  }
   while (iso->free_ext != NULL) {
     wf_ext *x = iso->free_ext;
     iso->free_ext = x->next_free;
@@ -99,6 +105,7 @@ wf_iso *wf_iso_open(lua_State *L) {
   lua_pushlightuserdata(L, iso);
   lua_pushcclosure(L, wf_task_main, 1);
   iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
+  wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return iso;
 }

@@ -139,6 +139,14 @@ typedef struct wf_source {
   char text[LUA_IDSIZE];
 } wf_source;
 
+/* A place in bytecode from which a task was started (where.c). */
+typedef struct wf_place {
+  const void *pc;
+  uint32_t source, line;
+} wf_place;
+
+enum { WF_PLACES = 16 };
+
 enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_THREAD, /* a job of kind thread */
@@ -199,6 +207,8 @@ struct wf_iso {
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
   wf_source *sources;
+  bool places_usable;
+  wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main;
@@ -242,6 +252,23 @@ static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_clas
 
 /* The same, or raise a type error that names the argument. */
 void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c);
+
+/* The head of objects that are checked on hot paths. A full userdata of the right size that starts with the
+ * class's seal is the object: nothing else in a process has these 64 bits there. Three calls fewer than a
+ * comparison of metatables, and the isolate comes with it. */
+typedef struct wf_object {
+  uint64_t seal;
+  wf_iso *iso;
+} wf_object;
+
+#define WF_SEAL(c) (UINT64_C(0x77656674A6D1E35B) * (2 * (uint64_t)(c) + 1))
+
+static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_t size) {
+  wf_object *o = lua_touserdata(L, idx);
+  /* The length of anything but a full userdata and a string (no userdata) is 0 or not this. */
+  if (wf_likely(o != NULL && lua_rawlen(L, idx) == size && o->seal == WF_SEAL(c))) return o;
+  return NULL;
+}
 
 /* Make the metatable of a class: __name, __index = methods, all with the isolate as upvalue 1.
  * [-0, +0, m] */

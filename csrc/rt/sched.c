@@ -7,6 +7,7 @@
 
 #include "lx/error.h"
 #include "rt/port.h"
+#include "rt/announce.h"
 #include "rt/report.h"
 #include "rt/task.h"
 
@@ -57,7 +58,8 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   if (t->claim != WF_ARMED) return false;
   t->claim = (uint8_t)how;
   if (t->flags & WAIT_FLAGS) wait_unlink(iso, t);
-  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
+  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
+           how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
@@ -88,13 +90,9 @@ void wf_waitq_wake_all(wf_iso *iso, wf_link *queue, int how) {
   while ((n = wf_waitq_first(queue)) != NULL) wf_node_wake(iso, n, how);
 }
 
-int wf_wait_end(wf_iso *iso, lua_State *L, wf_task *t) {
-  int how = t->claim;
-  wf_assert(how > WF_TURN);
-  t->claim = WF_IDLE;
-  if (wf_unlikely(how == WF_CANCEL)) wf_cancel_raise(iso, L, t);
-  if (wf_unlikely(how == WF_RAISE)) lua_error(L);
-  return how;
+void wf_wait_raise(lua_State *L, wf_task *t, int how) {
+  if (how == WF_CANCEL) wf_cancel_raise(wf_iso_of(L), L, t);
+  lua_error(L);
 }
 
 int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
@@ -151,6 +149,8 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
 void wf_iso_poll(wf_iso *iso) {
   iso->tick = 0;
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  uint32_t trace = wf_trace_on();
+  if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
   if (wf_wheel_count(&iso->wheel) == 0) return;
   uint64_t now = wf_clock_ns();
   wf_timer *timer;

@@ -8,8 +8,7 @@
  *
  * and its continuation, which runs when the wait is over, in a yielding caller or not:
  *
- *   wf_iso *iso = wf_iso_up(L);
- *   int how = wf_wait_end(iso, L, (wf_task *)ctx);      raises a cancellation
+ *   int how = wf_wait_end(L, (wf_task *)ctx);           raises a cancellation
  *   ... return results
  *
  * Between wf_wait_begin and wf_wait_park nothing may raise or collect garbage: a finaliser
@@ -60,9 +59,18 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t);
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
 
+/* Raise what ended a wait: WF_CANCEL or WF_RAISE. [-0, +0, e] */
+void wf_wait_raise(lua_State *L, wf_task *t, int how);
+
 /* The continuation's first call: how the wait ended (WF_GOT, WF_CLOSED, WF_TIMEOUT). Raises a
  * cancellation or the error that a waker left. The delivered values, t->got many, are on top. */
-int wf_wait_end(wf_iso *iso, lua_State *L, wf_task *t);
+static inline int wf_wait_end(lua_State *L, wf_task *t) {
+  int how = t->claim;
+  wf_assert(how > WF_TURN);
+  t->claim = WF_IDLE;
+  if (wf_unlikely(how >= WF_CANCEL)) wf_wait_raise(L, t, how);
+  return how;
+}
 
 /* Claim the task's wait: true when it was still armed, and the task is ready then. */
 bool wf_wake(wf_iso *iso, wf_task *t, int how);

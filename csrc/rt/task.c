@@ -13,8 +13,9 @@
 #include "rt/channel.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/where.h"
 
-enum { IDLE_MAX = 4096, HANDLE = 1, HANDLER = 2, FIRST = 3 };
+enum { FEW_ARGS = LUA_MINSTACK - 8, IDLE_MAX = 4096, HANDLE = 1, HANDLER = 2, FIRST = 3 };
 
 /* Slots: which task has which coroutine ------------------------------------------------------ */
 
@@ -39,7 +40,8 @@ static void *grown(lua_State *L, void *array, uint32_t *room, uint32_t least, si
 static void co_new(wf_iso *iso, lua_State *L) {
   uint32_t slot = iso->free_slot != 0 ? iso->free_slot : iso->nslots;
   if (slot >= iso->slots_room) iso->slots = grown(L, iso->slots, &iso->slots_room, 64, sizeof *iso->slots);
-  if (iso->nidle == iso->idle_room) iso->idle = grown(L, iso->idle, &iso->idle_room, 64, sizeof *iso->idle);
+  /* Room for all to come back at once, within reason. */
+  if (iso->idle_room <= slot && iso->idle_room < IDLE_MAX) iso->idle = grown(L, iso->idle, &iso->idle_room, 64, sizeof *iso->idle);
   luaL_checkstack(L, 3, NULL);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
   lua_State *co = lua_newthread(L);
@@ -74,40 +76,6 @@ static void co_done(wf_iso *iso, lua_State *co, uint32_t slot, bool again) {
 }
 
 /* Starting ------------------------------------------------------------------------------------ */
-
-/* The number of a source text in iso->sources; 0 when there is no room for more. */
-static uint32_t source_find(wf_iso *iso, const char *text) {
-  size_t len = strlen(text) + 1;
-  for (uint32_t i = iso->nsources; i-- > 0;) /* the newest first: it is the likeliest */
-    if (memcmp(iso->sources[i].text, text, len) == 0) return i + 1;
-  if (iso->nsources == 4095) return 0;
-  if (iso->nsources == iso->sources_room) {
-    uint32_t room = iso->sources_room == 0 ? 4 : iso->sources_room * 2;
-    wf_source *p = wf_realloc(iso->sources, room * sizeof *p);
-    if (p == NULL) return 0;
-    iso->sources = p;
-    iso->sources_room = room;
-  }
-  memset(&iso->sources[iso->nsources], 0, sizeof *iso->sources);
-  memcpy(iso->sources[iso->nsources].text, text, len);
-  return ++iso->nsources;
-}
-
-void wf_task_note_start(wf_iso *iso, lua_State *L, wf_task *t) {
-  lua_Debug ar;
-  t->source = 0;
-  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar) || ar.currentline < 0) return;
-  t->source = source_find(iso, ar.short_src) & 0xFFF;
-  t->line = (uint32_t)ar.currentline & 0xFFFFF;
-}
-
-const char *wf_task_started(const wf_iso *iso, const wf_task *t, char *buf, size_t size) {
-  if (t->source == 0)
-    buf[0] = '\0';
-  else
-    snprintf(buf, size, "%s:%d", iso->sources[t->source - 1].text, (int)t->line);
-  return buf;
-}
 
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
@@ -152,7 +120,7 @@ wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs) {
   wf_task *t = wf_class_push(iso, L, WF_CLASS_TASK, sizeof *t, 1);
   lua_State *co = iso->idle[iso->nidle - 1].co;
   uint32_t slot = iso->idle[iso->nidle - 1].slot;
-  if (!lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
+  if (wf_unlikely(nargs > FEW_ARGS) && !lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
   iso->nidle--;
   iso->slots[slot] = t;
   lua_rawgeti(co, LUA_REGISTRYINDEX, iso->task_main);
@@ -174,7 +142,7 @@ wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs) {
     lua_pop(L, 1);
     t->flags |= WF_F_LOCALS;
   }
-  wf_task_note_start(iso, L, t);
+  wf_where_note(iso, L, t);
   wf_ready_push(iso, t);
   wf_trace(WF_TRACE_NEW, WF_WHY_TASK, iso->id, wf_task_id(iso, t), wf_task_id(iso, by));
   return t;

@@ -3,6 +3,7 @@
 #define WF_RT_TASK_H
 
 #include "rt/iso.h"
+#include "rt/where.h"
 
 /* Start a task with the function and the nargs arguments that are on top of the stack; replaces
  * them with the job handle. The caller has checked the function. Raises when memory is out or
@@ -34,10 +35,9 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t);
 /* Push the handle of a task that has not finished; nil for the main chunk. [-0, +1, -] */
 void wf_task_push_handle(lua_State *L, const wf_task *t);
 
-/* Note the source line that calls now as the place where t was started. [-0, +0, -] */
-void wf_task_note_start(wf_iso *iso, lua_State *L, wf_task *t);
-
-/* "file.lua:12" in buf, "" when not known. */
-const char *wf_task_started(const wf_iso *iso, const wf_task *t, char *buf, size_t size);
+/* Where it was started, as wf_where_text. */
+static inline const char *wf_task_started(const wf_iso *iso, const wf_task *t, char *buf, size_t size) {
+  return wf_where_text(iso, t->source, t->line, buf, size);
+}
 
 #endif
