@@ -1,0 +1,98 @@
+/* Guards, and `with`, for every kind of lock. See l_sync.h. */
+#include "lib/l_sync.h"
+#include "lx/opts.h"
+#include "rt/sched.h"
+
+enum { SELF = 1, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
+
+static wf_guard *check_guard(wf_iso *iso, lua_State *L) { return wf_iso_check(iso, L, SELF, WF_CLASS_GUARD); }
+
+wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock) {
+  lock = lua_absindex(L, lock);
+  wf_guard *g = wf_class_push(iso, L, WF_CLASS_GUARD, sizeof *g, 1);
+  lua_pushvalue(L, lock);
+  lua_setiuservalue(L, -2, UV_LOCK);
+  return g;
+}
+
+static void guard_release(wf_iso *iso, lua_State *L, wf_guard *g) {
+  wf_release *release = g->release;
+  if (g->lock != NULL) release(iso, L, g);
+  g->lock = NULL;
+}
+
+static int guard_close(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_guard *g = check_guard(iso, L);
+  guard_release(iso, L, g);
+  g->busy = false;
+  return 0;
+}
+
+/* g:unlock(): before the block ends. */
+static int guard_unlock(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_guard *g = check_guard(iso, L);
+  if (g->lock == NULL) return luaL_error(L, "the guard has released its lock already");
+  guard_release(iso, L, g);
+  return 0;
+}
+
+static int guard_tostring(lua_State *L) {
+  const wf_guard *g = check_guard(wf_iso_up(L), L);
+  lua_getiuservalue(L, SELF, UV_LOCK);
+  lua_pushfstring(L, "weft.guard (%s) of %s", g->lock == NULL ? "released" : "armed", luaL_tolstring(L, -1, NULL));
+  return 1;
+}
+
+/* Push the lock's own guard, or a new one while that is in use. */
+static wf_guard *spare_push(wf_iso *iso, lua_State *L) {
+  if (wf_likely(lua_getiuservalue(L, SELF, UV_SPARE) == LUA_TUSERDATA)) {
+    wf_guard *g = lua_touserdata(L, -1);
+    if (wf_likely(!g->busy)) return g;
+    lua_pop(L, 1);
+    return wf_guard_push(iso, L, SELF);
+  }
+  lua_pop(L, 1);
+  wf_guard *g = wf_guard_push(iso, L, SELF);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, SELF, UV_SPARE);
+  return g;
+}
+
+void wf_with_begin(wf_iso *iso, lua_State *L) {
+  lx_check_callable(L, 2);
+  wf_guard *g = spare_push(iso, L);
+  lua_insert(L, GUARD);
+  lua_toclose(L, GUARD);
+  g->busy = true;
+}
+
+static int with_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  return lua_gettop(L) - GUARD;
+}
+
+int wf_with_call(wf_iso *iso, lua_State *L, wf_release *release) {
+  wf_guard_arm(iso, lua_touserdata(L, GUARD), lua_touserdata(L, SELF), release);
+  lua_callk(L, lua_gettop(L) - FUNC, LUA_MULTRET, 0, with_k);
+  return with_k(L, LUA_OK, 0);
+}
+
+bool wf_check_try(lua_State *L, int arg, uint64_t *deadline) {
+  *deadline = 0;
+  if (lua_isnoneornil(L, arg)) return false;
+  *deadline = wf_check_deadline(L, arg);
+  return lua_tonumber(L, arg) > 0;
+}
+
+int wf_sync_close(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+void wf_lib_guard(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg methods[] = {{"unlock", guard_unlock}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__close", guard_close}, {"__tostring", guard_tostring}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_GUARD, "weft.guard", methods, meta);
+}

@@ -1,0 +1,153 @@
+/* weft.mutex: the methods of mutexes. */
+#include "lib/l_sync.h"
+#include "rt/mutex.h"
+#include "rt/sched.h"
+
+enum { SELF = 1, GUARD = 2 };
+
+static const char NO_TIMEOUT[] = "no argument expected: try_lock(seconds) waits for a limited time";
+
+static inline wf_mutex *check_mutex(lua_State *L) {
+  return wf_check_sync(L, SELF, WF_CLASS_MUTEX, sizeof(wf_mutex), "weft.mutex");
+}
+
+/* Lock without waiting: true when that was possible; raises when it never will be. */
+static inline bool take(wf_iso *iso, lua_State *L, wf_mutex *m) {
+  wf_cancel_point(iso, L);
+  if (wf_likely(wf_mutex_take(iso, m))) return true;
+  wf_mutex_refuse(iso, L, m);
+  return false;
+}
+
+static int lock_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_mutex_wait_end(wf_iso_up(L), L, lua_touserdata(L, SELF), (wf_task *)ctx);
+  return 0;
+}
+
+static int mutex_lock(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  wf_check_alone(L, NO_TIMEOUT);
+  if (wf_likely(take(iso, L, m))) return 0;
+  return wf_mutex_wait(iso, L, m, WF_NEVER, lock_k);
+}
+
+static int try_lock_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  lua_pushboolean(L, wf_mutex_wait_end(wf_iso_up(L), L, lua_touserdata(L, SELF), (wf_task *)ctx));
+  return 1;
+}
+
+/* m:try_lock([seconds]): true, or false when it is not free now, or within that time. */
+static int mutex_try_lock(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  uint64_t deadline;
+  bool waits = wf_check_try(L, 2, &deadline);
+  lua_settop(L, SELF);
+  if (!waits) {
+    bool mine = wf_mutex_take(iso, m);
+    if (!mine && !wf_mutex_is_mine(iso, m)) wf_mutex_refuse(iso, L, m);
+    lua_pushboolean(L, mine);
+    return 1;
+  }
+  if (take(iso, L, m)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  return wf_mutex_wait(iso, L, m, deadline, try_lock_k);
+}
+
+/* Why this task must not unlock it; nothing when its holder has ended. */
+static void refuse_unlock(wf_iso *iso, lua_State *L, const wf_mutex *m) {
+  if (m->holder == 0) luaL_error(L, "cannot unlock mutex %d: nobody holds it", (int)m->s.seq);
+  if (wf_holder_task(iso, m->holder) == NULL) return;
+  wf_holder_push(iso, L, m->holder);
+  luaL_error(L, "cannot unlock mutex %d: %s holds it, not this task", (int)m->s.seq, lua_tostring(L, -1));
+}
+
+static int mutex_unlock(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  if (wf_unlikely(!wf_mutex_is_mine(iso, m))) refuse_unlock(iso, L, m);
+  wf_mutex_release(iso, m);
+  return 0;
+}
+
+/* A guard releases what it took, even when the script has done so, or another task closes it. */
+static void release(wf_iso *iso, lua_State *L, wf_guard *g) {
+  (void)L;
+  wf_mutex *m = g->lock;
+  if (m->holder == g->by) wf_mutex_release(iso, m);
+}
+
+static int with_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_mutex_wait_end(iso, L, lua_touserdata(L, SELF), (wf_task *)ctx);
+  return wf_with_call(iso, L, release);
+}
+
+/* m:with(f, ...): the results of f, called with the mutex locked. */
+static int mutex_with(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  wf_with_begin(iso, L);
+  if (wf_likely(take(iso, L, m))) return wf_with_call(iso, L, release);
+  return wf_mutex_wait(iso, L, m, WF_NEVER, with_k);
+}
+
+static int guard_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_mutex *m = lua_touserdata(L, SELF);
+  wf_mutex_wait_end(iso, L, m, (wf_task *)ctx);
+  wf_guard_arm(iso, lua_touserdata(L, GUARD), m, release);
+  return 1;
+}
+
+/* local g <close> = m:guard(): locked until the block is left. */
+static int mutex_guard(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  wf_check_alone(L, NO_TIMEOUT);
+  wf_guard *g = wf_guard_push(iso, L, SELF);
+  if (!take(iso, L, m)) return wf_mutex_wait(iso, L, m, WF_NEVER, guard_k);
+  wf_guard_arm(iso, g, m, release);
+  return 1;
+}
+
+/* local m <close> = ...: whoever leaves the block does not keep it. */
+static int mutex_close(lua_State *L) {
+  wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  if (wf_mutex_is_mine(iso, m)) wf_mutex_release(iso, m);
+  return 0;
+}
+
+static int mutex_tostring(lua_State *L) {
+  const wf_mutex *m = check_mutex(L);
+  wf_iso *iso = m->s.object.iso;
+  if (m->holder == 0) {
+    lua_pushfstring(L, "weft.mutex %d (free)", (int)m->s.seq);
+    return 1;
+  }
+  wf_holder_push(iso, L, m->holder);
+  lua_pushfstring(L, "weft.mutex %d (held by %s)", (int)m->s.seq, lua_tostring(L, -1));
+  return 1;
+}
+
+static int mutex_new(lua_State *L) {
+  wf_sync_push(wf_iso_up(L), L, WF_CLASS_MUTEX, sizeof(wf_mutex), 1);
+  return 1;
+}
+
+void wf_lib_mutex(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg methods[] = {{"lock", mutex_lock}, {"try_lock", mutex_try_lock}, {"unlock", mutex_unlock},
+                                     {"with", mutex_with}, {"guard", mutex_guard},       {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__close", mutex_close}, {"__tostring", mutex_tostring}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"mutex", mutex_new}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_MUTEX, "weft.mutex", methods, meta);
+  wf_lib_add(iso, L, funcs);
+}

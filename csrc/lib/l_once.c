@@ -1,0 +1,198 @@
+/* weft.once: a function that runs once, for whoever comes first; the others wait for its results.
+ *
+ * A userdata that can be called. User value 1 is the function, then its one result, or the table of its
+ * results, or its error.
+ *
+ * A run counts when the function returns or raises. One that was broken off, because its task was cancelled
+ * or ended, or its generator was closed, does not: the next caller, or the first that waits, runs it anew.
+ *
+ * The stack of a call: 1 the once, 2 the guard that sees how the run ends, 3 the function, then arguments. */
+#include "lib/l_sync.h"
+#include "lx/opts.h"
+#include "rt/sched.h"
+
+enum { SELF = 1, GUARD = 2, FUNC = 3, ERROR = 2, UV_VALUE = 1 };
+
+enum once_state { ONCE_NEW, ONCE_RUNS, ONCE_DONE, ONCE_FAILED };
+
+typedef struct once {
+  wf_sync s;
+  wf_holder runner; /* whose call runs the function */
+  wf_case watch;    /* on the runner, for the first waiter */
+  int state;        /* enum once_state */
+  int results;      /* of the function */
+} once;
+
+static once *check_once(lua_State *L) { return wf_check_sync(L, SELF, WF_CLASS_ONCE, sizeof(once), "weft.once"); }
+
+static void wake_all(wf_iso *iso, once *o) {
+  wf_watch_stop(&o->watch);
+  wf_waitq_wake_all(iso, &o->s.waiters, WF_GOT);
+}
+
+/* Nobody runs it, or the runner has ended: let the first waiter try. Else watch the runner for it. */
+static void pass(wf_iso *iso, once *o) {
+  wf_node *n = wf_waitq_first(&o->s.waiters);
+  if (n == NULL)
+    wf_watch_stop(&o->watch);
+  else if (o->state != ONCE_RUNS || wf_holder_task(iso, o->runner) == NULL)
+    wf_node_wake(iso, n, WF_GOT);
+  else
+    wf_watch_set(iso, &o->watch, wf_holder_task(iso, o->runner), n->task);
+}
+
+/* Running --------------------------------------------------------------------------------------- */
+
+/* Is the value at `idx` what a cancellation of the task, or of a part of it, raises? */
+static bool is_cancellation(wf_iso *iso, lua_State *L, const wf_task *t, int idx) {
+  bool same = false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
+  if (t->flags & WF_F_ASKED) {
+    lua_rawgeti(L, -1, t->slot);
+    same = lua_rawequal(L, -1, idx);
+    lua_pop(L, 1);
+  }
+  for (const wf_scope *s = t->ext == NULL ? NULL : t->ext->scopes; s != NULL && !same; s = s->outer) {
+    if (!s->asked) continue;
+    lua_rawgetp(L, -1, s);
+    same = lua_rawequal(L, -1, idx);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return same;
+}
+
+/* The guard of a run that has not come to its end: it raised what is at ERROR, or was broken off (nil). */
+static void run_failed(wf_iso *iso, lua_State *L, wf_guard *g) {
+  once *o = g->lock;
+  if (o->state != ONCE_RUNS || o->runner != g->by) return; /* the run was given up, see call() */
+  if (lua_isnil(L, ERROR) || is_cancellation(iso, L, iso->cur, ERROR)) {
+    o->state = ONCE_NEW;
+    pass(iso, o);
+    return;
+  }
+  lua_getiuservalue(L, SELF, 1);
+  lua_pushvalue(L, ERROR);
+  lua_setiuservalue(L, -2, UV_VALUE);
+  lua_pop(L, 1);
+  o->state = ONCE_FAILED;
+  wake_all(iso, o);
+}
+
+static int run_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status, (void)ctx;
+  wf_iso *iso = wf_iso_up(L);
+  once *o = lua_touserdata(L, SELF);
+  wf_guard *g = lua_touserdata(L, GUARD);
+  int n = lua_gettop(L) - GUARD;
+  if (o->state != ONCE_RUNS || o->runner != g->by) { /* given up, and another run took its place */
+    g->lock = NULL;
+    return n;
+  }
+  if (n == 1) {
+    lua_pushvalue(L, -1);
+  } else {
+    luaL_checkstack(L, 2, "too many results");
+    lua_createtable(L, n, 0);
+    for (int i = 1; i <= n; i++) {
+      lua_pushvalue(L, GUARD + i);
+      lua_rawseti(L, -2, i);
+    }
+  }
+  lua_setiuservalue(L, SELF, UV_VALUE);
+  g->lock = NULL;
+  o->results = n;
+  o->state = ONCE_DONE;
+  wake_all(iso, o);
+  return n;
+}
+
+static int run(wf_iso *iso, lua_State *L, once *o) {
+  wf_guard *g = wf_guard_push(iso, L, SELF);
+  lua_insert(L, GUARD);
+  lua_getiuservalue(L, SELF, UV_VALUE);
+  lua_insert(L, FUNC);
+  lua_toclose(L, GUARD);
+  wf_guard_arm(iso, g, o, run_failed);
+  o->state = ONCE_RUNS;
+  o->runner = g->by;
+  if (!wf_list_empty(&o->s.waiters)) pass(iso, o); /* the watch was on the runner before */
+  lua_callk(L, lua_gettop(L) - FUNC, LUA_MULTRET, 0, run_k);
+  return run_k(L, LUA_OK, 0);
+}
+
+static int push_results(lua_State *L, const once *o) {
+  lua_settop(L, SELF);
+  lua_getiuservalue(L, SELF, UV_VALUE);
+  if (o->state == ONCE_FAILED) return lua_error(L);
+  if (o->results == 1) return 1;
+  luaL_checkstack(L, o->results, "too many results");
+  for (int i = 1; i <= o->results; i++) lua_rawgeti(L, SELF + 1, i);
+  return o->results;
+}
+
+/* Calling --------------------------------------------------------------------------------------- */
+
+static int call(wf_iso *iso, lua_State *L, once *o);
+
+static int call_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_task *t = (wf_task *)ctx;
+  once *o = lua_touserdata(L, SELF);
+  if (t->claim != WF_GOT) pass(iso, o);
+  wf_wait_end(L, t);
+  return call(iso, L, o);
+}
+
+static int call(wf_iso *iso, lua_State *L, once *o) {
+  if (o->state >= ONCE_DONE) return push_results(L, o);
+  if (o->state == ONCE_NEW) return run(iso, L, o);
+  if (o->runner == wf_holder_of(iso->cur))
+    return luaL_error(L, "cannot call once %d: its function is running in this very task", (int)o->s.seq);
+  wf_task *runner = wf_holder_task(iso, o->runner);
+  if (runner == NULL) return run(iso, L, o);
+  wf_sync_prepare(iso, L, &o->s, "once", WF_NEVER);
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
+  if (wf_waitq_first(&o->s.waiters) == NULL) wf_watch_set(iso, &o->watch, runner, t);
+  wf_wait_queue(t, &o->s.waiters);
+  return wf_wait_park(iso, L, t, wf_sync_id(&o->s), call_k);
+}
+
+/* o(...): the results of the function; the arguments of the first call go to it. */
+static int once_call(lua_State *L) {
+  once *o = check_once(L);
+  wf_iso *iso = o->s.object.iso;
+  if (wf_unlikely(o->state < ONCE_DONE)) wf_cancel_point(iso, L);
+  return call(iso, L, o);
+}
+
+static int once_tostring(lua_State *L) {
+  const once *o = check_once(L);
+  wf_iso *iso = o->s.object.iso;
+  static const char *const states[] = {"not run yet", "running in ", "done", "failed"};
+  if (o->state == ONCE_RUNS)
+    wf_holder_push(iso, L, o->runner);
+  else
+    lua_pushliteral(L, "");
+  lua_pushfstring(L, "weft.once %d (%s%s)", (int)o->s.seq, states[o->state], lua_tostring(L, -1));
+  return 1;
+}
+
+/* weft.once(f) */
+static int once_new(lua_State *L) {
+  lx_check_callable(L, 1);
+  lua_settop(L, 1);
+  wf_sync_push(wf_iso_up(L), L, WF_CLASS_ONCE, sizeof(once), 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, UV_VALUE);
+  return 1;
+}
+
+void wf_lib_once(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg meta[] = {
+      {"__call", once_call}, {"__close", wf_sync_close}, {"__tostring", once_tostring}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"once", once_new}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_ONCE, "weft.once", NULL, meta);
+  wf_lib_add(iso, L, funcs);
+}

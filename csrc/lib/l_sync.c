@@ -1,0 +1,215 @@
+/* weft.event, weft.waitgroup, weft.barrier: their methods; and the opener of all locks. What waits in them
+ * needs nothing to be handed over: it is woken when the time has come. */
+#include "lib/l_sync.h"
+#include "rt/sched.h"
+
+enum { SELF = 1, TIMEOUT = 2 };
+
+typedef struct event {
+  wf_sync s;
+  bool set;
+} event;
+
+typedef struct waitgroup {
+  wf_sync s;
+  lua_Integer left; /* somebody waits only while it is not 0 */
+} waitgroup;
+
+typedef struct barrier {
+  wf_sync s;
+  uint32_t parties;
+  uint32_t arrived; /* at least as many as wait: those that leave are not counted down */
+} barrier;
+
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  lua_pushboolean(L, wf_wait_end(L, (wf_task *)ctx) == WF_GOT);
+  return 1;
+}
+
+/* The rest of x:wait([seconds]), when `over` says whether there is nothing to wait for. */
+static int wait_rest(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, bool over) {
+  uint64_t deadline = wf_opt_deadline(L, TIMEOUT);
+  bool waits = !over && (deadline == WF_NEVER || lua_tonumber(L, TIMEOUT) > 0);
+  lua_settop(L, SELF);
+  wf_cancel_point(iso, L);
+  if (waits) return wf_sync_wait(iso, L, s, kind, WF_WHY_WAIT, deadline, wait_k);
+  lua_pushboolean(L, over);
+  return 1;
+}
+
+/* Events ---------------------------------------------------------------------------------------- */
+
+static event *check_event(lua_State *L) {
+  return wf_check_sync(L, SELF, WF_CLASS_EVENT, sizeof(event), "weft.event");
+}
+
+/* e:set(): wake all who wait, and let pass who comes, until clear. */
+static int event_set(lua_State *L) {
+  event *e = check_event(L);
+  wf_iso *iso = e->s.object.iso;
+  e->set = true;
+  wf_waitq_wake_all(iso, &e->s.waiters, WF_GOT);
+  return 0;
+}
+
+static int event_clear(lua_State *L) {
+  check_event(L)->set = false;
+  return 0;
+}
+
+static int event_is_set(lua_State *L) {
+  lua_pushboolean(L, check_event(L)->set);
+  return 1;
+}
+
+/* e:wait([seconds]): true when it is set, false when the time is over. */
+static int event_wait(lua_State *L) {
+  event *e = check_event(L);
+  wf_iso *iso = e->s.object.iso;
+  return wait_rest(iso, L, &e->s, "event", e->set);
+}
+
+static int event_tostring(lua_State *L) {
+  event *e = check_event(L);
+  if (e->set)
+    lua_pushfstring(L, "weft.event %d (set)", (int)e->s.seq);
+  else
+    lua_pushfstring(L, "weft.event %d (clear, %d waiting)", (int)e->s.seq, (int)wf_sync_waiting(&e->s));
+  return 1;
+}
+
+static int event_new(lua_State *L) {
+  wf_sync_push(wf_iso_up(L), L, WF_CLASS_EVENT, sizeof(event), 0);
+  return 1;
+}
+
+/* Wait groups ------------------------------------------------------------------------------------ */
+
+static waitgroup *check_waitgroup(lua_State *L) {
+  return wf_check_sync(L, SELF, WF_CLASS_WAITGROUP, sizeof(waitgroup), "weft.waitgroup");
+}
+
+static int count(wf_iso *iso, lua_State *L, waitgroup *g, lua_Integer k) {
+  if (k < 0 && g->left + k < 0)
+    return luaL_error(L, "waitgroup %d would count below zero: %I are left and %I would be done", (int)g->s.seq,
+                      (lua_Integer)g->left, (lua_Integer)-k);
+  if (k > LUA_MAXINTEGER - g->left) return luaL_error(L, "waitgroup %d would count beyond math.maxinteger", (int)g->s.seq);
+  g->left += k;
+  if (g->left == 0) wf_waitq_wake_all(iso, &g->s.waiters, WF_GOT);
+  return 0;
+}
+
+/* g:add([k]): one more, or k (which may be negative). Allowed while others wait. */
+static int waitgroup_add(lua_State *L) {
+  waitgroup *g = check_waitgroup(L);
+  wf_iso *iso = g->s.object.iso;
+  lua_Integer k = luaL_optinteger(L, 2, 1);
+  luaL_argcheck(L, k > LUA_MININTEGER, 2, "out of range");
+  return count(iso, L, g, k);
+}
+
+static int waitgroup_done(lua_State *L) {
+  waitgroup *g = check_waitgroup(L);
+  wf_iso *iso = g->s.object.iso;
+  wf_check_alone(L, "no argument expected: add(-k) counts k as done");
+  return count(iso, L, g, -1);
+}
+
+/* g:wait([seconds]): true when none is left, false when the time is over. */
+static int waitgroup_wait(lua_State *L) {
+  waitgroup *g = check_waitgroup(L);
+  wf_iso *iso = g->s.object.iso;
+  return wait_rest(iso, L, &g->s, "waitgroup", g->left == 0);
+}
+
+/* g:count(): how many are left. */
+static int waitgroup_count(lua_State *L) {
+  lua_pushinteger(L, check_waitgroup(L)->left);
+  return 1;
+}
+
+static int waitgroup_tostring(lua_State *L) {
+  waitgroup *g = check_waitgroup(L);
+  lua_pushfstring(L, "weft.waitgroup %d (%I left, %d waiting)", (int)g->s.seq, (lua_Integer)g->left,
+                  (int)wf_sync_waiting(&g->s));
+  return 1;
+}
+
+static int waitgroup_new(lua_State *L) {
+  wf_sync_push(wf_iso_up(L), L, WF_CLASS_WAITGROUP, sizeof(waitgroup), 0);
+  return 1;
+}
+
+/* Barriers --------------------------------------------------------------------------------------- */
+
+static barrier *check_barrier(lua_State *L) {
+  return wf_check_sync(L, SELF, WF_CLASS_BARRIER, sizeof(barrier), "weft.barrier");
+}
+
+static int barrier_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_wait_end(L, (wf_task *)ctx);
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+/* b:wait(): until all are here; true for the last to come. Who is cancelled has not come. */
+static int barrier_wait(lua_State *L) {
+  barrier *b = check_barrier(L);
+  wf_iso *iso = b->s.object.iso;
+  wf_check_alone(L, "no argument expected: weft.timeout(seconds, b.wait, b) waits for a limited time");
+  wf_cancel_point(iso, L);
+  if (b->arrived + 1 >= b->parties) b->arrived = wf_sync_waiting(&b->s); /* some may have left */
+  if (b->arrived + 1 < b->parties) {
+    wf_sync_prepare(iso, L, &b->s, "barrier", WF_NEVER);
+    wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
+    b->arrived++;
+    wf_wait_queue(t, &b->s.waiters);
+    return wf_wait_park(iso, L, t, wf_sync_id(&b->s), barrier_k);
+  }
+  b->arrived = 0;
+  wf_waitq_wake_all(iso, &b->s.waiters, WF_GOT);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int barrier_tostring(lua_State *L) {
+  barrier *b = check_barrier(L);
+  lua_pushfstring(L, "weft.barrier %d (%d of %d have come)", (int)b->s.seq, (int)wf_sync_waiting(&b->s), (int)b->parties);
+  return 1;
+}
+
+/* weft.barrier(n): for n tasks, the main chunk among them. */
+static int barrier_new(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 1 && n <= INT32_MAX, 1, "a number of tasks from 1 to 2^31 - 1 expected");
+  barrier *b = wf_sync_push(wf_iso_up(L), L, WF_CLASS_BARRIER, sizeof *b, 0);
+  b->parties = (uint32_t)n;
+  return 1;
+}
+
+/* Opening ------------------------------------------------------------------------------------------ */
+
+void wf_lib_sync(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg event_methods[] = {
+      {"set", event_set}, {"clear", event_clear}, {"is_set", event_is_set}, {"wait", event_wait}, {NULL, NULL}};
+  static const luaL_Reg event_meta[] = {{"__close", wf_sync_close}, {"__tostring", event_tostring}, {NULL, NULL}};
+  static const luaL_Reg waitgroup_methods[] = {{"add", waitgroup_add}, {"done", waitgroup_done}, {"wait", waitgroup_wait},
+                                               {"count", waitgroup_count}, {NULL, NULL}};
+  static const luaL_Reg waitgroup_meta[] = {{"__close", wf_sync_close}, {"__tostring", waitgroup_tostring}, {NULL, NULL}};
+  static const luaL_Reg barrier_methods[] = {{"wait", barrier_wait}, {NULL, NULL}};
+  static const luaL_Reg barrier_meta[] = {{"__close", wf_sync_close}, {"__tostring", barrier_tostring}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {
+      {"event", event_new}, {"waitgroup", waitgroup_new}, {"barrier", barrier_new}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_EVENT, "weft.event", event_methods, event_meta);
+  wf_class_new(iso, L, WF_CLASS_WAITGROUP, "weft.waitgroup", waitgroup_methods, waitgroup_meta);
+  wf_class_new(iso, L, WF_CLASS_BARRIER, "weft.barrier", barrier_methods, barrier_meta);
+  wf_lib_add(iso, L, funcs);
+  wf_lib_guard(iso, L);
+  wf_lib_mutex(iso, L);
+  wf_lib_condition(iso, L);
+  wf_lib_rwlock(iso, L);
+  wf_lib_semaphore(iso, L);
+  wf_lib_once(iso, L);
+}

@@ -1,0 +1,72 @@
+/* What the bindings of locks share: checks of arguments, guards, and `with`. On the isolate's carrier.
+ *
+ * A guard is a to-be-closed value that releases a lock once: `local g <close> = m:guard()`. It is anchored
+ * wherever it is used, anchors its lock by user value 1, and forgets it when released. Every `with` has one
+ * on its C stack, out of the script's reach; that one lies in user value 1 of the lock, to be used again, so
+ * that `with` need not allocate. */
+#ifndef WF_LIB_L_SYNC_H
+#define WF_LIB_L_SYNC_H
+
+#include "lib/lib.h"
+#include "rt/sync.h"
+
+typedef struct wf_guard wf_guard;
+
+/* Release what the guard stands for. It runs as the guard's __close: stack 1 is the guard, 2 the error or
+ * nil; the lock is in g->lock. Must not wait. */
+typedef void wf_release(wf_iso *iso, lua_State *L, wf_guard *g);
+
+struct wf_guard {
+  void *lock;          /* NULL: nothing to release */
+  wf_release *release;
+  wf_holder by;        /* who held the lock when the guard was armed */
+  bool busy;           /* of a lock's own guard: a `with` has it */
+};
+
+/* Push a new guard for the lock at index `lock`, which must have a user value. [-0, +1, m] */
+wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock);
+
+/* The running task has the lock now: the guard is to release it. */
+static inline void wf_guard_arm(const wf_iso *iso, wf_guard *g, void *lock, wf_release *release) {
+  g->lock = lock;
+  g->release = release;
+  g->by = wf_holder_of(iso->cur);
+}
+
+/* lock:with(f, ...) in two steps. First, before the lock is taken: check f, and put a guard that is to be
+ * closed below it. Stack: lock, guard, f, arguments. [-0, +1, e] */
+void wf_with_begin(wf_iso *iso, lua_State *L);
+
+/* Then, having the lock: arm the guard, call f, return its results. */
+int wf_with_call(wf_iso *iso, lua_State *L, wf_release *release);
+
+/* The lock at `idx`, or a type error that names the argument. [-0, +0, e] */
+static inline void *wf_check_sync(lua_State *L, int idx, enum wf_class c, size_t size, const char *name) {
+  void *s = wf_object_test(L, idx, c, size);
+  if (wf_unlikely(s == NULL)) luaL_typeerror(L, idx, name);
+  return s;
+}
+
+/* Raise when a method that takes no arguments but the lock gets one; `hint` says what to do. [-0, +0, e] */
+static inline void wf_check_alone(lua_State *L, const char *hint) {
+  if (wf_unlikely(lua_gettop(L) > 1)) {
+    luaL_argcheck(L, lua_isnil(L, 2) && lua_gettop(L) == 2, 2, hint);
+    lua_settop(L, 1);
+  }
+}
+
+/* The optional time-out of a method that tries: false when it must not wait (nil or 0). [-0, +0, e] */
+bool wf_check_try(lua_State *L, int arg, uint64_t *deadline);
+
+/* Openers of the parts, as in lib.h. */
+void wf_lib_guard(wf_iso *iso, lua_State *L);
+void wf_lib_mutex(wf_iso *iso, lua_State *L);
+void wf_lib_condition(wf_iso *iso, lua_State *L);
+void wf_lib_rwlock(wf_iso *iso, lua_State *L);
+void wf_lib_semaphore(wf_iso *iso, lua_State *L);
+void wf_lib_once(wf_iso *iso, lua_State *L);
+
+/* The __close of locks: nothing to do. */
+int wf_sync_close(lua_State *L);
+
+#endif
