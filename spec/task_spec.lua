@@ -213,7 +213,7 @@ describe("a job", function()
         local call = load("local job, value = ... job." .. method .. "(value, print)")
         helper.raises("bad argument #1 to '" .. method .. "' (", call, job, value)
       end
-      helper.raises("weft.job expected", job[method])
+      helper.raises("job expected", job[method])
     end
     job:join()
   end)

@@ -103,20 +103,6 @@ describe("weft.sleep", function()
     weft.sleep(0.0001)
     for _, job in ipairs(jobs) do assert.equal("done", job:status()) end
   end)
-
-  it("comes to an end while others keep running", function()
-    local stop, turns = false, 0
-    local busy = weft.go(function()
-      while not stop do
-        turns = turns + 1
-        weft.yield()
-      end
-    end)
-    weft.sleep(0.002)
-    stop = true
-    busy:join()
-    assert.is_true(turns > 1)
-  end)
 end)
 
 describe("weft.yield", function()
