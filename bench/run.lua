@@ -29,14 +29,17 @@ local function options(case, subject)
   }
 end
 
--- Runs a subject; a busy run is repeated once and the quieter one kept. Returns its metrics or nil and why.
+-- Runs a subject; a disturbed run is repeated once, when that costs little of the case's time, and the quieter one
+-- kept. Returns its metrics or nil and why.
 local function sample(case, subject, command, result)
   local best, share
   for _ = 1, 2 do
+    local t = clock.now()
     local metrics, foreign = measure.run(command, options(case, subject))
     if not metrics then return nil, foreign end
     if not share or foreign < share then best, share = metrics, foreign end
-    if share <= measure.busy_share or result.late() then break end
+    local took = (clock.now() - t) / 1e9
+    if share <= measure.busy_share or result.late() or took > result.seconds / 50 then break end
   end
   result.runs = result.runs + 1
   result.worst = math.max(result.worst, share)
@@ -47,8 +50,9 @@ end
 local function new_result(seconds)
   local deadline = clock.now() + seconds * 1e9
   return {
-    rounds = 0, runs = 0, busy_runs = 0, worst = 0, cpu = pin, samples = {}, order = {}, absent = {}, points = {},
-    series = {}, late = function() return clock.now() > deadline end,
+    seconds = seconds, rounds = 0, runs = 0, busy_runs = 0, worst = 0, cpu = pin,
+    samples = {}, order = {}, absent = {}, points = {}, series = {},
+    late = function() return clock.now() > deadline end,
   }
 end
 

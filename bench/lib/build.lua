@@ -100,6 +100,26 @@ function recipe.node(name)
   return { "node", "--expose-gc", ("bench/peers/node/%s.mjs"):format(name) }
 end
 
+-- Every peer program finds bclock and chan, and our own the tree that was built.
+function M.environment()
+  local root = sh.output "pwd":match "^[^\n]+"
+  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s/bench/peers/lua/?.lua;"):format(root, root, root)
+  local cpath = ("%s/build/?.so;%s/%s/?.so;"):format(root, root, M.dir)
+  return {
+    "LUA_PATH=" .. path .. (os.getenv "LUA_PATH" or ";"),
+    "LUA_CPATH=" .. cpath .. (os.getenv "LUA_CPATH" or ";"),
+  }
+end
+
+-- Can this Lua require a module, as the programs will? True, or the first line of why not.
+local function requires(module)
+  local test = { M.lua, "-e", ("require %q"):format(module) }
+  local line = { "env", table.unpack(M.environment()) }
+  table.move(test, 1, #test, #line + 1, line)
+  local text, ok = sh.output(sh.join(line) .. " 2>&1")
+  return ok or (text:match "[^\n]+" or "require failed"):gsub("^[^:]*: ", "")
+end
+
 local modules = { copas = "copas.semaphore", cjson = "cjson", cqueues = "cqueues", luv = "luv", lanes = "lanes" }
 local found = {}
 
@@ -107,7 +127,7 @@ local found = {}
 function recipe.lua(name)
   local module = modules[name:match "^%l+"]
   if module and found[module] == nil then
-    found[module] = sh.run(("%s -e 'require %q' >/dev/null 2>&1"):format(M.lua, module))
+    found[module] = requires(module) == true
   end
   if module and not found[module] then return nil, "no Lua module " .. module end
   return { M.lua, ("bench/peers/lua/%s.lua"):format(name) }
@@ -115,10 +135,7 @@ end
 
 -- One of our own programs. What weft answers to require is asked once.
 function recipe.weft(name)
-  if found.weft == nil then
-    local text, ok = sh.output(("%s -e 'require %q' 2>&1"):format(M.lua, "weft"))
-    found.weft = ok or text:match "[^\n]+" or "require failed"
-  end
+  if found.weft == nil then found.weft = requires "weft" end
   if found.weft ~= true then return nil, found.weft end
   return { M.lua, ("bench/weft/%s.lua"):format(name) }
 end
@@ -130,17 +147,6 @@ function M.command(subject)
   local command = { table.unpack(words) }
   for _, a in ipairs(subject.args or {}) do command[#command + 1] = tostring(a) end
   return command
-end
-
--- Every peer program finds bclock and chan, and our own the tree that was built.
-function M.environment()
-  local root = sh.output "pwd":match "^[^\n]+"
-  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;%s/bench/peers/lua/?.lua;"):format(root, root, root)
-  local cpath = ("%s/build/?.so;%s/%s/?.so;"):format(root, root, M.dir)
-  return {
-    "LUA_PATH=" .. path .. (os.getenv "LUA_PATH" or ";"),
-    "LUA_CPATH=" .. cpath .. (os.getenv "LUA_CPATH" or ";"),
-  }
 end
 
 return M

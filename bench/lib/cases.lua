@@ -184,6 +184,6 @@ return {
   curve("visit", "channel round trip with each of n tasks in turn", 500 * K),
   {
     name = "parts", title = "parts of weft by themselves, one run",
-    programs = { "trace_bench", "wheel_bench", "thread_bench" }, pin = true, seconds = 25,
+    programs = { "trace_bench", "wheel_bench", "thread_bench", "lean_bench" }, pin = true, seconds = 25,
   },
 }

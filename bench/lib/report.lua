@@ -64,7 +64,7 @@ end
 
 local function busy_text(result)
   if result.busy_runs == 0 then return nil end
-  return ("  the machine was busy with other work during %d of %d runs (up to %.0f %% of a core)")
+  return ("  the machine was busy with other work during %d of %d runs (up to %.0f %% of a core beside us)")
     :format(result.busy_runs, result.runs, 100 * result.worst)
 end
 
@@ -130,12 +130,12 @@ function M.curve(case, result, out)
   out:flush()
 end
 
--- A program's own lines, shown as they are; what stands before the first number is the row's name.
+-- A program's own lines, shown as they are; what stands before the first time is the row's name.
 function M.part(program, text, out)
   out:write(("  %s\n"):format(program))
   for line in text:gmatch "[^\n]+" do
     out:write("    ", line, "\n")
-    local name, value, unit = line:match "^(.-)%s+(%-?%d[%d.]*[eE]?[%-+]?%d*)%s+(%S+)"
+    local name, value, unit = line:match "^(.-)%s+(%d[%d.]*)%s+([nu]s%S*)"
     if tonumber(value) then record(program, (name:gsub("%s+", " ")), tonumber(value), unit, nil) end
   end
   out:flush()
