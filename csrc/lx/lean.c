@@ -17,6 +17,10 @@
    state needs before its first script fits, with room for a small function. */
 enum { NEST = 8192 };
 
+/* What a script may allocate, in KiB, before the first collection begins: a small
+   function ends sooner and is never collected. (A step of negative size.) */
+enum { FIRST_KIB = 16 };
+
 /* Unprotected errors are bugs of the embedding code; Lua would abort after this. */
 static int on_panic(lua_State *L) {
   const char *text = lua_tostring(L, -1);
@@ -89,6 +93,7 @@ lua_State *wf_state_open(const wf_state_opts *o) {
     record_free(s);
     return NULL;
   }
+  lua_gc(L, LUA_GCSTOP); /* a fresh state is due for a collection at every step, for nothing */
   lua_atpanic(L, on_panic);
   lua_setwarnf(L, on_warning, s);
   if (o->generational) lua_gc(L, LUA_GCGEN, 0, 0);
@@ -98,6 +103,8 @@ lua_State *wf_state_open(const wf_state_opts *o) {
     wf_state_close(L);
     return NULL;
   }
+  lua_gc(L, LUA_GCRESTART);
+  lua_gc(L, LUA_GCSTEP, -FIRST_KIB);
   return L;
 }
 

@@ -30,9 +30,10 @@
 #include "base/base.h"
 #include "lx/lean_state.h"
 
-/* A script that looks at this many globals that are not there pays for a C call
-   each time: opening everything costs about as much and ends it. */
-enum { MISSES_MAX = 200 };
+/* A script that looks at this many globals that are not there, or calls the doors
+   so often, pays for the machinery each time: opening everything costs about as
+   much and ends it. */
+enum { MISSES_MAX = 200, CHECKS_MAX = 10000 };
 
 static bool lib_closed(const wf_lean *s, unsigned lib) {
   return (s->libs_left & ~s->libs_opening) >> lib & 1;
@@ -219,6 +220,13 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
+/* For the script's speed alone, so failing must not show. [-0, +0, -] */
+static void open_quietly(lua_State *L) {
+  if (!lua_checkstack(L, 2)) return;
+  lua_pushcfunction(L, open_all);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
 /* __index of _G and _LOADED. */
 static int on_index(lua_State *L) {
   wf_lean *s = wf_lean_of(L);
@@ -229,8 +237,7 @@ static int on_index(lua_State *L) {
   }
   if (++s->misses >= MISSES_MAX) {
     s->misses = 0;
-    lua_pushcfunction(L, open_all); /* protected: a look at a global must not fail for that */
-    lua_pcall(L, 0, 0, 0);
+    open_quietly(L);
   }
   return 0;
 }
@@ -272,12 +279,18 @@ static int on_string_index(lua_State *L) {
 
 /* ------------------------------------------------------------------- doors */
 
-/* The record, if the first argument is a table that the machinery is in. */
+/* The record, if the first argument is a table that the machinery is in. (Or a
+   light userdata of the same address: then Lua's own function refuses it.) */
 static wf_lean *door_of(lua_State *L) {
   wf_lean *s = wf_lean_of(L);
-  if (!s || !s->lazy || lua_type(L, 1) != LUA_TTABLE) return NULL;
+  if (!s || !s->lazy) return NULL;
   const void *t = lua_topointer(L, 1);
-  return wf_unlikely(t == s->globals || t == s->loaded) ? s : NULL;
+  if (wf_unlikely(t == s->globals || t == s->loaded)) return s;
+  if (wf_unlikely(++s->checks >= CHECKS_MAX)) {
+    s->checks = 0;
+    open_quietly(L);
+  }
+  return NULL;
 }
 
 static void open_at_door(lua_State *L) {
@@ -286,13 +299,13 @@ static void open_at_door(lua_State *L) {
 
 static int door_next(lua_State *L) {
   open_at_door(L);
-  return wf_lean_stock(WF_DOOR_NEXT)(L);
+  return wf_lean_stock[WF_DOOR_NEXT](L);
 }
 
 static int door_pairs(lua_State *L) {
   open_at_door(L);
-  int n = wf_lean_stock(WF_DOOR_PAIRS)(L);
-  if (lua_tocfunction(L, -n) == wf_lean_stock(WF_DOOR_NEXT)) { /* the `next` of this state is ours */
+  int n = wf_lean_stock[WF_DOOR_PAIRS](L);
+  if (lua_tocfunction(L, -n) == wf_lean_stock[WF_DOOR_NEXT]) { /* the `next` of this state is ours */
     lua_pushcfunction(L, door_next);
     lua_replace(L, -n - 1);
   }
@@ -301,26 +314,26 @@ static int door_pairs(lua_State *L) {
 
 static int door_rawget(lua_State *L) {
   wf_lean *s = door_of(L);
-  if (s && lua_gettop(L) >= 2) name_settle(L, s, 1, 2);
-  return wf_lean_stock(WF_DOOR_RAWGET)(L);
+  if (s && lua_istable(L, 1) && lua_gettop(L) >= 2) name_settle(L, s, 1, 2);
+  return wf_lean_stock[WF_DOOR_RAWGET](L);
 }
 
 static int door_rawset(lua_State *L) {
   wf_lean *s = door_of(L);
-  if (s && lua_gettop(L) >= 3) name_settle(L, s, 1, 2);
-  return wf_lean_stock(WF_DOOR_RAWSET)(L);
+  if (s && lua_istable(L, 1) && lua_gettop(L) >= 3) name_settle(L, s, 1, 2);
+  return wf_lean_stock[WF_DOOR_RAWSET](L);
 }
 
 static int door_getmetatable(lua_State *L) {
   wf_lean *s = wf_lean_of(L);
   if (s && s->lazy && lua_type(L, 1) == LUA_TSTRING && lib_closed(s, WF_LIB_STRING)) lib_open(L, s, WF_LIB_STRING);
   open_at_door(L);
-  return wf_lean_stock(WF_DOOR_GETMETA)(L);
+  return wf_lean_stock[WF_DOOR_GETMETA](L);
 }
 
 static int door_setmetatable(lua_State *L) {
   open_at_door(L);
-  return wf_lean_stock(WF_DOOR_SETMETA)(L);
+  return wf_lean_stock[WF_DOOR_SETMETA](L);
 }
 
 const lua_CFunction wf_lean_doors[WF_DOORS] = {

@@ -20,7 +20,7 @@ enum { NAMES_MAX = 64, SLOTS = 128, EVENTS_MAX = 16 };
 static wf_lean_name names[NAMES_MAX];
 static unsigned count, base_count;
 static uint8_t slots[SLOTS]; /* index into names, plus one; open addressing */
-static lua_CFunction stock[WF_DOORS];
+lua_CFunction wf_lean_stock[WF_DOORS];
 static struct event {
   char text[16];
   lua_CFunction f;
@@ -94,7 +94,7 @@ static int learn(lua_State *L) {
       lua_CFunction f = lua_tocfunction(L, -1);
       for (unsigned d = 0; f && d < WF_DOORS; d++) {
         if (strcmp(text, door_names[d]) != 0) continue;
-        stock[d] = f;
+        wf_lean_stock[d] = f;
         f = replacement[d];
       }
       name_add(text, WF_NAME_BASE, base_count++, f);
@@ -139,8 +139,6 @@ int wf_lean_names_learn(const lua_CFunction replacement[WF_DOORS]) {
   pthread_mutex_unlock(&learning);
   return ok;
 }
-
-lua_CFunction wf_lean_stock(enum wf_door door) { return stock[door]; }
 
 const wf_lean_name *wf_lean_name_base(unsigned index) {
   return index < base_count ? &names[index] : NULL; /* they were added first */

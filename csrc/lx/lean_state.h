@@ -33,6 +33,7 @@ typedef struct wf_lean {
   uint32_t libs_left;      /* libraries that are not open yet, a bit each */
   uint32_t libs_opening;   /* those whose opener is running: neither closed nor open */
   uint32_t misses;         /* looks at _G through the machinery that found nothing */
+  uint32_t checks;         /* calls of a door that did not concern it */
   bool lazy;               /* the machinery is in place */
   bool warn_on, warn_more; /* warnings are on; the next piece continues a message */
   char *path, *cpath;      /* for package, until it opens; NULL the system's */
@@ -74,8 +75,9 @@ typedef struct wf_lean_name {
 /* The base functions that look at tables without metamethods. */
 enum wf_door { WF_DOOR_NEXT, WF_DOOR_PAIRS, WF_DOOR_RAWGET, WF_DOOR_RAWSET, WF_DOOR_GETMETA, WF_DOOR_SETMETA, WF_DOORS };
 
-/* The functions that Lua itself has for them; ours take their place and call these. */
-lua_CFunction wf_lean_stock(enum wf_door door);
+/* The functions that Lua itself has for them; ours take their place and call these.
+   Written once, before the first lean state exists. */
+extern lua_CFunction wf_lean_stock[WF_DOORS];
 
 /* Learns the names once a process, with the doors' replacements. 0 when there is no memory. */
 int wf_lean_names_learn(const lua_CFunction replacement[WF_DOORS]);

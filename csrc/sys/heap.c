@@ -3,20 +3,20 @@
 **
 ** Blocks up to 512 bytes have a size class for every 16 bytes. They come from
 **
-**   the nest and up to MIXED_MAX mixed pages, which hold blocks of all classes
-**   side by side and are never given back: a small state fills little more than
-**   it asks for;
+**   the nest, and when that is full the annex, where blocks of all sizes lie side
+**   by side and are never given back: a small state takes little more than it
+**   asks for;
 **
 **   then pages of one class each, which return to their span when the last
 **   block is freed, and can become pages of another class; a span whose pages
 **   have all returned goes back to the system, but for one that is kept.
 **
-** Larger blocks come from wf_malloc, but for those of the state's first moments
-** (Lua's own struct, string table, stack), which lie in the nest.
+** Larger blocks come from wf_malloc, but for those that still fit into nest or
+** annex (Lua's own struct, string table, stack).
 **
-** Whence a block came is seen from its address: inside the nest; else a small
-** block's page begins at the multiple of PAGE below it and says. Hence a block's
-** size is needed for two things only, small or large, and its class when loose.
+** Whence a block came is seen from its address: inside nest or annex; else a
+** small block's page begins at the multiple of PAGE below it and knows the class.
+** The size that Lua gives tells small from large, and the class in the nest.
 */
 #include "sys/heap.h"
 
@@ -28,9 +28,9 @@
 
 enum {
   PAGE = 4096,
-  MIXED = 0,          /* the class of a mixed page: no block has it */
-  MIXED_MAX = 6,
-  SPAN_PAGES_MIN = 3, /* the first span; the later ones double up to the most */
+  ANNEX = 24 * 1024,
+  NEST_LARGE = 2048,  /* the largest block that nest and annex are for */
+  SPAN_PAGES_MIN = 7, /* the first span; the later ones double up to the most */
   SPAN_PAGES_MAX = 255
 };
 
@@ -66,7 +66,8 @@ static unsigned class_of(size_t size) {
 }
 
 static bool in_nest(const wf_heap *h, const void *block) {
-  return (uintptr_t)block - (uintptr_t)h->nest < h->nest_size;
+  return (uintptr_t)block - (uintptr_t)h->nest < h->nest_size ||
+         (uintptr_t)block - (uintptr_t)h->annex < h->annex_size;
 }
 
 static void loose_push(wf_heap *h, unsigned class, void *block) {
@@ -196,18 +197,18 @@ static void page_give(wf_heap *h, page *p, void *block) {
   }
 }
 
-/* -------------------------------------------------------- nest, mixed pages */
+/* ---------------------------------------------------------- nest and annex */
 
 /* What is left of the fresh space is cut into blocks before it is forgotten. */
-static void fresh_replace(wf_heap *h, char *from, char *end) {
-  while (h->fresh_end - h->fresh >= WF_HEAP_GRAIN) {
-    size_t rest = (size_t)(h->fresh_end - h->fresh);
-    size_t size = rest < WF_HEAP_SMALL ? rest / WF_HEAP_GRAIN * WF_HEAP_GRAIN : WF_HEAP_SMALL;
-    loose_push(h, class_of(size), h->fresh);
-    h->fresh += size;
+static void fresh_replace(wf_heap *h, char *from, size_t size) {
+  size_t rest;
+  while ((rest = (size_t)(h->fresh_end - h->fresh)) > 0) {
+    size_t cut = rest < WF_HEAP_SMALL ? rest : WF_HEAP_SMALL; /* multiples of the grain, all of them */
+    loose_push(h, class_of(cut), h->fresh);
+    h->fresh += cut;
   }
   h->fresh = from;
-  h->fresh_end = end;
+  h->fresh_end = from + size;
 }
 
 static void *fresh_take(wf_heap *h, size_t size) {
@@ -217,29 +218,38 @@ static void *fresh_take(wf_heap *h, size_t size) {
   return block;
 }
 
-/* The nest's fresh space, then what large blocks left there, then mixed pages. */
-static void *mixed_take(wf_heap *h, size_t size) {
-  void *block = fresh_take(h, size);
-  while (!block && h->scraps) {
-    scrap *s = h->scraps;
-    h->scraps = s->next;
-    fresh_replace(h, (char *)s, (char *)s + s->size);
-    block = fresh_take(h, size);
+static bool annex_open(wf_heap *h) {
+  if (h->annex) return false;
+  char *annex = wf_malloc(ANNEX);
+  if (!annex) return false;
+  h->annex = annex;
+  h->annex_size = ANNEX;
+  fresh_replace(h, annex, ANNEX);
+  count_reserved(h, ANNEX, 0);
+  return true;
+}
+
+/* From the fresh space, then from what larger blocks left behind, then from the
+   annex; NULL when that is full too. */
+static void *nest_take(wf_heap *h, size_t size) {
+  size = class_of(size) * (size_t)WF_HEAP_GRAIN;
+  for (;;) {
+    void *block = fresh_take(h, size);
+    if (block) return block;
+    if (h->scraps) {
+      scrap *s = h->scraps;
+      h->scraps = s->next;
+      fresh_replace(h, (char *)s, s->size);
+    } else if (!annex_open(h)) {
+      return NULL;
+    }
   }
-  if (!block && h->mixed < MIXED_MAX) {
-    page *p = page_new(h, MIXED);
-    if (!p) return NULL;
-    h->mixed++;
-    fresh_replace(h, (char *)p + PAGE_HEAD, (char *)p + PAGE);
-    block = fresh_take(h, size);
-  }
-  return block;
 }
 
 /* --------------------------------------------------------------- any block */
 
 static void *small_slow(wf_heap *h, unsigned class) {
-  void *block = mixed_take(h, (size_t)class * WF_HEAP_GRAIN);
+  void *block = nest_take(h, class * (size_t)WF_HEAP_GRAIN);
   if (block) return block;
   page *p = page_new(h, class);
   if (!p) return NULL;
@@ -258,11 +268,8 @@ static void *block_new(wf_heap *h, size_t size) {
     page *p = h->roomy[class];
     return p ? page_take(h, p) : small_slow(h, class);
   }
-  if (in_nest(h, h->fresh) && size <= h->nest_size) {
-    void *block = fresh_take(h, (size_t)class_of(size) * WF_HEAP_GRAIN);
-    if (block) return block;
-  }
-  return wf_malloc(size);
+  void *block = size <= NEST_LARGE ? nest_take(h, size) : NULL;
+  return block ? block : wf_malloc(size);
 }
 
 static void block_free(wf_heap *h, void *block, size_t size) {
@@ -275,9 +282,7 @@ static void block_free(wf_heap *h, void *block, size_t size) {
       h->scraps = s;
     }
   } else if (wf_likely(size <= WF_HEAP_SMALL)) {
-    page *p = (page *)((uintptr_t)block / PAGE * PAGE);
-    if (p->class == MIXED) loose_push(h, class_of(size), block);
-    else page_give(h, p, block);
+    page_give(h, (page *)((uintptr_t)block / PAGE * PAGE), block);
   } else {
     wf_free(block);
   }
@@ -307,7 +312,7 @@ static void *block_resize(wf_heap *h, void *block, size_t osize, size_t nsize) {
 /* --------------------------------------------------------------- the interface */
 
 /* Says no, and that it did, if the state would then hold more than the cap. */
-static bool refused(wf_heap *h, size_t osize, size_t nsize) {
+static inline bool refused(wf_heap *h, size_t osize, size_t nsize) {
   if (nsize <= osize) return false;
   size_t cap = atomic_load_explicit(&h->cap, memory_order_relaxed);
   if (wf_likely(cap == 0)) return false;
@@ -317,7 +322,7 @@ static bool refused(wf_heap *h, size_t osize, size_t nsize) {
   return true;
 }
 
-static void account(wf_heap *h, size_t osize, size_t nsize) {
+static inline void account(wf_heap *h, size_t osize, size_t nsize) {
   size_t used = atomic_load_explicit(&h->used, memory_order_relaxed) + nsize - osize;
   atomic_store_explicit(&h->used, used, memory_order_relaxed);
   if (used > atomic_load_explicit(&h->peak, memory_order_relaxed))
@@ -362,6 +367,7 @@ void wf_heap_init(wf_heap *h, void *nest, size_t nest_size, size_t cap) {
 }
 
 void wf_heap_fini(wf_heap *h) {
+  wf_free(h->annex);
   while (h->spans) {
     span *s = h->spans;
     h->spans = s->next;

@@ -34,14 +34,16 @@ typedef struct wf_heap {
   /* The rest is the carrier's. */
   char *nest;              /* the caller's block that the heap begins in */
   size_t nest_size;
-  char *fresh, *fresh_end; /* never used yet, in the nest or a mixed page */
-  struct wf_heap_scrap *scraps;
-  void *loose[WF_HEAP_CLASSES];                /* free blocks in nest and mixed pages */
+  char *annex;             /* ours, where it goes on; NULL until then */
+  size_t annex_size;
+  char *fresh, *fresh_end; /* never used yet, in either */
+  struct wf_heap_scrap *scraps;                /* larger blocks freed in either */
+  void *loose[WF_HEAP_CLASSES];                /* small blocks freed in either */
   struct wf_heap_page *roomy[WF_HEAP_CLASSES]; /* pages of one class with free blocks */
   struct wf_heap_span *spans;                  /* all */
   struct wf_heap_span *open;                   /* those with free pages */
   struct wf_heap_span *idle;                   /* the one that has only free pages, kept back */
-  unsigned mixed, pages;                       /* how many there are of either */
+  unsigned pages;                              /* in use */
 } wf_heap;
 
 /* `nest`, aligned to 16, is used first and remains the caller's; it must outlast
