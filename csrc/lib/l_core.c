@@ -77,7 +77,7 @@ static int lib_get(lua_State *L) {
   luaL_checkany(L, 1);
   if (!(iso->cur->flags & WF_F_LOCALS)) return 0;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
-  lua_rawgeti(L, -1, iso->cur->slot);
+  lua_rawgetp(L, -1, iso->cur);
   lua_pushvalue(L, 1);
   lua_rawget(L, -2);
   return 1;
@@ -95,7 +95,7 @@ static int lib_set(lua_State *L) {
   lua_newtable(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
   if (iso->cur->flags & WF_F_LOCALS) {
-    lua_rawgeti(L, 4, iso->cur->slot);
+    lua_rawgetp(L, 4, iso->cur);
     lua_pushnil(L);
     while (lua_next(L, 5)) {
       lua_pushvalue(L, -2);
@@ -107,7 +107,7 @@ static int lib_set(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_rawset(L, 3);
   lua_pushvalue(L, 3);
-  lua_rawseti(L, 4, iso->cur->slot);
+  lua_rawsetp(L, 4, iso->cur);
   iso->cur->flags |= WF_F_LOCALS;
   return 0;
 }

@@ -112,6 +112,8 @@ static void push_stand(wf_iso *iso, lua_State *L, wf_task *t) {
     } else {
       lua_pushnil(L);
     }
+  } else if (t->flags & WF_F_NEW) {
+    lua_pushnil(L);
   } else {
     lua_State *co = t == iso->cur ? L : wf_task_lua(t);
     luaL_traceback(L, co, NULL, t == iso->cur ? 1 : 0);
@@ -232,15 +234,12 @@ static int lib_watch(lua_State *L) {
     return 1;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
-  int key_of_child = j.task == NULL;
-  if ((key_of_child ? lua_rawgetp(L, -1, j.child) : lua_rawgeti(L, -1, j.task->slot)) == LUA_TNIL) {
+  const void *key = j.task != NULL ? (const void *)j.task : j.child;
+  if (lua_rawgetp(L, -1, key) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_createtable(L, 2, 0);
     lua_pushvalue(L, -1);
-    if (key_of_child)
-      lua_rawsetp(L, -3, j.child);
-    else
-      lua_rawseti(L, -3, j.task->slot);
+    lua_rawsetp(L, -3, key);
   }
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   lua_pushvalue(L, 2);

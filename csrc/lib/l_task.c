@@ -27,7 +27,7 @@ static int lib_go(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
     lua_getfield(L, 1, "name");
     wf_trace_name(iso->id, wf_task_id(iso, t), lua_tostring(L, -1));
-    lua_rawseti(L, -2, t->slot);
+    lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
     t->flags |= WF_F_NAMED;
   }

@@ -2,12 +2,14 @@
  * notice it. What a waiting task waits for is known by kind only: tasks do not keep the resource. */
 #include "rt/announce.h"
 
+#include "rt/copool.h"
+
 static void task_announce(wf_iso *iso, lua_State *L, wf_task *t) {
   uint64_t id = wf_task_id(iso, t);
   wf_trace(WF_TRACE_LIVE, t->flags & WF_F_MAIN ? WF_WHY_MAIN : WF_WHY_TASK, iso->id, id, 0);
   if (t->flags & WF_F_NAMED) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
     const char *name = lua_tostring(L, -1);
     if (name != NULL) wf_trace_name(iso->id, id, name);
     lua_pop(L, 2);
@@ -25,8 +27,6 @@ void wf_iso_announce(wf_iso *iso, lua_State *L) {
   if (number == 0 || number == iso->announced) return;
   iso->announced = number;
   if (!wf_task_finished(&iso->main)) task_announce(iso, L, &iso->main);
-  for (uint32_t i = 1; i < iso->nslots; i++) {
-    wf_task *t = wf_iso_slot(iso, i);
-    if (t != NULL && !wf_task_finished(t)) task_announce(iso, L, t);
-  }
+  wf_walk w = {0, NULL};
+  for (wf_task *t; (t = wf_iso_walk(iso, &w)) != NULL;) task_announce(iso, L, t);
 }

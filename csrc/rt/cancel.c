@@ -60,7 +60,7 @@ bool wf_task_cancel(wf_iso *iso, lua_State *L, wf_task *t, int reason) {
     wf_cancel_error(L, reason);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
     lua_insert(L, -2);
-    lua_rawseti(L, -2, t->slot);
+    lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
     t->flags |= WF_F_ASKED;
   }
@@ -72,7 +72,7 @@ void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t) {
   luaL_checkstack(L, 3, NULL);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
   if (t->flags & WF_F_ASKED)
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
   else
     lua_rawgetp(L, -1, asked_scope(t));
   lua_error(L);
@@ -100,7 +100,7 @@ int wf_unwind_handler(lua_State *L) {
   if (!lx_error_is(L, 1, "cancelled")) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
     luaL_traceback(L, L, NULL, 1);
-    lua_rawseti(L, -2, t->slot);
+    lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
   return 1;

@@ -5,9 +5,10 @@
  * memory outlasts every finaliser. Only its carrier, the thread that runs the state now,
  * touches it; other threads reach it through its port (port.h) alone.
  *
- * A task (wf_task) lives in its job handle, a full userdata without finaliser. While the task
- * lives, the handle is anchored on the bottom of the task's coroutine, and the coroutine in the
- * table `anchors` at index `slot`; the coroutine outlives the task and is used again.
+ * A task (wf_task) lives in its job handle, a full userdata without finaliser. A fresh task's handle is
+ * anchored in a ring (start.c); when it first runs it gets a coroutine (copool.c), and from then on the
+ * handle is anchored on the bottom of that coroutine's stack. What few tasks have (names, locals,
+ * cancellations) is in tables of the isolate under the task's address.
  * The main chunk (or the function of a thread) is a task too, embedded in the isolate.
  *
  * Who waits. A task has one wait at a time. It is armed (claim == WF_ARMED), put on the queue
@@ -98,12 +99,12 @@ struct wf_task {
   uint8_t why;   /* enum wf_trace_why of the wait */
   uint8_t spare;
   uint32_t flags;
-  uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots` */
+  uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots`; 0: none yet */
   uint32_t seq;  /* number in its isolate */
   uint32_t line : 20; /* where it was started: a line of iso->sources[source] */
   uint32_t source : 12;
-  uint16_t got;  /* values delivered to the stack; results kept once finished */
-  uint16_t won;  /* the case of a select that was served */
+  uint16_t got;  /* values delivered to the stack; results kept once finished; user values while fresh */
+  uint16_t won;  /* the case of a select that was served; arguments while fresh */
   wf_ext *ext;   /* what few tasks need; NULL at first */
 };
 
@@ -168,6 +169,9 @@ enum wf_class {
 struct wf_iso {
   lua_State *L;        /* the state's main thread */
   wf_task *cur;        /* the task that runs now */
+  lua_State *desk;     /* a coroutine that never runs: its stack holds the ring of fresh tasks (start.c) */
+  uint32_t ring_room, ring_head, ring_count;
+  int desk_ref;
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
@@ -277,9 +281,6 @@ void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, 
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);
-
-/* The task that has this slot, or NULL. */
-wf_task *wf_iso_slot(const wf_iso *iso, uint32_t i);
 
 /* True when the C stack has room for one more inline wait and what runs on top of it. */
 bool wf_iso_stack_left(wf_iso *iso);

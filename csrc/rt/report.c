@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lx/error.h"
+#include "rt/copool.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -104,7 +105,7 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
   char started[LUA_IDSIZE + 16];
   int n = 1; /* pieces to join */
   luaL_checkstack(L, 10, NULL);
-  lua_checkstack(co, 4);
+  if (co != NULL) lua_checkstack(co, 4);
   wf_task_push_name(iso, L, t);
   if (t->flags & WF_F_INLINE && t->claim != WF_ARMED) {
     lua_pushliteral(L, ": ready, but under ");
@@ -118,7 +119,7 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
     lua_pushliteral(L, ": ready");
     n += 2;
   }
-  int level = blocked_level(co, &ar, t, iso);
+  int level = co == NULL ? -1 : blocked_level(co, &ar, t, iso);
   if (level >= 0) {
     if (lua_getlocal(co, &ar, 1) != NULL) {
       if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
@@ -152,9 +153,8 @@ static int build_deadlock(lua_State *L) {
   int shown = 1;
   lua_pushfstring(L, "deadlock: all %d tasks are asleep\n  ", (int)iso->live + 1);
   wf_report_wait(iso, L, &iso->main);
-  for (uint32_t i = 1; i < iso->nslots; i++) {
-    const wf_task *t = wf_iso_slot(iso, i);
-    if (t == NULL || wf_task_finished(t)) continue;
+  wf_walk w = {0, NULL};
+  for (const wf_task *t; (t = wf_iso_walk(iso, &w)) != NULL;) {
     if (shown++ < TASKS_SHOWN) {
       lua_pushliteral(L, "\n  ");
       lua_concat(L, 2);

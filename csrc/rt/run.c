@@ -118,7 +118,7 @@ static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
 static void keep_traceback(wf_iso *iso, lua_State *L, wf_run *r) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
   size_t n;
-  lua_rawgeti(L, -1, 0);
+  lua_rawgetp(L, -1, &iso->main);
   const char *text = lua_tolstring(L, -1, &n);
   if (text != NULL && (r->traceback = wf_malloc(n + 1)) != NULL) memcpy(r->traceback, text, n + 1);
   lua_pop(L, 2);
@@ -127,7 +127,7 @@ static void keep_traceback(wf_iso *iso, lua_State *L, wf_run *r) {
 static bool is_own_cancel(wf_iso *iso, lua_State *L) {
   if (!(iso->main.flags & WF_F_ASKED)) return false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
-  lua_rawgeti(L, -1, 0);
+  lua_rawgetp(L, -1, &iso->main);
   bool same = lua_rawequal(L, -1, -3);
   lua_pop(L, 2);
   return same;

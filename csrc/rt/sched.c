@@ -132,10 +132,15 @@ static inline wf_task *ready_pop(wf_iso *iso) {
 }
 
 static inline void task_run(wf_iso *iso, wf_task *t) {
+  int nres, nargs;
+  if (t->flags & WF_F_NEW) {
+    nargs = wf_task_begin(iso, t);
+    if (wf_unlikely(nargs < 0)) return;
+  } else {
+    nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
+    t->flags &= ~(uint32_t)WF_F_PARKED;
+  }
   lua_State *co = t->co;
-  int nres, nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
-  if (wf_unlikely(t->flags & WF_F_NEW)) nargs = lua_gettop(co) - 1;
-  t->flags &= ~(uint32_t)(WF_F_PARKED | WF_F_NEW);
   t->state = WF_RUNNING;
   iso->cur = t;
   iso->running = co;

@@ -8,6 +8,7 @@
 
 #include "rt/cancel.h"
 #include "rt/child.h"
+#include "rt/copool.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -24,13 +25,10 @@ static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
 
 __attribute__((constructor)) static void on_load(void) { watch_forks(); }
 
-/* The tasks that count, in order of their slots, from index *i on. */
-static wf_task *next_live(wf_iso *iso, uint32_t *i) {
-  while (*i < iso->nslots) {
-    wf_task *t = wf_iso_slot(iso, (*i)++);
-    if (t != NULL && t != iso->cur && !wf_task_finished(t)) return t;
-  }
-  return NULL;
+/* The next task that is to end. */
+static wf_task *next_live(wf_iso *iso, wf_walk *w) {
+  wf_task *t = wf_iso_walk(iso, w);
+  return t == iso->cur && t != NULL ? wf_iso_walk(iso, w) : t;
 }
 
 static void say_what_ran(wf_iso *iso) {
@@ -38,7 +36,7 @@ static void say_what_ran(wf_iso *iso) {
   char line[1024], started[LUA_IDSIZE + 16];
   size_t len = 0;
   wf_task *t;
-  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;) {
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
     if (t->flags & WF_F_DETACHED) continue;
     if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
@@ -53,7 +51,7 @@ static void say_what_ran(wf_iso *iso) {
 static void say_what_is_stuck(wf_iso *iso) {
   char started[LUA_IDSIZE + 16];
   wf_task *t;
-  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;)
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;)
     fprintf(stderr, "weft: task %u (started at %s) does not end and is left behind\n", t->seq,
             wf_task_started(iso, t, started, sizeof started));
   wf_children_abandon(iso);
@@ -69,7 +67,7 @@ static int ended_k(lua_State *L, int status, lua_KContext ctx) {
 static int cancel_all(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   wf_task *t, *self = iso->cur;
-  for (uint32_t i = 1; (t = next_live(iso, &i)) != NULL;) wf_task_cancel(iso, L, t, 0);
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) wf_task_cancel(iso, L, t, 0);
   wf_children_cancel(iso, L);
   self->flags &= ~(uint32_t)WF_F_CANCEL; /* the end itself is not cancelled */
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;

@@ -1,86 +1,27 @@
-/* See task.h. The life of a task: its handle, its coroutine, its end.
+/* See task.h. Running a task's function, its end and what it leaves (start.c: how it begins).
  *
  * A coroutine's stack while its task lives: wf_task_main's arguments (handle, message handler), then
- * the task's function and what it calls. Coroutines are kept for later tasks, IDLE_MAX at most.
+ * the task's function and what it calls.
  */
 #include "rt/task.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "rt/cancel.h"
 #include "rt/channel.h"
+#include "rt/copool.h"
 #include "rt/report.h"
 #include "rt/sched.h"
-#include "rt/where.h"
 
-enum { FEW_ARGS = LUA_MINSTACK - 8, IDLE_MAX = 4096, HANDLE = 1, HANDLER = 2, FIRST = 3 };
+enum { HANDLE = 1, HANDLER = 2, FIRST = 3 };
 
-/* Slots: which task has which coroutine ------------------------------------------------------ */
-
-/* A free slot holds the next free index, tagged by an odd value, which no task's address is. */
-static wf_task *slot_link(uint32_t next) { return (wf_task *)(((uintptr_t)next << 1) | 1); }
-static uint32_t slot_next(const wf_task *t) { return (uint32_t)((uintptr_t)t >> 1); }
-
-wf_task *wf_iso_slot(const wf_iso *iso, uint32_t i) {
-  wf_task *t = iso->slots[i];
-  return t == NULL || ((uintptr_t)t & 1) ? NULL : t;
-}
-
-static void *grown(lua_State *L, void *array, uint32_t *room, uint32_t least, size_t item) {
-  uint32_t n = *room < least ? least : *room + *room / 2;
-  void *p = wf_realloc(array, n * item);
-  if (p == NULL) luaL_error(L, "not enough memory");
-  *room = n;
-  return p;
-}
-
-/* Make a coroutine and put it among the idle ones. */
-static void co_new(wf_iso *iso, lua_State *L) {
-  uint32_t slot = iso->free_slot != 0 ? iso->free_slot : iso->nslots;
-  if (slot >= iso->slots_room) iso->slots = grown(L, iso->slots, &iso->slots_room, 64, sizeof *iso->slots);
-  /* Room for all to come back at once, within reason. */
-  if (iso->idle_room <= slot && iso->idle_room < IDLE_MAX) iso->idle = grown(L, iso->idle, &iso->idle_room, 64, sizeof *iso->idle);
-  luaL_checkstack(L, 3, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
-  lua_State *co = lua_newthread(L);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
-  if (slot == iso->free_slot)
-    iso->free_slot = slot_next(iso->slots[slot]);
-  else
-    iso->nslots++;
-  iso->slots[slot] = NULL;
-  iso->idle[iso->nidle++] = (struct wf_idle){co, slot};
-}
-
-/* Forget a coroutine; the collector takes it. [-0, +0, -] */
-static void co_drop(wf_iso *iso, uint32_t slot) {
-  lua_State *L = iso->L;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
-  iso->slots[slot] = slot_link(iso->free_slot);
-  iso->free_slot = slot;
-}
-
-static void co_done(wf_iso *iso, lua_State *co, uint32_t slot, bool again) {
-  if (again && iso->nidle < IDLE_MAX && iso->nidle < iso->idle_room) {
-    iso->slots[slot] = NULL;
-    iso->idle[iso->nidle++] = (struct wf_idle){co, slot};
-  } else {
-    co_drop(iso, slot);
-  }
-}
-
-/* Starting ------------------------------------------------------------------------------------ */
+/* Names and handles --------------------------------------------------------------------------- */
 
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
     lua_remove(L, -2);
   } else if (t->flags & WF_F_MAIN) {
     lua_pushliteral(L, "main");
@@ -113,41 +54,6 @@ void wf_task_push_handle(lua_State *L, const wf_task *t) {
   if (t->co != L) lua_xmove(t->co, L, 1);
 }
 
-wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs) {
-  wf_task *by = iso->cur;
-  if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
-  if (iso->nidle == 0) co_new(iso, L);
-  wf_task *t = wf_class_push(iso, L, WF_CLASS_TASK, sizeof *t, 1);
-  lua_State *co = iso->idle[iso->nidle - 1].co;
-  uint32_t slot = iso->idle[iso->nidle - 1].slot;
-  if (wf_unlikely(nargs > FEW_ARGS) && !lua_checkstack(co, nargs + 8)) luaL_error(L, "too many arguments");
-  iso->nidle--;
-  iso->slots[slot] = t;
-  lua_rawgeti(co, LUA_REGISTRYINDEX, iso->task_main);
-  lua_pushvalue(L, -1);
-  lua_xmove(L, co, 1);
-  lua_pushcfunction(co, wf_unwind_handler);
-  lua_insert(L, -(nargs + 2));
-  lua_xmove(L, co, nargs + 1);
-  t->co = co;
-  t->slot = slot;
-  t->seq = ++iso->seq;
-  t->flags = WF_F_NEW;
-  iso->live++;
-  if (wf_unlikely(by->flags & WF_F_LOCALS)) {
-    /* The table is never written again once shared (lib/l_job.c copies on a set). */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
-    lua_rawgeti(L, -1, by->slot);
-    lua_rawseti(L, -2, slot);
-    lua_pop(L, 1);
-    t->flags |= WF_F_LOCALS;
-  }
-  wf_where_note(iso, L, t);
-  wf_ready_push(iso, t);
-  wf_trace(WF_TRACE_NEW, WF_WHY_TASK, iso->id, wf_task_id(iso, t), wf_task_id(iso, by));
-  return t;
-}
-
 /* Ending -------------------------------------------------------------------------------------- */
 
 /* Forget what side tables hold for the task. */
@@ -165,7 +71,7 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
     if (!(t->flags & tables[i].flag)) continue;
     lua_rawgeti(L, LUA_REGISTRYINDEX, *(const int *)(const void *)((const char *)iso + tables[i].ref));
     lua_pushnil(L);
-    lua_rawseti(L, -2, t->slot);
+    lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
   t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL);
@@ -211,7 +117,7 @@ void wf_watchers_tell(wf_iso *iso, lua_State *L) {
 /* Tell the channels that watch the task (weft.completed, weft.all). */
 static void task_tell_watchers(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
-  lua_rawgeti(L, -1, t->slot);
+  lua_rawgetp(L, -1, t);
   wf_watchers_tell(iso, L);
   lua_pop(L, 1);
 }
@@ -221,7 +127,8 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   int n = lua_gettop(L) - HANDLER;
   bool ok = status == LUA_OK || status == LUA_YIELD;
   if (ok && !(t->flags & WF_F_NAMED) && n <= 1) {
-    if (n == 1) lua_setiuservalue(L, HANDLE, 1);
+    if (n == 0) lua_pushnil(L); /* over the function, which must not stay */
+    lua_setiuservalue(L, HANDLE, 1);
     t->got = (uint16_t)n;
     return;
   }
@@ -235,10 +142,10 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
     lua_settop(L, FIRST + 1);
     lua_rawseti(L, FIRST, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
     lua_rawseti(L, FIRST, 2);
     lua_pushnil(L);
-    lua_rawseti(L, -2, t->slot);
+    lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
   if (t->flags & WF_F_NAMED) {
@@ -256,7 +163,7 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
 static bool error_is_own_cancel(wf_iso *iso, lua_State *L, wf_task *t) {
   if (!(t->flags & WF_F_ASKED)) return false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
-  lua_rawgeti(L, -1, t->slot);
+  lua_rawgetp(L, -1, t);
   bool same = lua_rawequal(L, -1, -3);
   lua_pop(L, 2);
   return same;
@@ -283,7 +190,7 @@ int wf_task_main(lua_State *L) {
   if (wf_unlikely(t->flags & WF_F_ASKED)) { /* cancelled before it began: it never does */
     lua_settop(L, HANDLER);
     lua_rawgeti(L, LUA_REGISTRYINDEX, wf_iso_up(L)->cancels);
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
     lua_remove(L, -2);
     return task_k(L, LUA_ERRRUN, (lua_KContext)t);
   }
@@ -294,7 +201,7 @@ int wf_task_main(lua_State *L) {
 void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   uint32_t slot = t->slot;
   if (status == LUA_OK) {
-    co_done(iso, co, slot, !(t->flags & WF_F_EXPOSED));
+    wf_co_done(iso, co, slot, !(t->flags & WF_F_EXPOSED));
   } else if (status == LUA_YIELD) {
     /* coroutine.yield of before weft replaced it: let the others run. */
     lua_settop(co, 0);
@@ -302,16 +209,20 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
     wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
     wf_ready_push(iso, t);
   } else {
-    /* Out of memory while the end was being kept: wf_task_main itself failed. The handle is still on
-     * the coroutine's stack until the reset. */
-    if (!wf_task_finished(t) || t->state == WF_DONE) t->state = WF_FAILED;
-    t->flags |= WF_F_NOMEM;
-    t->flags &= ~(uint32_t)WF_F_PACKED;
-    task_tell(iso, t);
-    task_forget(iso, iso->L, t);
+    /* Out of memory while the end was being kept: wf_task_main itself failed. The handle is on the
+     * coroutine's stack until the reset. */
+    if (!wf_task_finished(t) || t->state == WF_DONE) wf_task_failed(iso, t);
     lua_resetthread(co);
-    co_drop(iso, slot);
+    wf_co_done(iso, co, slot, false);
   }
+}
+
+void wf_task_failed(wf_iso *iso, wf_task *t) {
+  t->state = WF_FAILED;
+  t->flags |= WF_F_NOMEM;
+  t->flags &= ~(uint32_t)WF_F_PACKED;
+  task_tell(iso, t);
+  task_forget(iso, iso->L, t);
 }
 
 int wf_task_results(lua_State *L, wf_task *t, int idx) {

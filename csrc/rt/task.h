@@ -13,6 +13,16 @@ wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs);
 /* The base of every task's coroutine: called with handle, message handler, function, arguments. */
 int wf_task_main(lua_State *L);
 
+/* Make the ring of fresh tasks. [-0, +0, m] */
+void wf_start_open(wf_iso *iso, lua_State *L);
+
+/* The scheduler: give a fresh task its coroutine and put wf_task_main's call on it. The number of
+ * arguments for lua_resume, or -1: memory is out and the task has failed. */
+int wf_task_begin(wf_iso *iso, wf_task *t);
+
+/* Memory ran out for the task: it ends without a value. */
+void wf_task_failed(wf_iso *iso, wf_task *t);
+
 /* The scheduler: lua_resume has come back and the task did not park. */
 void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status);
 
