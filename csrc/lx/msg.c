@@ -113,36 +113,33 @@ void wf_msg_pool_close(wf_msg_pool *p) {
 /* ---- messages ---- */
 
 static wf_msg *msg_init(wf_msg *m, wf_msg_pool *home, unsigned c, size_t total) {
-  m->next = NULL;
-  m->home = home;
-  m->side = NULL;
-  m->nside = m->side_room = 0;
-  m->size_class = (uint8_t)c;
-  m->room = total - sizeof *m;
-  m->len = 0;
+  *m = (wf_msg){.home = home, .size_class = (uint8_t)c, .room = total - sizeof *m};
   return m;
+}
+
+static wf_msg *msg_make(wf_msg_pool *home, unsigned c, size_t total) {
+  wf_msg *m = wf_malloc(total);
+  return m == NULL ? NULL : msg_init(m, home, c, total);
 }
 
 wf_msg *wf_msg_new(wf_msg_pool *p, size_t room) {
   if (room > SIZE_MAX - sizeof(wf_msg)) return NULL;
   size_t total = sizeof(wf_msg) + room;
   unsigned c = 0;
-  while (c < CLASSES && class_bytes(c) < total) c++;
-  if (p == NULL || c == CLASSES) {
-    wf_msg *m = wf_malloc(total);
-    return m == NULL ? NULL : msg_init(m, NULL, 0, total);
-  }
-  total = class_bytes(c);
-  if (p->free[c] == NULL) pool_collect(p);
+  while (wf_unlikely(class_bytes(c) < total) && ++c < CLASSES) continue;
+  if (wf_unlikely(p == NULL || c == CLASSES)) return msg_make(NULL, 0, total);
+  if (wf_unlikely(p->free[c] == NULL)) pool_collect(p);
   wf_msg *m = p->free[c];
-  if (m != NULL) {
+  total = class_bytes(c);
+  if (wf_likely(m != NULL)) { /* as wf_msg_free left it */
     p->free[c] = m->next;
     p->idle -= total;
-  } else if ((m = wf_malloc(total)) == NULL) {
+    m->next = NULL;
+  } else if ((m = msg_make(p, c, total)) == NULL) {
     return NULL;
   }
   p->out++;
-  return msg_init(m, p, c, total);
+  return m;
 }
 
 /* Give the block of a message of this pool's own state straight back. */
@@ -168,6 +165,9 @@ wf_msg *wf_msg_grow(wf_msg *m, size_t room) {
   grown->side = m->side;
   grown->nside = m->nside;
   grown->side_room = m->side_room;
+  m->side = NULL;
+  m->nside = m->side_room = 0;
+  m->len = 0;
   msg_release_here(m);
   return grown;
 }
@@ -199,7 +199,11 @@ void wf_msg_clear(wf_msg *m) {
 void wf_msg_free(wf_msg *m) {
   if (m == NULL) return;
   wf_msg_clear(m);
-  if (m->side != NULL) wf_free(m->side);
+  if (wf_unlikely(m->side != NULL)) {
+    wf_free(m->side);
+    m->side = NULL;
+    m->side_room = 0;
+  }
   wf_msg_pool *p = m->home;
   if (p == NULL) {
     wf_free(m);

@@ -106,8 +106,8 @@ static enum wf_packed pack_long(wf_packer *p, const char *s, size_t len) {
   return PACK_OK;
 }
 
-static enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wide) {
-  if (len >= LONG_STRING || wide) return pack_long(p, s, len);
+static inline enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wide) {
+  if (wf_unlikely(len >= LONG_STRING || wide)) return pack_long(p, s, len);
   uint16_t n = (uint16_t)len;
   enum wf_packed r = pack_need(p, len + 3);
   if (r != PACK_OK) return r;
@@ -117,37 +117,43 @@ static enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wi
   return PACK_OK;
 }
 
+/* The string of `slot` comes again, or is long: it becomes the next entry of the dictionary, if there is room and
+ * a stranger's reader would not be asked to keep too much for too few bytes. */
+static enum wf_packed pack_define(wf_packer *p, wf_slot *slot, const char *s, size_t len, bool wide) {
+  if (p->dict < PACK_DICT_MAX && (len > 1 || wide == p->wide)) {
+    enum wf_packed r = pack_need(p, 6);
+    if (r != PACK_OK) return r;
+    slot->val = p->dict++;
+    put_tag(p, TAG_DEF);
+  }
+  return pack_text(p, s, len, wide);
+}
+
 static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide) {
   size_t len;
   const char *s = lua_tolstring(p->L, idx, &len);
   wf_scratch *sc = p->scratch;
   wf_slot *slot = wf_slots_find(&sc->strings, sc->gen, s);
   if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
-  bool known = slot->gen == sc->gen, define = false;
-  if (known && slot->val != STRING_SEEN) {
-    enum wf_packed r = pack_need(p, 3);
-    if (wf_unlikely(r != PACK_OK)) return r;
-    if (wf_likely(slot->val < PACK_DICT_NEAR && !wide)) {
-      put_tag(p, (uint8_t)(TAG_REF + slot->val));
-    } else {
-      uint16_t n = (uint16_t)slot->val;
-      put_tag(p, TAG_REF16);
-      put_bytes(p, &n, sizeof n);
+  if (slot->gen != sc->gen) {
+    if (wf_likely(sc->strings.used < STRINGS_MAX) || len >= LONG_STRING) {
+      *slot = (wf_slot){s, sc->gen, STRING_SEEN};
+      sc->strings.used++;
+      if (len >= LONG_STRING) return pack_define(p, slot, s, len, wide);
     }
-    return PACK_OK;
+    return pack_text(p, s, len, wide);
   }
-  if (known || len >= LONG_STRING) define = p->dict < PACK_DICT_MAX && (len > 1 || wide == p->wide);
-  if (!known && (define || sc->strings.used < STRINGS_MAX)) {
-    *slot = (wf_slot){s, sc->gen, STRING_SEEN};
-    sc->strings.used++;
+  if (wf_unlikely(slot->val == STRING_SEEN)) return pack_define(p, slot, s, len, wide);
+  enum wf_packed r = pack_need(p, 3);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  if (wf_likely(slot->val < PACK_DICT_NEAR && !wide)) {
+    put_tag(p, (uint8_t)(TAG_REF + slot->val));
+  } else {
+    uint16_t n = (uint16_t)slot->val;
+    put_tag(p, TAG_REF16);
+    put_bytes(p, &n, sizeof n);
   }
-  if (define) {
-    enum wf_packed r = pack_need(p, 6);
-    if (wf_unlikely(r != PACK_OK)) return r;
-    slot->val = p->dict++;
-    put_tag(p, TAG_DEF);
-  }
-  return pack_text(p, s, len, wide);
+  return PACK_OK;
 }
 
 enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx, p->wide); }
@@ -286,7 +292,7 @@ static enum wf_packed pack_table(wf_packer *p, int idx, int top) {
     if (r != PACK_OK || done) return r;
   }
   if (wf_unlikely(p->depth == PACK_DEPTH)) return wf_pack_refuse(p, "nested deeper than %d", PACK_DEPTH);
-  if (wf_unlikely(!lua_checkstack(L, 8))) return PACK_NOMEM;
+  if (wf_unlikely(p->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD)) return PACK_NOMEM;
   const void *address = lua_topointer(L, idx);
   r = wf_pack_object(p, address, &done);
   if (r != PACK_OK || done) return r;
@@ -314,10 +320,8 @@ enum wf_packed wf_pack_value(wf_packer *p, int idx, int top) { return pack_any(p
 
 /* ---- entry ---- */
 
-static enum wf_packed pack_values(wf_packer *p) {
-  lua_State *L = p->L;
-  int top = lua_gettop(L);
-  wf_msg_clear(p->msg);
+/* `top`: the highest slot in use. */
+static enum wf_packed pack_values(wf_packer *p, int top) {
   p->frame = NULL;
   p->depth = 0;
   p->objects = p->shared = p->dict = 0;
@@ -340,13 +344,15 @@ static int pack_full(lua_State *L) {
   wf_packer *p = lua_touserdata(L, 1);
   enum wf_packed *r = lua_touserdata(L, 2);
   p->first = 3;
+  luaL_checkstack(L, STACK_AHEAD, "packing");
   wf_pack_state_push(L);
   p->box = lua_gettop(L);
-  *r = pack_values(p);
+  wf_msg_clear(p->msg); /* what the plain attempt left */
+  *r = pack_values(p, p->box);
   return *r == PACK_REFUSED ? 1 : 0;
 }
 
-/* -1: an error was raised; it or the error value is on top, or nil. */
+/* Leaves the error value, or what was raised, on top; nothing after success. */
 static enum wf_packed pack_again(wf_packer *p, int first, bool *raised) {
   lua_State *L = p->L;
   enum wf_packed r = PACK_OK;
@@ -359,6 +365,7 @@ static enum wf_packed pack_again(wf_packer *p, int first, bool *raised) {
   int held = gc_hold(L, GC_HOLD_KB);
   *raised = lua_pcall(L, p->count + 2, 1, 0) != LUA_OK;
   gc_release(L, held);
+  if (r == PACK_OK && !*raised) lua_pop(L, 1);
   return r;
 }
 
@@ -372,47 +379,47 @@ static wf_msg *packer_finish(wf_packer *p) {
   return m;
 }
 
-wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pack_reach reach) {
-  luaL_checkstack(L, 12, "packing");
-  int top = lua_gettop(L);
-  bool raised = false;
-  first = lua_absindex(L, first);
-  wf_packer p;
-  p.L = L;
-  p.state = wf_pack_state_push(L);
-  p.box = top + 1;
-  p.what = what;
-  p.first = first;
-  p.count = n;
-  p.reach = reach;
-  p.wide = reach == WF_REACH_ANYONE;
-  p.full = false;
-  wf_scratch own = {0};
-  p.scratch = p.state->busy ? &own : &p.state->scratch;
-  bool nested = p.state->busy;
-  p.msg = wf_msg_new(p.state->pool, FIRST_ROOM);
-  enum wf_packed r = PACK_NOMEM;
-  if (p.msg != NULL) {
-    p.state->busy = true;
-    r = pack_values(&p);
-    lua_settop(L, top);
-    if (r == PACK_FULL) r = pack_again(&p, first, &raised);
-    p.state->busy = nested;
-    if (nested || p.state->closed)
-      wf_scratch_free(p.scratch);
-    else
-      wf_scratch_end(p.scratch);
-  }
-  if (wf_likely(r == PACK_OK && !raised)) {
-    lua_settop(L, top);
-    return packer_finish(&p);
-  }
-  wf_msg_free(p.msg);
+/* Everything but success. */
+static wf_msg *packer_fail(wf_packer *p, enum wf_packed r, int top, bool raised) {
+  lua_State *L = p->L;
+  wf_msg_free(p->msg);
   if (raised) lua_error(L);
   if (r == PACK_REFUSED) return NULL; /* the error value is at top + 1 */
   lua_settop(L, top);
   lx_error_new(L, "memory", r == PACK_LONG ? "a message cannot be larger than 4 GiB" : "not enough memory for a message");
   return NULL;
+}
+
+wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pack_reach reach) {
+  if (wf_unlikely(!lua_checkstack(L, STACK_AHEAD))) luaL_error(L, "stack overflow (packing)");
+  wf_packer p;
+  int top = lua_gettop(L);
+  wf_pack_state *st = wf_pack_state_push(L);
+  wf_scratch own = {0};
+  bool nested = st->busy, raised = false;
+  p.L = L;
+  p.state = st;
+  p.scratch = wf_unlikely(nested) ? &own : &st->scratch;
+  p.box = top + 1;
+  p.what = what;
+  p.first = first < 0 ? top + 1 + first : first;
+  p.count = n;
+  p.reach = reach;
+  p.wide = reach == WF_REACH_ANYONE;
+  p.full = false;
+  p.msg = wf_msg_new(st->pool, FIRST_ROOM);
+  if (wf_unlikely(p.msg == NULL)) return packer_fail(&p, PACK_NOMEM, top, false);
+  st->busy = true;
+  enum wf_packed r = pack_values(&p, top + 1);
+  lua_settop(L, top);
+  if (wf_unlikely(r == PACK_FULL)) r = pack_again(&p, p.first, &raised);
+  st->busy = nested;
+  if (wf_unlikely(nested || st->closed))
+    wf_scratch_free(p.scratch);
+  else
+    wf_scratch_end(p.scratch);
+  if (wf_unlikely(r != PACK_OK || raised)) return packer_fail(&p, r, top, raised);
+  return packer_finish(&p);
 }
 
 wf_msg *wf_pack(lua_State *L, int first, int n, const char *what) {

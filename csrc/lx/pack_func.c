@@ -91,7 +91,7 @@ static enum wf_packed pack_lua_function(wf_packer *p, int idx, int top) {
   if (is_ours(p, idx)) r = wf_pack_named_value(p, idx, top, "weft", &done);
   if (r != PACK_OK || done) return r;
   if (p->depth == PACK_DEPTH) return wf_pack_refuse(p, "nested deeper than %d", PACK_DEPTH);
-  luaL_checkstack(L, 8, "packing");
+  luaL_checkstack(L, STACK_AHEAD, "packing"); /* also for the tables below, up to where they reserve again */
   if ((r = pack_need(p, 16)) != PACK_OK) return r;
   r = wf_pack_object(p, lua_topointer(L, idx), &done);
   if (r != PACK_OK || done) return r;

@@ -1,10 +1,12 @@
-/* The packer's working memory: which strings and objects a message has met (see packer.h).
+/* The packer's working memory: which strings and objects a message has met (see pack_state.h).
  *
  * Belongs to one state and is used by its carrier while it packs; a nested pack makes one of its own. The tables
  * are never cleared: a slot counts only when its `gen` is that of the message.
  */
+#include <string.h>
+
 #include "base/alloc.h"
-#include "lx/packer.h"
+#include "lx/pack_state.h"
 
 enum {
   FIRST_BITS = 4,
@@ -41,19 +43,16 @@ bool wf_scratch_objects_grow(wf_scratch *s) {
   return true;
 }
 
-void wf_scratch_begin(wf_scratch *s) {
-  s->strings.used = s->objects.used = 0;
-  if (++s->gen == 0) { /* all numbers were used: forget the old marks, 0 marks the empty slot */
-    if (s->strings.slot != NULL) memset(s->strings.slot, 0, slots_count(&s->strings) * sizeof(wf_slot));
-    if (s->objects.slot != NULL) memset(s->objects.slot, 0, slots_count(&s->objects) * sizeof(wf_slot));
-    s->gen = 1;
-  }
+/* All numbers were used: forget the old marks. */
+void wf_scratch_restart(wf_scratch *s) {
+  if (s->strings.slot != NULL) memset(s->strings.slot, 0, slots_count(&s->strings) * sizeof(wf_slot));
+  if (s->objects.slot != NULL) memset(s->objects.slot, 0, slots_count(&s->objects) * sizeof(wf_slot));
+  s->gen = 1;
 }
 
-void wf_scratch_end(wf_scratch *s) {
+void wf_scratch_trim(wf_scratch *s) {
   size_t bytes = (slots_count(&s->strings) + slots_count(&s->objects)) * sizeof(wf_slot) +
                  s->object_room * sizeof(wf_object);
-  if (bytes <= KEEP_BYTES / 16) return;
   uint32_t used = s->strings.used + s->objects.used;
   if (bytes > KEEP_BYTES || used < (slots_count(&s->strings) + slots_count(&s->objects)) / 32) wf_scratch_free(s);
 }

@@ -1,12 +1,14 @@
-/* What a state keeps for packing (packer.h), and the names of its metatables (weft.register).
+/* What a state keeps for packing (pack_state.h), and the names of its metatables (weft.register).
  *
  * The userdata lies in the registry under an address of ours. Names and metatables are kept strongly in one
  * table, both ways: a registered class stays for the life of the state.
  */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "lx/error.h"
-#include "lx/packer.h"
+#include "lx/pack.h"
+#include "lx/pack_state.h"
 
 static const char STATE_KEY = 0;
 

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "lx/error.h"
-#include "lx/packer.h"
+#include "lx/pack_state.h"
 #include "lx/unpacker.h"
 
 enum {
@@ -24,7 +24,6 @@ enum {
   COST_INTERN = 16,
   COST_STACK = 32,
   SHORT_STRING = 40,
-  LEVELS = 8, /* nesting levels for which stack is reserved at once */
   LARGE = 16 << 10,
 };
 
@@ -89,6 +88,64 @@ static bool read_define(wf_reader *r) {
   return true;
 }
 
+/* ---- values ---- */
+
+static bool read_other(wf_reader *r, uint8_t tag);
+
+/* Scalars, short strings and references, which are most of a message; the rest is read_other's. */
+static inline bool read_any(wf_reader *r) {
+  lua_State *L = r->L;
+  const uint8_t *at = r->at;
+  if (wf_unlikely(at == r->end)) return bad_end(r);
+  uint8_t tag = *at++;
+  r->at = at;
+  if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
+  if (tag >= TAG_INT) {
+    lua_pushinteger(L, tag - TAG_INT);
+    return true;
+  }
+  if (wf_unlikely(reader_left(r) < 8)) return read_other(r, tag);
+  union {
+    int8_t i1;
+    int16_t i2;
+    int32_t i4;
+    int64_t i8;
+    uint16_t len;
+    double d;
+  } u;
+  memcpy(&u, at, 8);
+  switch (tag) {
+    case TAG_STR:
+      r->at = at + 2;
+      return read_bytes(r, u.len);
+    case TAG_FALSE:
+    case TAG_TRUE: lua_pushboolean(L, tag == TAG_TRUE); return true;
+    case TAG_INT8:
+      r->at = at + 1;
+      lua_pushinteger(L, u.i1);
+      return true;
+    case TAG_INT16:
+      r->at = at + 2;
+      lua_pushinteger(L, u.i2);
+      return true;
+    case TAG_INT32:
+      r->at = at + 4;
+      lua_pushinteger(L, u.i4);
+      return true;
+    case TAG_INT64:
+      r->at = at + 8;
+      lua_pushinteger(L, u.i8);
+      return true;
+    case TAG_FLOAT:
+      r->at = at + 8;
+      lua_pushnumber(L, u.d);
+      return true;
+    default: return read_other(r, tag);
+  }
+}
+
+bool wf_read_value(wf_reader *r) { return read_any(r); }
+
 /* ---- tables ---- */
 
 bool wf_read_keep(wf_reader *r, uint32_t ordinal) {
@@ -118,17 +175,12 @@ static inline bool read_pair(wf_reader *r) {
   lua_State *L = r->L;
   if (wf_unlikely(reader_left(r) < 2)) return bad_end(r);
   uint8_t tag = *r->at;
-  if (wf_likely(tag >= TAG_REF)) {
-    r->at++;
-    if (wf_unlikely(!read_reference(r, tag - TAG_REF))) return false;
-  } else {
-    if (wf_unlikely(!wf_read_value(r))) return false;
-    if (wf_unlikely(tag == TAG_NIL || (tag == TAG_FLOAT && isnan(lua_tonumber(L, -1)))))
-      return wf_read_bad(r, "nil or NaN as a key");
-    if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
-  }
+  if (wf_unlikely(!read_any(r))) return false;
+  if (wf_unlikely(tag == TAG_NIL || (tag == TAG_FLOAT && isnan(lua_tonumber(L, -1)))))
+    return wf_read_bad(r, "nil or NaN as a key");
+  if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
   if (wf_unlikely(*r->at == TAG_NIL)) return wf_read_bad(r, "a key without value");
-  if (wf_unlikely(!wf_read_value(r))) return false;
+  if (wf_unlikely(!read_any(r))) return false;
   if (wf_unlikely(r->reach == WF_REACH_ANYONE)) {
     lua_pushvalue(L, -2);
     if (lua_rawget(L, -4) != LUA_TNIL) return wf_read_bad(r, "a key twice");
@@ -146,14 +198,14 @@ static bool read_table(wf_reader *r, bool shared) {
   if (wf_unlikely(narr > left || nhash > (left - narr) / 2 || narr > INT32_MAX || nhash > INT32_MAX)) return bad_end(r);
   if (wf_unlikely(!reader_pay(r, table_cost(narr, nhash)))) return bad_cost(r);
   if (wf_unlikely(r->depth == PACK_DEPTH)) return wf_read_bad(r, "nested too deep");
-  if (wf_unlikely(r->depth % LEVELS == 0) && !lua_checkstack(L, 3 * LEVELS + 6))
+  if (wf_unlikely(r->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD))
     return wf_read_bad(r, "no room on the stack");
   r->depth++;
   uint32_t ordinal = r->objects++;
   lua_createtable(L, (int)narr, (int)nhash);
   if (wf_unlikely(shared) && !wf_read_keep(r, ordinal)) return false;
   for (uint32_t i = 1; i <= narr; i++) {
-    if (wf_unlikely(!wf_read_value(r))) return false;
+    if (wf_unlikely(!read_any(r))) return false;
     lua_rawseti(L, -2, i);
   }
   for (; nhash > 0; nhash--)
@@ -173,33 +225,7 @@ static bool read_with_meta(wf_reader *r) {
   return true;
 }
 
-/* ---- values ---- */
-
-static bool read_scalar(wf_reader *r, uint8_t tag) {
-  lua_State *L = r->L;
-  static const uint8_t size[] = {[TAG_INT8] = 1, [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
-                                 [TAG_FLOAT] = 8, [TAG_POINTER] = 8};
-  if (wf_unlikely(reader_left(r) < size[tag])) return bad_end(r);
-  const uint8_t *at = r->at;
-  r->at += size[tag];
-  union {
-    int8_t i1;
-    int16_t i2;
-    int32_t i4;
-    int64_t i8;
-    double d;
-    uint64_t p;
-  } u;
-  memcpy(&u, at, size[tag]);
-  switch (tag) {
-    case TAG_INT8: lua_pushinteger(L, u.i1); return true;
-    case TAG_INT16: lua_pushinteger(L, u.i2); return true;
-    case TAG_INT32: lua_pushinteger(L, u.i4); return true;
-    case TAG_INT64: lua_pushinteger(L, u.i8); return true;
-    case TAG_FLOAT: lua_pushnumber(L, u.d); return true;
-    default: lua_pushlightuserdata(L, (void *)(uintptr_t)u.p); return true;
-  }
-}
+/* ---- the rest ---- */
 
 /* What refers to the reader's own functions, modules or memory. */
 static bool read_powerful(wf_reader *r, uint8_t tag) {
@@ -213,117 +239,113 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
   }
   if (r->reach != WF_REACH_PROCESS) return wf_read_bad(r, "a pointer from another process");
   switch (tag) {
-    case TAG_POINTER: return read_scalar(r, tag);
+    case TAG_POINTER:
+      if (reader_left(r) < 8) return bad_end(r);
+      lua_pushlightuserdata(r->L, (void *)(uintptr_t)reader_u64(r));
+      return true;
     case TAG_BLOB: return read_blob(r);
     case TAG_CFUNC: return wf_read_c_function(r);
-    default: return wf_read_handle(r, tag == TAG_HANDLE_SHARED);
+    case TAG_HANDLE:
+    case TAG_HANDLE_SHARED: return wf_read_handle(r, tag == TAG_HANDLE_SHARED);
+    default: return wf_read_bad(r, "a tag out of place"); /* CELL and JOIN */
   }
 }
 
-bool wf_read_value(wf_reader *r) {
-  if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
-  uint8_t tag = *r->at++;
-  if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
-  if (tag >= TAG_INT) {
-    lua_pushinteger(r->L, tag - TAG_INT);
-    return true;
-  }
+static bool read_other(wf_reader *r, uint8_t tag) {
+  static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {[TAG_INT8] = 1, [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
+                                                         [TAG_FLOAT] = 8, [TAG_STR] = 2, [TAG_LSTR] = 4, [TAG_REF16] = 2};
+  if (tag >= sizeof operand) return wf_read_bad(r, "an unknown tag");
+  if (wf_unlikely(reader_left(r) < operand[tag])) return bad_end(r);
+  union {
+    int8_t i1;
+    int16_t i2;
+    int32_t i4;
+    int64_t i8;
+    uint16_t u2;
+    uint32_t u4;
+    double d;
+  } u;
+  memcpy(&u, r->at, operand[tag]);
+  r->at += operand[tag];
   switch (tag) {
     case TAG_NIL: lua_pushnil(r->L); return true;
     case TAG_FALSE:
     case TAG_TRUE: lua_pushboolean(r->L, tag == TAG_TRUE); return true;
-    case TAG_INT8:
-    case TAG_INT16:
-    case TAG_INT32:
-    case TAG_INT64:
-    case TAG_FLOAT: return read_scalar(r, tag);
-    case TAG_STR: {
-      uint16_t len;
-      if (wf_unlikely(reader_left(r) < sizeof len)) return bad_end(r);
-      memcpy(&len, r->at, sizeof len);
-      r->at += sizeof len;
-      return read_bytes(r, len);
-    }
-    case TAG_LSTR: return reader_left(r) < 4 ? bad_end(r) : read_bytes(r, reader_u32(r));
-    case TAG_REF16: {
-      uint16_t i;
-      if (wf_unlikely(reader_left(r) < sizeof i)) return bad_end(r);
-      memcpy(&i, r->at, sizeof i);
-      r->at += sizeof i;
-      return read_reference(r, i);
-    }
+    case TAG_INT8: lua_pushinteger(r->L, u.i1); return true;
+    case TAG_INT16: lua_pushinteger(r->L, u.i2); return true;
+    case TAG_INT32: lua_pushinteger(r->L, u.i4); return true;
+    case TAG_INT64: lua_pushinteger(r->L, u.i8); return true;
+    case TAG_FLOAT: lua_pushnumber(r->L, u.d); return true;
+    case TAG_STR: return read_bytes(r, u.u2);
+    case TAG_LSTR: return read_bytes(r, u.u4);
+    case TAG_REF16: return read_reference(r, u.u2);
     case TAG_DEF: return read_define(r);
     case TAG_TABLE:
     case TAG_TABLE_SHARED: return read_table(r, tag == TAG_TABLE_SHARED);
     case TAG_META: return read_with_meta(r);
     case TAG_OBJREF: return read_objref(r);
-    case TAG_BLOB:
-    case TAG_POINTER:
-    case TAG_GLOBALS:
-    case TAG_NAMED:
-    case TAG_CFUNC:
-    case TAG_FUNC:
-    case TAG_FUNC_SHARED:
-    case TAG_HANDLE:
-    case TAG_HANDLE_SHARED: return read_powerful(r, tag);
-    default: return wf_read_bad(r, "an unknown tag");
+    default: return read_powerful(r, tag);
   }
 }
 
 /* ---- entry ---- */
 
-/* Reserve the dictionary and the tables of the reader. `top`: where the stack began. */
-static bool read_head(wf_reader *r, uint32_t *values) {
+/* Reserve the dictionary and the tables of the reader, above `top`. */
+static bool reader_reserve(wf_reader *r, const wf_pack_head *head, int top) {
   lua_State *L = r->L;
-  wf_pack_head head;
-  if (reader_left(r) < sizeof head) return bad_end(r);
-  memcpy(&head, r->at, sizeof head);
-  r->at += sizeof head;
-  if (head.magic != PACK_MAGIC) return wf_read_bad(r, "it is of another kind or version");
-  size_t left = reader_left(r);
-  if (head.values > left || head.dict > left || head.shared > left || head.dict > PACK_DICT_MAX) return bad_end(r);
-  uint32_t near = head.dict < PACK_DICT_NEAR ? head.dict : PACK_DICT_NEAR, far = head.dict - near;
-  uint64_t cost = (uint64_t)head.values * COST_SLOT + (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT +
-                  (head.shared ? table_cost(0, head.shared) : 0);
+  uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR, far = head->dict - near;
+  uint64_t cost = (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT + (head->shared ? table_cost(0, head->shared) : 0);
   if (!reader_pay(r, cost)) return bad_cost(r);
-  if (head.values > INT32_MAX - 4096 || !lua_checkstack(L, (int)(head.values + near) + 8))
-    return wf_read_bad(r, "too many values for the stack");
-  r->dict = lua_gettop(L) + 1;
-  r->dict_size = head.dict;
-  lua_settop(L, lua_gettop(L) + (int)near);
+  r->dict = top + 1;
+  r->dict_size = head->dict;
+  lua_settop(L, top + (int)near);
   if (far > 0) {
     lua_createtable(L, (int)far, 0);
     r->far = lua_gettop(L);
   }
-  if (head.shared > 0) {
-    lua_createtable(L, 0, (int)head.shared);
+  if (head->shared > 0) {
+    lua_createtable(L, 0, (int)head->shared);
     r->shared = lua_gettop(L);
-    r->shared_left = head.shared;
+    r->shared_left = head->shared;
   }
-  *values = head.values;
   return true;
+}
+
+static bool read_head(wf_reader *r, wf_pack_head *head, int top) {
+  if (wf_unlikely(reader_left(r) < sizeof *head)) return bad_end(r);
+  memcpy(head, r->at, sizeof *head);
+  r->at += sizeof *head;
+  if (wf_unlikely(head->magic != PACK_MAGIC)) return wf_read_bad(r, "it is of another kind or version");
+  size_t left = reader_left(r);
+  if (wf_unlikely(head->values > left || head->dict > left || head->shared > left || head->dict > PACK_DICT_MAX ||
+                  head->values > INT32_MAX / 2 || head->shared > INT32_MAX))
+    return bad_end(r);
+  if (wf_unlikely(!reader_pay(r, (uint64_t)head->values * COST_SLOT))) return bad_cost(r);
+  uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR;
+  if (wf_unlikely(!lua_checkstack(r->L, (int)head->values + (int)near + STACK_AHEAD)))
+    return wf_read_bad(r, "too many values for the stack");
+  return (head->dict | head->shared) == 0 || reader_reserve(r, head, top);
 }
 
 /* [-0, +(n|1), e] How many values, or -1 and the error value. */
 static int read_all(wf_reader *r) {
   lua_State *L = r->L;
-  luaL_checkstack(L, 12, "unpacking");
-  int top = lua_gettop(L);
-  uint32_t n = 0;
-  bool ok = read_head(r, &n);
-  int below = lua_gettop(L);
-  for (uint32_t i = 0; ok && i < n; i++) ok = wf_read_value(r);
-  if (ok && r->at != r->end) ok = wf_read_bad(r, "bytes after its end");
+  int top = lua_gettop(L), n = 0;
+  wf_pack_head head;
+  bool ok = read_head(r, &head, top);
+  int below = ok && (head.dict | head.shared) != 0 ? lua_gettop(L) : top;
+  for (; ok && n < (int)head.values; n++) ok = read_any(r);
+  if (ok && wf_unlikely(r->at != r->end)) ok = wf_read_bad(r, "bytes after its end");
   if (wf_unlikely(!ok)) {
     lua_copy(L, -1, top + 1);
     lua_settop(L, top + 1);
     return -1;
   }
   if (below > top) {
-    for (int i = 1; i <= (int)n; i++) lua_copy(L, below + i, top + i);
-    lua_settop(L, top + (int)n);
+    for (int i = 1; i <= n; i++) lua_copy(L, below + i, top + i);
+    lua_settop(L, top + n);
   }
-  return (int)n;
+  return n;
 }
 
 int wf_unpack(lua_State *L, const wf_msg *m) {

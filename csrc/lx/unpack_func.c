@@ -5,7 +5,7 @@
 #include <lauxlib.h>
 
 #include "lx/error.h"
-#include "lx/packer.h"
+#include "lx/pack_state.h"
 #include "lx/unpacker.h"
 
 /* ---- names ---- */
@@ -135,7 +135,7 @@ static bool read_upvalue(wf_reader *r, int n) {
 
 bool wf_read_function(wf_reader *r, bool shared) {
   lua_State *L = r->L;
-  luaL_checkstack(L, 12, "unpacking");
+  luaL_checkstack(L, STACK_AHEAD, "unpacking");
   if (r->depth == PACK_DEPTH) return wf_read_bad(r, "nested too deep");
   uint32_t ordinal = r->objects++;
   if (!read_code(r)) return false;

@@ -14,6 +14,11 @@
 #include "lx/pack.h"
 #include "lx/pack_format.h"
 
+enum {
+  STACK_LEVELS = 4,                   /* nesting levels for which stack is reserved at once: */
+  STACK_AHEAD = 3 * STACK_LEVELS + 8, /* a level takes a key, a metatable and a table */
+};
+
 typedef struct wf_reader {
   lua_State *L;
   const uint8_t *at, *end;
