@@ -211,7 +211,7 @@ static void fresh_replace(wf_heap *h, char *from, size_t size) {
   h->fresh_end = from + size;
 }
 
-static void *fresh_take(wf_heap *h, size_t size) {
+static inline void *fresh_take(wf_heap *h, size_t size) {
   if ((size_t)(h->fresh_end - h->fresh) < size) return NULL;
   void *block = h->fresh;
   h->fresh += size;
@@ -257,7 +257,9 @@ static void *small_slow(wf_heap *h, unsigned class) {
   return page_take(h, p);
 }
 
-static void *block_new(wf_heap *h, size_t size) {
+/* The order is that of the likely: a block that was freed; in a young state the
+   fresh space; in a grown one a page. */
+static inline void *block_new(wf_heap *h, size_t size) {
   if (wf_likely(size <= WF_HEAP_SMALL)) {
     unsigned class = class_of(size);
     void *block = h->loose[class];
@@ -265,6 +267,8 @@ static void *block_new(wf_heap *h, size_t size) {
       h->loose[class] = *(void **)block;
       return block;
     }
+    block = fresh_take(h, class * (size_t)WF_HEAP_GRAIN);
+    if (block) return block;
     page *p = h->roomy[class];
     return p ? page_take(h, p) : small_slow(h, class);
   }
@@ -272,7 +276,7 @@ static void *block_new(wf_heap *h, size_t size) {
   return block ? block : wf_malloc(size);
 }
 
-static void block_free(wf_heap *h, void *block, size_t size) {
+static inline void block_free(wf_heap *h, void *block, size_t size) {
   if (in_nest(h, block)) {
     if (size <= WF_HEAP_SMALL) {
       loose_push(h, class_of(size), block);
@@ -329,19 +333,26 @@ static inline void account(wf_heap *h, size_t osize, size_t nsize) {
     atomic_store_explicit(&h->peak, used, memory_order_relaxed);
 }
 
+static void *resize(wf_heap *h, void *block, size_t osize, size_t nsize) {
+  if (refused(h, osize, nsize)) return NULL;
+  void *moved = block_resize(h, block, osize, nsize);
+  if (moved) account(h, osize, nsize);
+  return moved;
+}
+
 void *wf_heap_alloc(void *heap, void *block, size_t osize, size_t nsize) {
   wf_heap *h = heap;
-  if (!block) osize = 0; /* it is the kind of object then */
-  void *result = NULL;
-  if (nsize == 0) {
-    if (block) block_free(h, block, osize);
-  } else {
-    if (refused(h, osize, nsize)) return NULL;
-    result = block ? block_resize(h, block, osize, nsize) : block_new(h, nsize);
-    if (!result) return NULL;
+  if (!block) { /* osize is the kind of object then */
+    if (nsize == 0 || refused(h, 0, nsize)) return NULL;
+    block = block_new(h, nsize);
+    if (wf_likely(block != NULL)) account(h, 0, nsize);
+    return block;
   }
-  account(h, osize, nsize);
-  return result;
+  if (nsize != 0) return resize(h, block, osize, nsize);
+  block_free(h, block, osize);
+  size_t used = atomic_load_explicit(&h->used, memory_order_relaxed);
+  atomic_store_explicit(&h->used, used - osize, memory_order_relaxed);
+  return NULL;
 }
 
 void *wf_heap_alloc_plain(void *heap, void *block, size_t osize, size_t nsize) {
