@@ -68,8 +68,10 @@ int lx_error_is(lua_State *L, int idx, const char *kind) {
 }
 
 int lx_fail_errno(lua_State *L, int err, const char *what) {
-  const char *code = uv_err_name(uv_translate_sys_error(err));
-  const char *text = uv_strerror(uv_translate_sys_error(err));
+  char code[64], text[128];
+  int e = uv_translate_sys_error(err);
+  uv_err_name_r(e, code, sizeof code);
+  uv_strerror_r(e, text, sizeof text);
   lua_pushnil(L);
   if (what != NULL)
     lua_pushfstring(L, "%s: %s: %s", code, text, what);

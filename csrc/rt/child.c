@@ -4,6 +4,7 @@
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -30,6 +31,7 @@ void wf_run_hold(wf_run *r) { atomic_fetch_add_explicit(&r->refs, 1, memory_orde
 void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
+  wf_msg_free(r->locals);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -92,6 +94,13 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run *r = c->run;
   r->input = wf_pack(L, first, nargs + 1, "arg");
   if (r->input == NULL) lua_error(L);
+  if (iso->cur->flags & WF_F_LOCALS) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
+    lua_rawgetp(L, -1, iso->cur);
+    r->locals = wf_pack(L, lua_gettop(L), 1, "locals");
+    if (r->locals == NULL) lua_error(L);
+    lua_pop(L, 2);
+  }
   r->name = copied(name);
   r->memory = memory;
   r->path = package_path(L, "path");
@@ -314,6 +323,47 @@ static bool run_cancel(wf_run *r, wf_msg *reason) {
   if (!first) wf_msg_free(reason);
   wf_free(mail);
   if (open) wf_thread_signal(r->thread, SIGURG);
+  return true;
+}
+
+/* An os.exit of a child on its way to the main isolate. */
+typedef struct exit_mail {
+  wf_mail mail;
+  int code;
+} exit_mail;
+
+static void exit_drop(wf_mail *m) { wf_free(wf_container_of(m, exit_mail, mail)); }
+
+/* As a task of the main isolate, so that it may wait. */
+static int exit_now(lua_State *L) {
+  wf_iso_shutdown_quietly(wf_iso_up(L), L);
+  exit((int)lua_tointeger(L, 1));
+}
+
+static int start_exit(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  const exit_mail *e = lua_touserdata(L, 2);
+  lua_pushlightuserdata(L, iso);
+  lua_pushcclosure(L, exit_now, 1);
+  lua_pushinteger(L, e->code);
+  wf_task_start(iso, L, 1)->flags |= WF_F_DETACHED;
+  return 0;
+}
+
+static void on_exit_asked(wf_iso *iso, wf_mail *m) {
+  exit_mail *e = wf_container_of(m, exit_mail, mail);
+  if (iso->parent != NULL)
+    wf_exit_ask(iso->parent, e->code);
+  else if (!iso->closing)
+    call_protected(iso, iso->L, start_exit, e);
+  exit_drop(m);
+}
+
+bool wf_exit_ask(wf_port *to, int code) {
+  exit_mail *e = wf_malloc(sizeof *e);
+  if (e == NULL) return false;
+  *e = (exit_mail){{{NULL}, on_exit_asked, exit_drop}, code};
+  wf_port_post(to, &e->mail);
   return true;
 }
 

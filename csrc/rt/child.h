@@ -44,6 +44,10 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason);
 /* Push the traceback of where it failed, or nil. [-0, +1, m] */
 void wf_child_traceback(lua_State *L, const wf_child *c);
 
+/* A child's os.exit: end the process with this code from the isolate behind the port, orderly. False when
+ * memory is out. Any thread that holds the port. */
+bool wf_exit_ask(wf_port *to, int code);
+
 /* Finaliser of the handle. [-0, +0, m] */
 void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c);
 

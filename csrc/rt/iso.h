@@ -192,6 +192,7 @@ struct wf_iso {
   /* A standard library was opened, its table is on top: replace what weft replaces. A child has its
    * parent's. [-0, +0, m] */
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
+  wf_port *parent;      /* of a child: the port of who started it, held by its run */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   lua_Hook hook;       /* of L, when the innermost inline wait last looked */
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */

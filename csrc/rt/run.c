@@ -101,6 +101,16 @@ static void install_handler(void) {
   sigaction(SIGURG, &sa, NULL);
 }
 
+/* os.exit in a child: the main isolate does it; this one is over. */
+static int run_exit(wf_iso *iso, lua_State *L, int code) {
+  if (!wf_exit_ask(iso->parent, code)) return luaL_error(L, "not enough memory");
+  wf_run_cancel_here(iso, here_run);
+  wf_task *t = iso->cur;
+  t->flags &= ~(uint32_t)WF_F_UNWIND;
+  wf_cancel_raise(iso, L, t);
+  return 0;
+}
+
 /* Running ------------------------------------------------------------------------------------- */
 
 /* Pack the values from `first` on as the run's output; what cannot travel becomes the outcome. */
@@ -138,6 +148,13 @@ static int run_body(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
   wf_iso *iso = lua_touserdata(L, 2);
   lua_pushcfunction(L, wf_unwind_handler);
+  if (r->locals != NULL) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
+    wf_unpack(L, r->locals);
+    lua_rawsetp(L, -2, &iso->main);
+    lua_pop(L, 1);
+    iso->main.flags |= WF_F_LOCALS;
+  }
   int n = wf_unpack(L, r->input);
   wf_msg_free(r->input);
   r->input = NULL;
@@ -162,6 +179,8 @@ static int run_open(lua_State *L) {
   atomic_store_explicit(&r->id, iso->id, memory_order_relaxed);
   iso->parent_task = r->parent_task;
   iso->on_library = r->on_library;
+  iso->parent = r->parent;
+  iso->exit = run_exit;
   wf_trace(WF_TRACE_NEW, WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, &iso->main), 0);

@@ -18,6 +18,7 @@ struct wf_run {
   _Atomic uint32_t refs;
   wf_port *parent; /* held */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
+  wf_msg *locals;  /* the starter's task-locals, or NULL */
   char *name, *path, *cpath;
   size_t memory;
   bool generational;
