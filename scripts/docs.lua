@@ -28,6 +28,7 @@ the tests.
 local function anchor(heading) return (heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")) end
 
 local headings = {} -- name of an entry -> anchor
+local types = {} -- name of a class -> anchor
 
 local function link(name)
   local at = headings[name]
@@ -96,7 +97,11 @@ local function put_signatures(item)
   put "```\n"
 end
 
-local function type_text(t) return "`" .. t .. "`" end
+-- A type, with a link when it is one of ours: `weft.job?`.
+local function type_text(t)
+  local at = types[t:match "^[%w_.]+"]
+  return at and ("[`%s`](#%s)"):format(t, at) or "`" .. t .. "`"
+end
 
 local function put_values(item)
   local list = {}
@@ -141,11 +146,11 @@ local function put_fields(item)
   put ""
 end
 
--- The heading of an entry: functions and callable modules by their own name, other classes as types.
+-- The heading of an entry: functions, tables of functions and tables of options by their name, other classes as types.
 local function heading(item)
   if item.kind == "function" then return item.name end
   if item.var and item.var:match "%." then return item.var end
-  return item.name
+  return item.var and "type " .. item.name or item.name
 end
 
 local function check(item)
@@ -196,10 +201,11 @@ end
 entries(function(item)
   if item.kind == "section" or item.name == "weft" then return end
   local title = heading(item)
-  if headings[title] and headings[title] ~= anchor(title) then error("two entries named " .. title) end
+  if headings[title] then error(("%s:%d: a second entry %s"):format(item.file, item.line, title), 0) end
   headings[title] = anchor(title)
-  headings[item.name] = headings[item.name] or anchor(title)
+  if item.kind == "class" then types[item.name] = anchor(title) end
 end)
+for name, at in pairs(types) do headings[name] = headings[name] or at end
 
 put("%s", INTRO)
 for _, file in ipairs(files) do

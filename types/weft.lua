@@ -280,6 +280,7 @@ function weft.register(name, metatable) end
 ---@field kind string
 ---@field message string
 ---@field reason any  what job:cancel was given
+local error_value = {}
 
 ---# What travels
 ---
