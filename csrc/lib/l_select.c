@@ -60,9 +60,16 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
 static bool case_ready(wf_iso *iso, lua_State *L, int i, enum case_kind kind) {
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
   wf_channel *c = lua_touserdata(L, object_at(i));
-  if (c->closed) return true;
-  if (kind == CASE_SEND) return c->count < c->capacity || wf_waitq_first(&c->receivers) != NULL;
-  return c->count > 0 || wf_waitq_first(&c->senders) != NULL;
+  return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
+}
+
+/* One of the cases that are ready, at random; 0: none is. */
+static int choose(wf_iso *iso, lua_State *L, int n, const unsigned char *kinds) {
+  uint32_t ready = 0;
+  int chosen = 0;
+  for (int i = 1; i <= n; i++)
+    if (case_ready(iso, L, i, kinds[i - 1]) && wf_iso_random(iso, ++ready) == 0) chosen = i;
+  return chosen;
 }
 
 static int raise_closed(lua_State *L, int i, const wf_channel *c) {
@@ -79,7 +86,7 @@ static int push_job(wf_iso *iso, lua_State *L, int i) {
   return 2 + (n < 0 ? 1 : n);
 }
 
-/* Do the case that is ready. False when it turns out not to be (its only peer is out of reach). */
+/* Do the case that is ready. 0 when it is not any more: making room for a value took the place. */
 static int case_do(wf_iso *iso, lua_State *L, int i, enum case_kind kind) {
   wf_channel *c = lua_touserdata(L, object_at(i));
   switch (kind) {
@@ -170,26 +177,29 @@ static int lib_select(lua_State *L) {
     kinds = lua_newuserdatauv(L, (size_t)n, 0);
   else
     lua_pushnil(L);
-  int ready = 0, chosen = 0;
-  for (int i = 1; i <= n; i++) {
-    kinds[i - 1] = (unsigned char)case_parse(iso, L, i);
-    if (case_ready(iso, L, i, kinds[i - 1]) && wf_iso_random(iso, (uint32_t)++ready) == 0) chosen = i;
-  }
-  if (chosen != 0) {
-    int pushed = case_do(iso, L, chosen, kinds[chosen - 1]);
-    if (pushed > 0) return pushed;
-  }
-  if (dont_wait) return push_nothing(L, by_default ? "default" : "timeout");
-  for (int i = 1; i <= n; i++) { /* all that may fail, before the wait */
-    if (kinds[i - 1] == CASE_JOB) {
-      wf_job j = wf_job_check(iso, L, object_at(i));
-      if (wf_job_joiners(iso, j) == NULL) return luaL_error(L, "not enough memory");
-    } else if (kinds[i - 1] == CASE_SEND) {
-      wf_channel_send_prepare(L, lua_touserdata(L, object_at(i)), object_at(i), value_at(i));
+  for (int i = 1; i <= n; i++) kinds[i - 1] = (unsigned char)case_parse(iso, L, i);
+  block *b = NULL;
+  for (bool settled = false; !settled;) { /* until nothing was ready after the last that may run a finaliser */
+    int chosen = choose(iso, L, n, kinds);
+    if (chosen != 0) {
+      int pushed = case_do(iso, L, chosen, kinds[chosen - 1]);
+      if (pushed > 0) return pushed;
+      continue;
+    }
+    if (dont_wait) return push_nothing(L, by_default ? "default" : "timeout");
+    settled = b != NULL;
+    if (b == NULL) {
+      b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
+      b->n = n;
+    }
+    for (int i = 1; i <= n; i++) {
+      if (kinds[i - 1] == CASE_JOB) {
+        if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) return luaL_error(L, "not enough memory");
+      } else if (kinds[i - 1] == CASE_SEND) {
+        if (wf_channel_send_prepare(L, lua_touserdata(L, object_at(i)), object_at(i), value_at(i))) settled = false;
+      }
     }
   }
-  block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
-  b->n = n;
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SELECT);
   for (int i = 1; i <= n; i++) {
     wf_case *c = &b->cases[i - 1];

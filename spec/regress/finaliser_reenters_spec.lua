@@ -99,4 +99,77 @@ describe("a finaliser", function()
       for message in pairs(refused) do assert(message:find "waits already", message) end
     ]])
   end)
+
+  it("sends to the channel that makes room, and no value is lost", function()
+    assert.equal("end\n", run [[
+      local ch = weft.channel(1000000)
+      local sent, got = 0, 0
+      with_finaliser(function()
+        for i = 1, 40 do
+          if sent < 20000 and ch:try_send { i } then sent = sent + 1 end
+        end
+      end, function()
+        for _ = 1, 300 do
+          ch:send "x"
+          sent = sent + 1
+        end
+      end)
+      for v in function() return (ch:try_recv()) end do
+        assert(v == "x" or type(v) == "table")
+        got = got + 1
+      end
+      assert(sent > 300 and got == sent)
+    ]])
+  end)
+
+  it("fills or closes the channel under a send, which then waits or raises", function()
+    assert.equal("end\n", run [[
+      for round = 1, 30 do
+        local ch = weft.channel(3)
+        local got, sent = {}, 0
+        local job = weft.go(function()
+          weft.yield()
+          for v in ch do got[#got + 1] = v end
+        end)
+        with_finaliser(function()
+          if ch:try_send { "f" } then sent = sent + 1 end
+          if round % 3 == 0 and sent > 5 then ch:close() end
+        end, function()
+          for i = 1, 10 do
+            if pcall(ch.send, ch, { i }) then sent = sent + 1 end
+          end
+        end)
+        ch:close()
+        job:join()
+        assert(#got == sent)
+      end
+    ]])
+  end)
+
+  it("serves the select that it interrupts", function()
+    assert.equal("end\n", run [[
+      for _ = 1, 30 do
+        local a, b = weft.channel(4), weft.channel(4)
+        local left = 20
+        with_finaliser(function()
+          while left > 0 and a:try_send { left } do left = left - 1 end
+        end, function()
+          local got = 0
+          weft.go(function() -- for when nothing else calls the collector
+            while got < 20 do
+              weft.sleep(0.0001)
+              collectgarbage "step"
+            end
+          end)
+          while got < 20 do
+            local i, v = weft.select { { b }, { a }, timeout = 60 }
+            assert(i == 2, v)
+            got = got + 1
+            local junk = {}
+            for k = 1, 5 do junk[k] = { k } end
+          end
+        end)
+      end
+    ]])
+  end)
 end)
