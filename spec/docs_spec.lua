@@ -200,7 +200,8 @@ end)
 for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md" } do
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
-      it(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT }) end)
+      -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
+      it(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT, gc = false }) end)
     end
 
     it("points to files that are there", function()
