@@ -24,7 +24,8 @@ enum {
   COST_INTERN = 16,
   COST_STACK = 48,
   SHORT_STRING = 40,
-  LARGE = 16 << 10,
+  LARGE = 16 << 10, /* a message during which the collector is held */
+  MEMORY_RATE = 4,  /* what data takes in Lua, in bytes of its message, about */
 };
 
 bool wf_read_bad(wf_reader *r, const char *what) {
@@ -94,8 +95,9 @@ static bool read_define(wf_reader *r) {
 
 static bool read_other(wf_reader *r, uint8_t tag);
 
-/* Scalars, short strings and references, which are most of a message; the rest is read_other's. */
-static inline bool read_any(wf_reader *r) {
+/* Scalars, short strings and references, which are most of a message; the rest is read_other's. In line where tables
+ * are filled. */
+static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
   lua_State *L = r->L;
   const uint8_t *at = r->at;
   if (wf_unlikely(at == r->end)) return bad_end(r);
@@ -187,7 +189,7 @@ static inline bool read_pair(wf_reader *r) {
   return true;
 }
 
-static bool read_table(wf_reader *r, bool shared) {
+static __attribute__((noinline)) bool read_table(wf_reader *r, bool shared) {
   lua_State *L = r->L;
   if (wf_unlikely(reader_left(r) < 8)) return bad_end(r);
   uint32_t narr = reader_u32(r), nhash = reader_u32(r);
@@ -352,7 +354,7 @@ static int read_all(wf_reader *r) {
 int wf_unpack(lua_State *L, const wf_msg *m) {
   wf_reader r = {.L = L, .at = (const uint8_t *)m->data, .end = (const uint8_t *)m->data + m->len,
                  .side = m->side, .nside = m->nside, .reach = WF_REACH_PROCESS};
-  int held = m->len >= LARGE ? gc_hold(L, (int)(m->len >> 10) * 4) : 0;
+  int held = wf_unlikely(m->len >= LARGE) ? gc_hold(L, (int)(m->len * MEMORY_RATE >> 10)) : 0;
   int n = read_all(&r);
   gc_release(L, held);
   if (n < 0) lua_error(L);
