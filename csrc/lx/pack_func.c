@@ -145,7 +145,7 @@ enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top) {
   luaL_checkstack(L, 8, "packing");
   const wf_transfer *ops = NULL;
   if (lua_getmetatable(L, idx)) {
-    lua_getiuservalue(L, p->box, STATE_HOOK);
+    wf_pack_state_value(L, p->box, STATE_HOOK);
     lua_rawget(L, top + 1);
     if (lua_islightuserdata(L, -1)) ops = lua_touserdata(L, -1);
     lua_settop(L, top);

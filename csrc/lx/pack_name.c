@@ -198,7 +198,7 @@ enum wf_packed wf_pack_named_value(wf_packer *p, int idx, int top, const char *o
   luaL_checkstack(L, 12, "packing");
   enum wf_packed r = PACK_OK;
   *named = true;
-  lua_getiuservalue(L, p->box, STATE_NAMES);
+  wf_pack_state_value(L, p->box, STATE_NAMES);
   lua_pushvalue(L, idx);
   bool known = lua_rawget(L, top + 1) == LUA_TSTRING && name_holds(L, top + 2, idx);
   if (!known) {

@@ -71,7 +71,7 @@ bool wf_read_meta(wf_reader *r) {
   if (!wf_read_pay(r, 48) || !wf_read_value(r)) return false; /* a slot of the stack */
   if (lua_type(L, -1) != LUA_TSTRING) return wf_read_bad(r, "a name that is no string");
   wf_pack_state_push(L);
-  lua_getiuservalue(L, -1, STATE_METAS);
+  wf_pack_state_value(L, lua_gettop(L), STATE_METAS);
   lua_pushvalue(L, -3);
   if (lua_rawget(L, -2) != LUA_TTABLE) {
     lx_error_new(L, "transfer", "no metatable is registered here as '%s' (weft.register)", lua_tostring(L, -4));
