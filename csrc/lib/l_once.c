@@ -113,7 +113,7 @@ static int run(wf_iso *iso, lua_State *L, once *o) {
   lua_getiuservalue(L, SELF, UV_VALUE);
   lua_insert(L, FUNC);
   lua_toclose(L, GUARD);
-  wf_guard_arm(iso, g, o, run_failed);
+  wf_guard_arm(g, o, run_failed);
   o->state = ONCE_RUNS;
   o->runner = g->by;
   if (!wf_list_empty(&o->s.waiters)) pass(iso, o); /* the watch was on the runner before */

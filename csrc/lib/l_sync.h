@@ -17,6 +17,7 @@ typedef struct wf_guard wf_guard;
 typedef void wf_release(wf_iso *iso, lua_State *L, wf_guard *g);
 
 struct wf_guard {
+  wf_object object;
   void *lock;          /* NULL: nothing to release */
   wf_release *release;
   wf_holder by;        /* who held the lock when the guard was armed */
@@ -27,18 +28,23 @@ struct wf_guard {
 wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock);
 
 /* The running task has the lock now: the guard is to release it. */
-static inline void wf_guard_arm(const wf_iso *iso, wf_guard *g, void *lock, wf_release *release) {
+static inline void wf_guard_arm(wf_guard *g, void *lock, wf_release *release) {
   g->lock = lock;
   g->release = release;
-  g->by = wf_holder_of(iso->cur);
+  g->by = wf_holder_of(g->object.iso->cur);
 }
 
 /* lock:with(f, ...) in two steps. First, before the lock is taken: check f, and put a guard that is to be
  * closed below it. Stack: lock, guard, f, arguments. [-0, +1, e] */
-void wf_with_begin(wf_iso *iso, lua_State *L);
+wf_guard *wf_with_begin(wf_iso *iso, lua_State *L);
 
 /* Then, having the lock: arm the guard, call f, return its results. */
-int wf_with_call(wf_iso *iso, lua_State *L, wf_release *release);
+int wf_with_call(lua_State *L, wf_guard *g, void *lock, wf_release *release);
+
+/* The same in a continuation. */
+static inline int wf_with_go_on(lua_State *L, wf_release *release) {
+  return wf_with_call(L, lua_touserdata(L, 2), lua_touserdata(L, 1), release);
+}
 
 /* The lock at `idx`, or a type error that names the argument. [-0, +0, e] */
 static inline void *wf_check_sync(lua_State *L, int idx, enum wf_class c, size_t size, const char *name) {
