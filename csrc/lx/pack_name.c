@@ -141,8 +141,7 @@ static void search_table(wf_packer *p, search *s, const char *part[], size_t len
   while (left-- > 0 && lua_next(L, table)) {
     if (lua_type(L, -2) == LUA_TSTRING) {
       part[n] = lua_tolstring(L, -2, &len[n]);
-      if (lua_rawequal(L, -1, s->target))
-        search_found(s, (const char *const *)part, len, n + 1);
+      if (lua_rawequal(L, -1, s->target)) search_found(s, (const char *const *)part, len, n + 1);
       else if (inner && n < 2 && lua_istable(L, -1) && !filter_has(p, lua_topointer(L, -1)))
         search_table(p, s, part, len, n + 1, true);
     }

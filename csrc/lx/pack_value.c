@@ -6,9 +6,9 @@
 #include "lx/packer.h"
 
 enum {
-  STRINGS_MAX = 500,       /* strings that a message looks out for */
-  LONG_STRING = 64 << 10,  /* travels as a blob */
-  GAP_MAX = 64,            /* nils in a row that an array may always have */
+  STRINGS_MAX = 500,      /* strings that a message looks out for */
+  LONG_STRING = 64 << 10, /* travels as a blob */
+  GAP_MAX = 64,           /* nils in a row that an array may always have */
 };
 
 /* ---- bytes ---- */
@@ -157,14 +157,10 @@ enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx
 
 void wf_pack_share(wf_packer *p, uint32_t at) {
   char *tag = p->msg->data + at;
-  if (*tag == TAG_TABLE)
-    *tag = TAG_TABLE_SHARED;
-  else if (*tag == TAG_FUNC)
-    *tag = TAG_FUNC_SHARED;
-  else if (*tag == TAG_HANDLE)
-    *tag = TAG_HANDLE_SHARED;
-  else
-    return; /* it is already */
+  if (*tag == TAG_TABLE) *tag = TAG_TABLE_SHARED;
+  else if (*tag == TAG_FUNC) *tag = TAG_FUNC_SHARED;
+  else if (*tag == TAG_HANDLE) *tag = TAG_HANDLE_SHARED;
+  else return; /* it is already */
   p->shared++;
 }
 
@@ -191,10 +187,8 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
 /* The metatable of the table at idx was pushed at top + 1: write its name, pop it. */
 static enum wf_packed pack_meta(wf_packer *p, int top) {
   lua_State *L = p->L;
-  if (p->full)
-    wf_pack_state_value(L, p->box, STATE_METAS);
-  else if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TNIL)
-    return PACK_FULL;
+  if (p->full) wf_pack_state_value(L, p->box, STATE_METAS);
+  else if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TNIL) return PACK_FULL;
   lua_pushvalue(L, top + 1);
   if (lua_rawget(L, -2) != LUA_TSTRING) {
     if (!p->full) return PACK_FULL;
@@ -229,10 +223,8 @@ static inline enum wf_packed pack_any(wf_packer *p, int idx, int top, bool wide)
     case LUA_TNIL: put_tag(p, TAG_NIL); return PACK_OK;
     case LUA_TBOOLEAN: put_tag(p, lua_toboolean(p->L, idx) ? TAG_TRUE : TAG_FALSE); return PACK_OK;
     case LUA_TNUMBER:
-      if (wf_unlikely(wide) && lua_isinteger(p->L, idx))
-        put_integer(p, lua_tointegerx(p->L, idx, NULL), true);
-      else
-        put_number(p, idx);
+      if (wf_unlikely(wide) && lua_isinteger(p->L, idx)) put_integer(p, lua_tointegerx(p->L, idx, NULL), true);
+      else put_number(p, idx);
       return PACK_OK;
     case LUA_TSTRING: return pack_string(p, idx, wide, false);
     case LUA_TTABLE: return pack_table(p, idx, top);
@@ -269,8 +261,7 @@ static enum wf_packed pack_sequence(wf_packer *p, int idx, int top, uint32_t *na
     n = key;
     if (lua_isinteger(L, -1)) /* so that arrays of integers take a step less */
       put_integer(p, lua_tointegerx(L, -1, NULL), false);
-    else if ((r = pack_any(p, top + 2, top + 2, false)) != PACK_OK)
-      return r;
+    else if ((r = pack_any(p, top + 2, top + 2, false)) != PACK_OK) return r;
     lua_pop(L, 1);
   }
   *narr = (uint32_t)n;

@@ -51,10 +51,8 @@ bool wf_read_named(wf_reader *r) {
   if (!push_module(r, at)) return false; /* the first part ends at its zero byte */
   for (at += strlen(at); at < end; at += strlen(at)) {
     at++;
-    if (lua_istable(L, -1))
-      lua_getfield(L, -1, at);
-    else
-      lua_pushnil(L);
+    if (lua_istable(L, -1)) lua_getfield(L, -1, at);
+    else lua_pushnil(L);
     lua_remove(L, -2);
   }
   if (lua_isnil(L, -1)) {

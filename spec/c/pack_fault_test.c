@@ -99,8 +99,8 @@ static int try_one(const char *value, heap *victim, long at, int for_ever, int w
   CHECK(reached <= after, "%s: better with a failure: %d, %d", value, reached, after);
   lua_close(L);
   lua_close(there);
-  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0, "%s: failure %ld leaves %zu + %zu + %zu blocks",
-        value, at, c_heap.blocks, here_heap.blocks, there_heap.blocks);
+  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0,
+        "%s: failure %ld leaves %zu + %zu + %zu blocks", value, at, c_heap.blocks, here_heap.blocks, there_heap.blocks);
   CHECK(box_live == 0, "%s: failure %ld leaves %ld boxes", value, at, (long)box_live);
   steps++;
   return hit;

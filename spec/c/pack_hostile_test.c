@@ -237,8 +237,19 @@ static void by_hand(void) {
     add_u8(&t, TAG_TRUE);
     end(&t, i == 0 ? "NaN as a key" : i == 1 ? "a key twice" : "nil as a key", 0);
   }
-  static const uint8_t powers[] = {TAG_BLOB, TAG_POINTER, TAG_GLOBALS, TAG_NAMED, TAG_CFUNC, TAG_FUNC, TAG_FUNC_SHARED,
-                                   TAG_HANDLE, TAG_HANDLE_SHARED, TAG_CELL, TAG_JOIN, 0x3f, TAG_HANDLE_SHARED + 1};
+  static const uint8_t powers[] = {TAG_BLOB,
+                                   TAG_POINTER,
+                                   TAG_GLOBALS,
+                                   TAG_NAMED,
+                                   TAG_CFUNC,
+                                   TAG_FUNC,
+                                   TAG_FUNC_SHARED,
+                                   TAG_HANDLE,
+                                   TAG_HANDLE_SHARED,
+                                   TAG_CELL,
+                                   TAG_JOIN,
+                                   0x3f,
+                                   TAG_HANDLE_SHARED + 1};
   for (size_t i = 0; i < sizeof powers; i++) {
     t = begin(1, 0, 0);
     add_u8(&t, powers[i]);

@@ -87,7 +87,8 @@ static void messages_are_read_again(void) {
 
 static void cells(void) {
   lua_State *L = state_new(&here_heap);
-  luaL_dostring(L, "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
+  luaL_dostring(L,
+                "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     wf_cell c;

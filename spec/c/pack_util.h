@@ -19,14 +19,14 @@
 
 static int failures;
 
-#define CHECK(cond, ...)                                  \
-  do {                                                    \
-    if (!(cond)) {                                        \
-      printf("%s:%d: %s: ", __FILE__, __LINE__, #cond);   \
-      printf(__VA_ARGS__);                                \
-      printf("\n");                                       \
-      failures++;                                         \
-    }                                                     \
+#define CHECK(cond, ...)                                \
+  do {                                                  \
+    if (!(cond)) {                                      \
+      printf("%s:%d: %s: ", __FILE__, __LINE__, #cond); \
+      printf(__VA_ARGS__);                              \
+      printf("\n");                                     \
+      failures++;                                       \
+    }                                                   \
   } while (0)
 
 /* Memory that is counted, and fails on request: the one behind wf_malloc and that of each Lua state. */
@@ -280,9 +280,9 @@ static int l_hidden(lua_State *L) {
 }
 
 MAYBE_UNUSED static lua_State *state_new(heap *h) {
-  static const luaL_Reg lib[] = {{"cross", l_cross}, {"copy", l_copy}, {"at", l_at}, {"reach", l_reach},
-                                 {"bytes", l_bytes}, {"box", box_new}, {"hidden", l_hidden},
-                                 {"register", wf_register}, {NULL, NULL}};
+  static const luaL_Reg lib[] = {{"cross", l_cross},   {"copy", l_copy},          {"at", l_at},
+                                 {"reach", l_reach},   {"bytes", l_bytes},        {"box", box_new},
+                                 {"hidden", l_hidden}, {"register", wf_register}, {NULL, NULL}};
   lua_State *L = lua_newstate(heap_lua, h);
   if (L == NULL) abort();
   luaL_openlibs(L);
