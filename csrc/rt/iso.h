@@ -23,6 +23,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -198,12 +199,19 @@ struct wf_iso {
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
+  void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
+  /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler
+   * too, and read by it: relaxed. */
+  _Atomic bool pressed;
+  uint32_t strikes;              /* of that hook */
+  uint64_t quiet_until, press_end;
   lua_Hook hook;       /* of L, when the innermost inline wait last looked */
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
   wf_wheel wheel;
   wf_port *port;
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
-  wf_link children;    /* thread jobs started here that have not been reaped */
+  wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
   uint32_t slots_room, nslots; /* nslots: the first index never used */
@@ -222,9 +230,11 @@ struct wf_iso {
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main;
+  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
+  wf_ext main_ext;
 };
 
 /* The coroutine whose C frame waits: values for the task go there. */
