@@ -3,7 +3,7 @@
 #include "lx/opts.h"
 #include "rt/sched.h"
 
-enum { SELF = 1, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
+enum { SELF = 1, ERROR = 2, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
 
 static wf_guard *check_guard(lua_State *L) {
   return wf_check_sync(L, SELF, WF_CLASS_GUARD, sizeof(wf_guard), "weft.guard");
@@ -18,14 +18,15 @@ wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock) {
   return g;
 }
 
-static inline void guard_release(lua_State *L, wf_guard *g) {
-  if (g->lock != NULL) g->release(g->object.iso, L, g);
+static inline void guard_release(lua_State *L, wf_guard *g, int self, int error) {
+  if (g->lock != NULL) g->release(L, g, self, error);
   g->lock = NULL;
 }
 
 static int guard_close(lua_State *L) {
   wf_guard *g = check_guard(L);
-  guard_release(L, g);
+  lua_settop(L, ERROR);
+  guard_release(L, g, SELF, ERROR);
   g->busy = false;
   return 0;
 }
@@ -34,7 +35,8 @@ static int guard_close(lua_State *L) {
 static int guard_unlock(lua_State *L) {
   wf_guard *g = check_guard(L);
   if (g->lock == NULL) return luaL_error(L, "the guard has released its lock already");
-  guard_release(L, g);
+  lua_settop(L, ERROR);
+  guard_release(L, g, SELF, ERROR);
   return 0;
 }
 
@@ -69,6 +71,23 @@ wf_guard *wf_with_begin(wf_iso *iso, lua_State *L) {
   return g;
 }
 
+static int guarded_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_guard *g = (wf_guard *)ctx;
+  if (wf_likely(status == LUA_OK || status == LUA_YIELD)) return g->then(L, status, 0);
+  guard_release(L, g, GUARD, lua_gettop(L));
+  return lua_error(L);
+}
+
+int wf_guard_call(lua_State *L, wf_guard *g, lua_KFunction k) {
+  int nargs = lua_gettop(L) - FUNC;
+  if (wf_likely(L == g->object.iso->cur->co)) {
+    lua_callk(L, nargs, LUA_MULTRET, 0, k);
+    return k(L, LUA_OK, 0);
+  }
+  g->then = k;
+  return guarded_k(L, lua_pcallk(L, nargs, LUA_MULTRET, 0, (lua_KContext)g, guarded_k), (lua_KContext)g);
+}
+
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
   return lua_gettop(L) - GUARD;
@@ -76,8 +95,7 @@ static int with_k(lua_State *L, int status, lua_KContext ctx) {
 
 int wf_with_call(lua_State *L, wf_guard *g, void *lock, wf_release *release) {
   wf_guard_arm(g, lock, release);
-  lua_callk(L, lua_gettop(L) - FUNC, LUA_MULTRET, 0, with_k);
-  return with_k(L, LUA_OK, 0);
+  return wf_guard_call(L, g, with_k);
 }
 
 bool wf_check_try(lua_State *L, int arg, uint64_t *deadline) {

@@ -76,10 +76,10 @@ static int mutex_unlock(lua_State *L) {
 }
 
 /* A guard releases what it took, even when the script has done so, or another task closes it. */
-static void release(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   wf_mutex *m = g->lock;
-  if (m->holder == g->by) wf_mutex_release(iso, m);
+  if (m->holder == g->by) wf_mutex_release(g->object.iso, m);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {

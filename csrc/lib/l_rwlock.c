@@ -120,15 +120,15 @@ static int rwlock_unlock(lua_State *L) {
 
 /* reading, writing ------------------------------------------------------------------------------ */
 
-static void release_reading(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
-  if (wf_rwlock_reads(g->lock, g->by)) wf_rwlock_runlock(iso, g->lock, g->by);
+static void release_reading(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
+  if (wf_rwlock_reads(g->lock, g->by)) wf_rwlock_runlock(g->object.iso, g->lock, g->by);
 }
 
-static void release_writing(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release_writing(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   wf_rwlock *rw = g->lock;
-  if (rw->writer == g->by) wf_rwlock_unlock(iso, rw);
+  if (rw->writer == g->by) wf_rwlock_unlock(g->object.iso, rw);
 }
 
 static int reading_k(lua_State *L, int status, lua_KContext ctx) {

@@ -79,10 +79,10 @@ static int semaphore_release(lua_State *L) {
   return 0;
 }
 
-static void release(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   semaphore *s = g->lock;
-  give(iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
+  give(g->object.iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
