@@ -225,17 +225,32 @@ describe("a run of once that is broken off", function()
     assert.equal("fine", o())
   end)
 
-  it("may fail later on without harm", function()
-    local runs, go = 0, weft.event()
-    local o = weft.once(function()
-      runs = runs + 1
-      if runs == 1 then
-        coroutine.yield()
-        error "late"
-      end
-      go:wait()
-      return "fine"
-    end)
+  it("may fail or return later on without harm", function()
+    for _, how in ipairs { "error", "return" } do
+      local runs, go = 0, weft.event()
+      local o = weft.once(function()
+        runs = runs + 1
+        if runs == 1 then
+          coroutine.yield()
+          if how == "error" then error "late" end
+          return "late"
+        end
+        go:wait()
+        return "fine"
+      end)
+      local co = coroutine.create(function() return o() end)
+      start(coroutine.resume, co):join()
+      local second, third = start(o), start(o)
+      local ok, value = coroutine.resume(co)
+      assert.equal(how == "return", ok)
+      assert.truthy(value:find "late")
+      assert.truthy(tostring(o):find "running in task")
+      go:set()
+      assert.equal("fine", second:join())
+      assert.equal("fine", third:join())
+      assert.equal("fine", o())
+    end
+  end)
     local co = coroutine.create(function() o() end)
     start(coroutine.resume, co):join()
     local second, third = start(o), start(o)
