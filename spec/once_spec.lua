@@ -251,14 +251,6 @@ describe("a run of once that is broken off", function()
       assert.equal("fine", o())
     end
   end)
-    local co = coroutine.create(function() o() end)
-    start(coroutine.resume, co):join()
-    local second, third = start(o), start(o)
-    helper.raises("late", function() assert(coroutine.resume(co)) end)
-    assert.truthy(tostring(o):find "running in task")
-    go:set()
-    assert.equal("fine", second:join())
-    assert.equal("fine", third:join())
   end)
 
   -- A task that calls o in a generator, leaves it in the middle of the run, and ends when told to.
