@@ -251,7 +251,6 @@ describe("a run of once that is broken off", function()
       assert.equal("fine", o())
     end
   end)
-  end)
 
   -- A task that calls o in a generator, leaves it in the middle of the run, and ends when told to.
   local function quitter(o, go)
