@@ -197,27 +197,37 @@ describe("the example of", function()
   end
 end)
 
-for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md" } do
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "examples/README.md" } do
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
       -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
       it(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT, gc = false }) end)
     end
+  end)
+end
+
+for _, name in ipairs {
+  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "examples/README.md",
+  "bench/README.md",
+} do
+  describe(name, function()
+    local text = helper.read_file(ROOT .. "/" .. name)
+    local folder = ROOT .. "/" .. (name:match "^(.*/)" or "")
+    local function there(...)
+      for _, path in ipairs { ... } do
+        local f = io.open(path, "r")
+        if f then return f:close() end
+      end
+      error(name .. " points to " .. ..., 0)
+    end
 
     it("points to files that are there", function()
-      local folder = name:match "^(.*/)" or ""
-      for target in helper.read_file(ROOT .. "/" .. name):gmatch "%]%(([^)#:]+)[^):]*%)" do
-        local f = io.open(ROOT .. "/" .. folder .. target, "r")
-        assert(f, target):close()
-      end
+      for target in text:gmatch "%]%(([^)#:]+)[^):]*%)" do there(folder .. target) end
     end)
 
     it("names files that are there", function()
-      for path in helper.read_file(ROOT .. "/" .. name):gmatch "`([%w_]+/[%w_/]+%.[%a]+)`" do
-        if not path:match "^build/" then
-          local f = io.open(ROOT .. "/" .. path, "r")
-          assert(f, path):close()
-        end
+      for path in text:gmatch "`([%w_]+/[%w_/]+%.[%a]+)`" do
+        if not path:match "^build/" then there(folder .. path, ROOT .. "/" .. path) end
       end
     end)
   end)

@@ -224,8 +224,7 @@ function weft.is(value, kind) end
 ---`select` and the functions on groups count as looking. Without a handler it is written to stderr.
 ---
 ---The failure is told when the job's handle has been collected, so never while somebody holds it who may still look, and at
----the end of the script at the latest. A state that has failed jobs and nothing to do runs the collector at once. Of
----a thread, `job` is its name as a string.
+---the end of the script at the latest. A state that has failed jobs and nothing to do runs the collector at once.
 ---
 ---Blocks: no.
 ---Errors: neither a function nor nil.
