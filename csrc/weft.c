@@ -24,6 +24,7 @@ int luaopen_weft_core(lua_State *L) {
   stay_loaded();
   luaL_checkversion(L);
   wf_iso *iso = wf_iso_open(L);
+  iso->open_core = luaopen_weft_core;
   lua_newtable(L);
   wf_report_open(iso, L);
   wf_lib_core(iso, L);

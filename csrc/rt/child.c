@@ -108,6 +108,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
+  r->open_core = iso->open_core;
   r->parent_task = wf_task_id(iso, iso->cur);
   r->mail.deliver = on_end;
   r->mail.drop = on_end_dropped;

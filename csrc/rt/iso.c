@@ -100,6 +100,7 @@ wf_iso *wf_iso_open(lua_State *L) {
   iso->names = table_ref(L, NULL);
   iso->tracebacks = table_ref(L, NULL);
   iso->guarded_ref = table_ref(L, "k");
+  iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
   wf_start_open(iso, L);

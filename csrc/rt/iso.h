@@ -71,6 +71,7 @@ enum {
   WF_F_NAMED = 1 << 16,    /* the table `names` has its name */
   WF_F_NOMEM = 1 << 18,    /* it ended by running out of memory: no value is kept */
   WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
+  WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -121,6 +122,7 @@ struct wf_ext {
   wf_alarm shield_end; /* when the shield gives way */
   wf_scope *scopes;    /* innermost cancel scope */
   lua_State *inner;
+  struct wf_swait *shared; /* of the present wait, when other isolates can end it */
   uint32_t shield;     /* depth of explicit shields */
   bool late;           /* the shield has given way: its deadline has passed */
   wf_ext *next_free;
@@ -152,6 +154,7 @@ enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_THREAD, /* a job of kind thread */
   WF_CLASS_CHANNEL,
+  WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_MUTEX,
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
@@ -163,6 +166,7 @@ enum wf_class {
   WF_CLASS_GUARD,
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
+  WF_CLASS_SELECT,
   WF_CLASS_COUNT
 };
 
@@ -193,6 +197,7 @@ struct wf_iso {
    * parent's. [-0, +0, m] */
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
+  lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   lua_Hook hook;       /* of L, when the innermost inline wait last looked */
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
@@ -216,7 +221,7 @@ struct wf_iso {
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
-  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main;
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;

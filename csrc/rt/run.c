@@ -179,6 +179,7 @@ static int run_open(lua_State *L) {
   atomic_store_explicit(&r->id, iso->id, memory_order_relaxed);
   iso->parent_task = r->parent_task;
   iso->on_library = r->on_library;
+  iso->open_core = r->open_core;
   iso->parent = r->parent;
   iso->exit = run_exit;
   wf_trace(WF_TRACE_NEW, WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);

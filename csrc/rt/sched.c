@@ -9,6 +9,7 @@
 #include "rt/port.h"
 #include "rt/announce.h"
 #include "rt/report.h"
+#include "rt/swait.h"
 #include "rt/task.h"
 
 enum {
@@ -56,6 +57,10 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
 
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   if (t->claim != WF_ARMED) return false;
+  if (wf_unlikely(t->flags & WF_F_SHARED)) {
+    if (!wf_swait_take_here(t->ext->shared)) return false; /* its mail is on the way */
+    wf_swait_end(t);
+  }
   t->claim = (uint8_t)how;
   if (t->flags & WAIT_FLAGS) wait_unlink(iso, t);
   wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
@@ -70,8 +75,19 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
 wf_node *wf_waitq_first(wf_link *queue) {
   while (!wf_list_empty(queue)) {
     wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    if (wf_likely(n->task->claim == WF_ARMED)) return n;
+    const wf_task *t = n->task;
+    if (wf_likely(t->claim == WF_ARMED && (!(t->flags & WF_F_SHARED) || wf_swait_take_here(t->ext->shared)))) return n;
     wf_list_unlink(&n->link);
+    if (!wf_node_is_case(n)) n->task->flags &= ~(uint32_t)WF_F_NODE;
+  }
+  return NULL;
+}
+
+wf_node *wf_waitq_peek(wf_link *queue) {
+  for (wf_link *l = queue->next; l != queue; l = l->next) {
+    wf_node *n = wf_list_entry(l, wf_node, link);
+    const wf_task *t = n->task;
+    if (t->claim == WF_ARMED && (!(t->flags & WF_F_SHARED) || wf_swait_open(t->ext->shared))) return n;
   }
   return NULL;
 }

@@ -23,15 +23,20 @@
  * task it is that parks. */
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* Arm the running task, after wf_wait_prepare. */
+static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
+  t->claim = WF_ARMED;
+  t->why = (uint8_t)why;
+  t->got = 0;
+}
+
 /* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
   if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
     wf_wait_prepare(iso, L, t);
-  t->claim = WF_ARMED;
-  t->why = (uint8_t)why;
-  t->got = 0;
+  wf_wait_arm(t, why);
   return t;
 }
 
@@ -75,9 +80,20 @@ static inline int wf_wait_end(lua_State *L, wf_task *t) {
 /* Claim the task's wait: true when it was still armed, and the task is ready then. */
 bool wf_wake(wf_iso *iso, wf_task *t, int how);
 
-/* The first waiter of a queue whose wait is still armed; dead nodes before it are dropped. The
- * node stays in the queue. NULL: nobody waits. */
+/* The first waiter of a queue whose wait is still open, to be served at once: when other isolates could end
+ * the wait too, this call wins it. The node stays in the queue, dead ones before it are dropped. NULL:
+ * nobody waits. */
 wf_node *wf_waitq_first(wf_link *queue);
+
+/* The same without taking anything: for a look at whether somebody waits. */
+wf_node *wf_waitq_peek(wf_link *queue);
+
+/* Only something outside the isolate can end this wait (too). Before or after the task is queued. */
+static inline void wf_wait_outside(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_OUTSIDE) return;
+  t->flags |= WF_F_OUTSIDE;
+  iso->outside++;
+}
 
 /* Serve the node's task: note the case, claim, unlink, ready. */
 void wf_node_wake(wf_iso *iso, wf_node *n, int how);
