@@ -23,7 +23,7 @@ static void stay_loaded(void) {
 int luaopen_weft_core(lua_State *L) {
   stay_loaded();
   luaL_checkversion(L);
-  wf_iso *iso = wf_iso_open(L);
+  wf_iso *iso = wf_iso_open(L, NULL);
   iso->open_core = luaopen_weft_core;
   lua_newtable(L);
   wf_report_open(iso, L);

@@ -121,6 +121,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
+  wf_family_join(&r->member, iso->member);
   const char *what = "thread";
   int err = wf_thread_start(&r->thread, o, wf_run_main, r, &what);
   if (err == 0) {
@@ -128,6 +129,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
     lua_settop(L, first);
     return c;
   }
+  wf_family_leave(&r->member);
   wf_list_unlink(&r->link);
   wf_run_release(r);
   wf_run_release(r);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/family.h"
 #include "rt/port.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -28,11 +29,33 @@ wf_iso *wf_iso_of(lua_State *L) {
   return iso;
 }
 
+static wf_member *open_member(wf_member *m, wf_port *port) {
+  if (m != NULL) {
+    wf_family_set_port(m, port);
+    return m;
+  }
+  m = wf_malloc(sizeof *m);
+  if (m != NULL && wf_family_found(m, port)) return m;
+  wf_free(m);
+  return NULL;
+}
+
+/* A root leaves its family; a child's run does that later. Mail that has come is dropped. */
+static void close_member(wf_iso *iso) {
+  wf_member *m = iso->member;
+  wf_family_set_port(m, NULL);
+  wf_port_drain(iso->port);
+  if (iso->is_child) return;
+  wf_family_leave(m);
+  wf_free(m);
+}
+
 /* The sentinel: made before everything else of weft, hence finalised after it. */
 static int iso_gc(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   wf_iso_shutdown(iso, L);
   iso->closed = 1;
+  close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;
   if (iso->main.ext != NULL) {
@@ -65,14 +88,19 @@ static int table_ref(lua_State *L, const char *mode) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-wf_iso *wf_iso_open(lua_State *L) {
+wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
   luaL_checkstack(L, 8, NULL);
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
   iso->port = wf_port_new();
-  if (iso->port == NULL) luaL_error(L, "not enough memory");
+  iso->member = iso->port == NULL ? NULL : open_member(member, iso->port);
+  if (iso->member == NULL) {
+    if (iso->port != NULL) wf_port_release(iso->port);
+    luaL_error(L, "not enough memory");
+  }
+  iso->is_child = member != NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, iso_gc);
   lua_setfield(L, -2, "__gc");

@@ -181,6 +181,7 @@ struct wf_iso {
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   uint32_t closing;    /* shutdown has begun: nothing new is started */
+  bool is_child;       /* somebody else's thread made it (run.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   uint32_t seq;        /* of the newest task */
@@ -203,6 +204,7 @@ struct wf_iso {
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
   wf_wheel wheel;
   wf_port *port;
+  struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* thread jobs started here that have not been reaped */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
@@ -246,8 +248,9 @@ static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upv
 /* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
 wf_iso *wf_iso_of(lua_State *L);
 
-/* Open weft in a state: make the isolate, or find it. [-0, +0, m] */
-wf_iso *wf_iso_open(lua_State *L);
+/* Open weft in a state: make the isolate, or find it. `member` is a child's place in its family, NULL founds a
+ * new one. [-0, +0, m] */
+wf_iso *wf_iso_open(lua_State *L, struct wf_member *member);
 
 /* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
 static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {

@@ -175,7 +175,7 @@ static int run_body(lua_State *L) {
 /* Make the isolate; protected. */
 static int run_open(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
-  wf_iso *iso = wf_iso_open(L);
+  wf_iso *iso = wf_iso_open(L, &r->member);
   atomic_store_explicit(&r->id, iso->id, memory_order_relaxed);
   iso->parent_task = r->parent_task;
   iso->on_library = r->on_library;
@@ -255,6 +255,9 @@ void wf_run_main(void *arg) {
   /* The hold of this thread goes with the mail. */
   wf_port *parent = r->parent;
   wf_port_hold(parent);
+  wf_run_hold(r);
   wf_port_post(parent, &r->mail);
+  wf_family_leave(&r->member);
+  wf_run_release(r);
   wf_port_release(parent);
 }

@@ -11,12 +11,14 @@
 
 #include "lx/msg.h"
 #include "rt/child.h"
+#include "rt/family.h"
 #include "rt/port.h"
 
 struct wf_run {
   /* Relaxed increments by holders, release decrements, acquire by the last one, who frees. */
   _Atomic uint32_t refs;
   wf_port *parent; /* held */
+  wf_member member; /* from before the thread starts until its very end */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
   wf_msg *locals;  /* the starter's task-locals, or NULL */
   char *name, *path, *cpath;

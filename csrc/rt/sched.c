@@ -8,6 +8,7 @@
 #include "lx/error.h"
 #include "rt/port.h"
 #include "rt/announce.h"
+#include "rt/family.h"
 #include "rt/report.h"
 #include "rt/swait.h"
 #include "rt/task.h"
@@ -202,12 +203,19 @@ static int run_nothing(lua_State *L) {
   return 0;
 }
 
+void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t) {
+  lua_State *to = wf_task_lua(t);
+  if (to != L) lua_xmove(L, to, 1);
+  if (wf_wake(iso, t, WF_RAISE))
+    t->got = 1;
+  else
+    lua_pop(to, 1); /* something else has ended the wait */
+}
+
 /* Let the pending hook run on L by calling a function there; what it raises ends the wait. */
 static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_pushcfunction(L, run_nothing);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
-  }
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) wf_wait_fail(iso, L, t);
   iso->hook = lua_gethook(iso->L);
 }
 
@@ -218,16 +226,14 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
   if (next == WF_NEVER && iso->outside == 0) {
-    wf_report_deadlock(iso, L); /* pushes the error */
-    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
+    wf_report_deadlock(iso, L);
+    wf_wait_fail(iso, L, t);
     return;
   }
-  switch (wf_parker_wait(&iso->port->parker, -1, next)) {
-    case WF_PARK_EINTR:
-      if (L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
-      break;
-    default: break;
-  }
+  if (next == WF_NEVER) wf_family_quiet(iso->member);
+  int woken = wf_parker_wait(&iso->port->parker, -1, next);
+  if (next == WF_NEVER) wf_family_awake(iso->member);
+  if (woken == WF_PARK_EINTR && L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
 }
 
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
@@ -238,7 +244,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);
-    wf_wake(iso, t, WF_RAISE);
+    wf_wait_fail(iso, L, t);
     t->state = WF_RUNNING;
     return;
   }

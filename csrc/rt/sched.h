@@ -61,6 +61,9 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when);
 /* The rest of a wait that cannot yield. */
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* End the armed task's wait with the error on top of L, whichever coroutine of its it waits in. [-1, +0, -] */
+void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
+
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
 
