@@ -498,29 +498,6 @@ describe("a blocking call", function()
     weft.wait()
     assert.equal(20, done)
   end)
-
-  it("nested too deep on the C stack is an error, not a crash", function()
-    local out = helper.run_ok [[
-      local weft = require "weft"
-      local kinds = {}
-      local function nest(k)
-        weft.go(function()
-          local ok, err = pcall(function()
-            ("x"):gsub(".", function()
-              nest(k + 1)
-              weft.sleep(0.01)
-            end)
-          end)
-          if not ok then kinds[tostring(err.kind or err)] = true end
-        end)
-      end
-      nest(1)
-      local ok, err = pcall(weft.timeout, 0.5, weft.wait)
-      print(ok or err.kind)
-      os.exit(0)
-    ]]
-    assert.truthy(out ~= "")
-  end)
 end)
 
 describe("functions of coroutine captured before weft was loaded", function()

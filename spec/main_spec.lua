@@ -250,6 +250,16 @@ describe("Ctrl-C", function()
     assert.truthy(err:find("interrupted!", 1, true))
   end)
 
+  it("interrupts while one task does nothing but yield", function()
+    local _, err, code = run(prelude .. [[
+      weft.go(interrupt_now)
+      weft.go(function() while true do weft.yield() end end)
+      weft.sleep(1e6)
+    ]])
+    assert.equal(1, code)
+    assert.truthy(err:find("interrupted!", 1, true))
+  end)
+
   it("interrupts when it came while a task ran, just before all went to sleep", function()
     local _, err, code = run(prelude .. [[
       weft.go(interrupt_now)

@@ -26,17 +26,23 @@ describe("weft.sleep", function()
   end)
 
   it("wakes sleepers in the order of their times", function()
-    local woken, jobs = {}, {}
+    local began, ends, woken = {}, {}, {}
     for i = 1, 100 do
-      local k = i * 37 % 101
-      -- All go to sleep in one turn, a whole millisecond apart.
-      jobs[i] = weft.go(function()
-        weft.sleep(k * 0.001)
-        woken[#woken + 1] = k
+      weft.go(function()
+        began[i] = weft.now()
+        ends[i] = i * 37 % 101 * 0.0005
+        weft.sleep(ends[i])
+        woken[#woken + 1] = i
       end)
     end
-    for _, job in ipairs(jobs) do job:join() end
-    for i = 2, 100 do assert.is_true(woken[i - 1] < woken[i]) end
+    weft.wait()
+    -- Sleeper i began after began[i], but before the next one.
+    local latest = 0
+    for _, i in ipairs(woken) do
+      if i < 100 then assert.is_true(latest <= began[i + 1] + ends[i]) end
+      latest = math.max(latest, began[i] + ends[i])
+    end
+    assert.equal(100, #woken)
   end)
 
   it("returns nothing", function()

@@ -60,6 +60,7 @@ return {
     metric = "ns", unit = "ns", pin = true, seconds = 25,
     subjects = {
       weft("roundtrip", { size(M) }),
+      { name = "weft, methods in locals", kind = "weft", program = "roundtrip_locals", args = { size(M) } },
       go("roundtrip", { size(M) }),
       node("roundtrip", { size(500 * K) }),
       erlang("roundtrip", { size(500 * K) }),

@@ -48,7 +48,7 @@ static bool is_cancellation(wf_iso *iso, lua_State *L, const wf_task *t, int idx
   bool same = false;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
   if (t->flags & WF_F_ASKED) {
-    lua_rawgeti(L, -1, t->slot);
+    lua_rawgetp(L, -1, t);
     same = lua_rawequal(L, -1, idx);
     lua_pop(L, 1);
   }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lx/error.h"
+#include "rt/copool.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 

@@ -310,10 +310,10 @@ static int stack_size(size_t wanted, size_t *size) {
 }
 
 /* pthread_create says EAGAIN for a thread too many as well as for a stack that
-   does not fit into the address space. */
+   memory or the address space have no room for. */
 static const char *blame(const wf_thread_opts *o, size_t size) {
   if (o->stack <= WF_THREAD_STACK) return "thread";
-  void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) return "stack";
   munmap(p, size);
   return "thread";

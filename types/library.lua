@@ -1,0 +1,45 @@
+---@meta _
+
+---# What changes in Lua's own library
+---
+---Loading weft replaces the functions of `coroutine`, and `os.exit`. Scripts that do not use weft's functions see no
+---difference.
+
+---## coroutine
+---
+---A blocking call inside a coroutine of the script's own, a generator for instance, parks the whole task and goes on
+---inside that coroutine; whoever resumes the generator sees its plain yields only. While it is parked its status is
+---"normal" and it cannot be resumed. `coroutine.yield` outside a coroutine of the script's own raises, in a task too:
+---`weft.yield` lets others run.
+---
+---```lua
+---local function lines()
+---  return coroutine.wrap(function()
+---    for i = 1, 2 do
+---      weft.sleep(0.001)
+---      coroutine.yield("line " .. i)
+---    end
+---  end)
+---end
+---weft.go(function() for l in lines() do print(l) end end):join()
+-----> line 1
+-----> line 2
+---```
+
+---## os.exit
+---
+---It first cancels what runs and waits for it, so `<close>` handlers run and threads end; then it does what it did. In a
+---thread it asks the main state to exit with that code, and ends the thread's function.
+---
+---```lua
+---weft.go(function()
+---  local f <close> = setmetatable({}, { __close = function() print "cleaned up" end })
+---  weft.sleep(60)
+---end)
+---weft.yield()
+---os.exit(0)                           --> cleaned up
+---```
+
+---## Ctrl-C
+---
+---It interrupts a main chunk that waits, and everything else as it does in plain Lua.
