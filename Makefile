@@ -75,9 +75,9 @@ MATHLIBS := -lm -ldl
 ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined
 TSAN    := -fsanitize=thread
 FLAGS_release := -O2 -g -fno-plt -DNDEBUG
-FLAGS_check   := -O2 -g -fno-omit-frame-pointer
-FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWEFT_ASAN=1 $(ASAN)
-FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWEFT_TSAN=1 $(TSAN)
+FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_ASAN=1 $(ASAN)
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_TSAN=1 $(TSAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
 DIR_release   := $(BUILD)

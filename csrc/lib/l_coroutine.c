@@ -90,6 +90,7 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
       return status;
     }
     t->flags &= ~(uint32_t)WF_F_PARKED;
+    if (t->claim == WF_GOT) t->claim = WF_TURN; /* a yield: it is in the ready queue, for its turn */
     guard(iso, L, co, true);
     wf_wait_inline(iso, L, t);
     guard(iso, L, co, false);

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
+#include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
@@ -58,10 +60,12 @@ static int iso_gc(lua_State *L) {
   close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;
-  if (iso->main.ext != NULL) {
-    iso->main.ext->next_free = iso->free_ext;
-    iso->free_ext = iso->main.ext;
-    iso->main.ext = NULL;
+  wf_walk w = {0, NULL};
+  for (wf_task *t = &iso->main; t != NULL; t = wf_iso_walk(iso, &w)) { /* those that were left behind */
+    if (t->ext == NULL) continue;
+    t->ext->next_free = iso->free_ext;
+    iso->free_ext = t->ext;
+    t->ext = NULL;
   }
   while (iso->free_ext != NULL) {
     wf_ext *x = iso->free_ext;
@@ -95,6 +99,10 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
   iso->port = wf_port_new();
+  if (iso->port != NULL && member == NULL) { /* the host's own thread takes signals */
+    iso->port->parker.interrupted = wf_iso_hook_changed;
+    iso->port->parker.ud = iso;
+  }
   iso->member = iso->port == NULL ? NULL : open_member(member, iso->port);
   if (iso->member == NULL) {
     if (iso->port != NULL) wf_port_release(iso->port);

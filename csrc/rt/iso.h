@@ -180,6 +180,7 @@ struct wf_iso {
   wf_task *head, *tail; /* ready queue */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
+  wf_task *inliner;    /* the task of the innermost one */
   uint32_t closing;    /* shutdown has begun: nothing new is started */
   bool is_child;       /* somebody else's thread made it (run.c) */
   uint32_t closed;     /* shutdown is over: every call fails */

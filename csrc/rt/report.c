@@ -46,6 +46,23 @@ static int tombstone_gc(lua_State *L) {
   return 0;
 }
 
+static int to_string(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* Push the value at idx as text, whatever its __tostring does. [-0, +1, m] */
+static const char *push_text(lua_State *L, int idx) {
+  lua_pushvalue(L, idx);
+  lua_pushcfunction(L, to_string);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(a %s whose __tostring fails)", luaL_typename(L, idx));
+  }
+  return lua_tostring(L, -1);
+}
+
 void wf_report_failure(wf_iso *iso, lua_State *L) {
   luaL_checkstack(L, 6, NULL);
   int base = lua_gettop(L) - 2;
@@ -53,11 +70,11 @@ void wf_report_failure(wf_iso *iso, lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->unhandled);
     lua_insert(L, base);
     if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
-    fprintf(stderr, "weft: the on_unhandled handler failed: %s\n", luaL_tolstring(L, -1, NULL));
+    fprintf(stderr, "weft: the on_unhandled handler failed: %s\n", push_text(L, lua_gettop(L)));
     lua_pop(L, 2);
     return;
   }
-  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", luaL_tolstring(L, base, NULL), luaL_tolstring(L, base + 1, NULL));
+  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", push_text(L, base), push_text(L, base + 1));
   if (lua_isstring(L, base + 2)) fprintf(stderr, "%s\n", lua_tostring(L, base + 2));
   fflush(stderr);
   lua_settop(L, base - 1);

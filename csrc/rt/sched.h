@@ -40,11 +40,17 @@ static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_wh
   return t;
 }
 
+/* Raise the cancellation that is due, now. Does not return. [-0, +0, e] */
+void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* The same at the entry of a blocking call, after the others had their turn: a task that catches the error
+ * and calls again, for ever, must not keep the carrier. For C functions that Lua called, not for hooks. */
+void wf_cancel_raise_in_turn(wf_iso *iso, lua_State *L, wf_task *t);
+
 /* Raise when a cancellation of the running task is due: the entry of blocking calls that need
  * not wait this time. [-0, +0, e] */
-void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t);
 static inline void wf_cancel_point(wf_iso *iso, lua_State *L) {
-  if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise(iso, L, iso->cur);
+  if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise_in_turn(iso, L, iso->cur);
 }
 
 /* Put the armed task at the end of a queue. */
@@ -67,16 +73,15 @@ void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
 
-/* Raise what ended a wait: WF_CANCEL or WF_RAISE. [-0, +0, e] */
+/* Raise what ended a wait: WF_CANCEL, WF_RAISE, or a stranger's resume in the middle of it. [-0, +0, e] */
 void wf_wait_raise(lua_State *L, wf_task *t, int how);
 
 /* The continuation's first call: how the wait ended (WF_GOT, WF_CLOSED, WF_TIMEOUT). Raises a
  * cancellation or the error that a waker left. The delivered values, t->got many, are on top. */
 static inline int wf_wait_end(lua_State *L, wf_task *t) {
   int how = t->claim;
-  wf_assert(how > WF_TURN);
   t->claim = WF_IDLE;
-  if (wf_unlikely(how >= WF_CANCEL)) wf_wait_raise(L, t, how);
+  if (wf_unlikely(how >= WF_CANCEL || how <= WF_TURN)) wf_wait_raise(L, t, how);
   return how;
 }
 
@@ -121,6 +126,10 @@ static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
     iso->head = t;
   iso->tail = t;
 }
+
+/* For the parker: was a hook set on the main thread since the inline wait looked last? That is how a host
+ * interrupts a script (lua.c on Ctrl-C). `ud` is the isolate. */
+bool wf_iso_hook_changed(void *ud);
 
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);

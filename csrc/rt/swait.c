@@ -50,6 +50,8 @@ void wf_shared_release(wf_shared *s) {
 
 /* Records ------------------------------------------------------------------------------------- */
 
+static void swait_free(wf_swait *w);
+
 /* Push true or nothing after the value, as a receiver wants it. Protected. */
 static int push_value(lua_State *L) {
   wf_parcel_push(L, lua_touserdata(L, 1));
@@ -61,6 +63,11 @@ static void on_mail(wf_iso *iso, wf_mail *m) {
   wf_swait *w = wf_container_of(m, wf_swait, mail);
   wf_task *t = w->task;
   int how = w->how;
+  if (t == NULL) { /* abandoned */
+    wf_parcel_free(&w->parcel);
+    swait_free(w);
+    return;
+  }
   t->won = w->won;
   if (w->has_value) {
     lua_State *to = wf_task_lua(t);
@@ -121,10 +128,7 @@ bool wf_swait_take_here(wf_swait *w) {
   return take(w, WF_TAKEN_HERE) || atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_HERE;
 }
 
-void wf_swait_end(wf_task *t) {
-  wf_swait *w = t->ext->shared;
-  t->ext->shared = NULL;
-  t->flags &= ~(uint32_t)WF_F_SHARED;
+static void swait_free(wf_swait *w) {
   for (wf_snode *n = w->nodes, *next; n != NULL; n = next) {
     next = n->next;
     pthread_mutex_lock(&n->owner->lock);
@@ -136,6 +140,22 @@ void wf_swait_end(wf_task *t) {
   }
   wf_port_release(w->port);
   wf_free(w);
+}
+
+/* Part the record from its task. */
+static wf_swait *swait_part(wf_task *t) {
+  wf_swait *w = t->ext->shared;
+  t->ext->shared = NULL;
+  t->flags &= ~(uint32_t)WF_F_SHARED;
+  return w;
+}
+
+void wf_swait_end(wf_task *t) { swait_free(swait_part(t)); }
+
+void wf_swait_abandon(wf_task *t) {
+  wf_swait *w = swait_part(t);
+  w->task = NULL;
+  if (wf_swait_take_here(w)) swait_free(w);
 }
 
 wf_snode *wf_snode_take_locked(wf_link *queue) {

@@ -88,6 +88,9 @@ static inline bool wf_swait_open(wf_swait *w) { return atomic_load_explicit(&w->
 /* The isolate: the wait is over; take its nodes out of their queues and free all. */
 void wf_swait_end(wf_task *t);
 
+/* The same for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
+void wf_swait_abandon(wf_task *t);
+
 /* Any thread, under the lock of the queue's object: the first node whose wait is won by this call, out of
  * the queue now; NULL: nobody waits. The caller fills in the record and posts it. */
 wf_snode *wf_snode_take_locked(wf_link *queue);
