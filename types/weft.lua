@@ -87,8 +87,8 @@ function weft.thread(f, ...) end
 ---@field priority? integer  1 to 99 with "fifo" and "rr", else 0
 ---@field affinity? integer[]  the CPUs that it may run on, the system's numbers, from 0
 
----Parks the task for a time. The clock is monotonic and its unit is the nanosecond; the system usually adds some 50 to
----100 us. 0 is as weft.yield.
+---Parks the task for a time. The clock is monotonic and its unit is the nanosecond; the system adds its timer slack, on
+---Linux usually 50 us, and what else runs may add more. 0 is as weft.yield.
 ---
 ---Blocks: for that time.
 ---Errors: not a number, negative, NaN.
@@ -221,9 +221,11 @@ function weft.shield(f, ...) end
 function weft.is(value, kind) end
 
 ---Says who is told of a failed job that nobody looked at: `fn(job, err, traceback)`. `join`, `result`, `wait`, `on_done`,
----`select` and the functions on groups count as looking. Without a handler it is written to stderr. The failure
----is told when this state has nothing else to do, or when the handle is collected, so never before its holder had the
----chance to look. Of a thread whose handle is gone, `job` is its name as a string.
+---`select` and the functions on groups count as looking. Without a handler it is written to stderr.
+---
+---The failure is told when the job's handle has been collected, so never while somebody holds it who may still look, and at
+---the end of the script at the latest. A state that has failed jobs and nothing to do runs the collector at once. Of
+---a thread, `job` is its name as a string.
 ---
 ---Blocks: no.
 ---Errors: neither a function nor nil.

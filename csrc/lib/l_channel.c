@@ -6,7 +6,7 @@
 #include "rt/sched.h"
 #include "rt/shchan.h"
 
-enum { SELF = WF_CHANNEL_SELF, VALUE = WF_CHANNEL_VALUE, LIST_MAX = 1 << 26 };
+enum { SELF = WF_CHANNEL_SELF, VALUE = WF_CHANNEL_VALUE, LIST = 3, LIST_MAX = 1 << 26 };
 
 static inline wf_channel *check_channel(lua_State *L) {
   wf_channel *c = wf_object_test(L, SELF, WF_CLASS_CHANNEL, sizeof *c);
@@ -102,16 +102,28 @@ static int channel_try_recv(lua_State *L) {
   return 3;
 }
 
-/* Make a list of the value on top and what else there is, `max` in all. */
-static int recv_list(lua_State *L, lua_Integer max) {
-  wf_channel *c = lua_touserdata(L, SELF);
-  lua_Integer n = 1;
-  lua_createtable(L, (int)(max < (lua_Integer)c->count + 1 ? max : (lua_Integer)c->count + 1), 1);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, 1);
-  while (n < max && recv_now(L, c) == WF_CHANNEL_OK) lua_rawseti(L, -2, ++n);
-  lua_pushinteger(L, n);
+/* Push the list that recv_many fills, with room for what may come: nothing may fail once a value has been
+ * taken. Its room is the list's n until it is filled. [-0, +1, m] */
+static void push_list(lua_State *L, const wf_channel *c, lua_Integer max) {
+  lua_Integer room = (lua_Integer)(c->shared != NULL ? wf_shchan_count(c->shared) : wf_channel_ready(c));
+  if (room > max) room = max;
+  if (room < 1) room = 1;
+  lua_createtable(L, (int)room, 1);
+  lua_pushinteger(L, room);
   lua_setfield(L, -2, "n");
+}
+
+/* Fill the list, which is at LIST, with the value on top and what else there is. [-1, +0, -] */
+static int recv_list(lua_State *L, wf_channel *c) {
+  lua_Integer n = 1;
+  lua_getfield(L, LIST, "n");
+  lua_Integer room = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  lua_rawseti(L, LIST, 1);
+  while (n < room && recv_now(L, c) == WF_CHANNEL_OK) lua_rawseti(L, LIST, ++n);
+  lua_pushinteger(L, n);
+  lua_setfield(L, LIST, "n");
+  lua_settop(L, LIST);
   return 1;
 }
 
@@ -119,7 +131,7 @@ static int recv_many_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   if (wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED) return push_end(L);
   lua_pop(L, 1); /* the true of recv */
-  return recv_list(L, lua_tointeger(L, VALUE));
+  return recv_list(L, lua_touserdata(L, SELF));
 }
 
 /* A value may have come since the look: then it is there at once, with the true of recv above it. */
@@ -127,7 +139,7 @@ static int recv_many_shared(lua_State *L, wf_channel *c) {
   int n = wf_channel_shared_recv(L, c, recv_many_k);
   if (n != 2 || !lua_toboolean(L, -1)) return n;
   lua_pop(L, 1);
-  return recv_list(L, lua_tointeger(L, VALUE));
+  return recv_list(L, c);
 }
 
 static int channel_recv_many(lua_State *L) {
@@ -137,8 +149,9 @@ static int channel_recv_many(lua_State *L) {
   luaL_argcheck(L, max >= 1 && max <= LIST_MAX, VALUE, "a number of values from 1 to 2^26 expected");
   lua_settop(L, VALUE);
   wf_cancel_point(iso, L);
+  push_list(L, c, max);
   switch (recv_now(L, c)) {
-    case WF_CHANNEL_OK: return recv_list(L, max);
+    case WF_CHANNEL_OK: return recv_list(L, c);
     case WF_CHANNEL_CLOSED: return push_end(L);
     default: break;
   }

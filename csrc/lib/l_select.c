@@ -78,9 +78,16 @@ static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
   wf_channel *c = case_channel(L, i);
   if (c->shared != NULL) return wf_shchan_ready(c->shared, kind == CASE_SEND);
-  if (c->closed) return true;
-  if (kind == CASE_SEND) return c->count < c->capacity || wf_waitq_peek(&c->receivers) != NULL;
-  return c->count > 0 || wf_waitq_peek(&c->senders) != NULL;
+  return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
+}
+
+/* One of the cases that are ready, at random; 0: none is. */
+static int choose(wf_iso *iso, lua_State *L, const block *b) {
+  uint32_t ready = 0;
+  int chosen = 0;
+  for (int i = 1; i <= b->n; i++)
+    if (case_ready(iso, L, i, b->cases[i - 1].kind) && wf_iso_random(iso, ++ready) == 0) chosen = i;
+  return chosen;
 }
 
 static int raise_closed(lua_State *L, int i) {
@@ -118,6 +125,14 @@ static int push_nothing(lua_State *L, const char *why) {
   return 2;
 }
 
+/* What is encoded for shared channels must be freed when an error leaves the function. */
+static void needs_finaliser(wf_iso *iso, lua_State *L) {
+  lua_pushvalue(L, BLOCK);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SELECT]);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
 /* Do the case that seems ready; 0 when it is not any more (another isolate was faster), or when its only peer
  * is out of reach. */
 static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
@@ -129,9 +144,12 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
     if (c->shared == NULL) {
       now = wf_channel_send_now(iso, L, c, object_at(i), value_at(i));
     } else {
-      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
-      now = wf_shchan_send_now(c->shared, &sc->parcel);
-      if (now != WF_CHANNEL_OK) wf_parcel_free(&sc->parcel);
+      if (!sc->encoded) {
+        needs_finaliser(iso, L);
+        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+        sc->encoded = true;
+      }
+      now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
     }
     if (now == WF_CHANNEL_WOULD_WAIT) return 0;
     return now == WF_CHANNEL_OK ? push_sent(L, i) : raise_closed(L, i);
@@ -165,30 +183,35 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
-/* Everything about the wait that may fail: how many cases are on shared channels. Encoding a value may
- * share a channel that it contains, and that may be one of the cases: hence until nothing changes. [-0, +0, e] */
-static int prepare_wait(wf_iso *iso, lua_State *L, block *b) {
-  int shared, before = -1;
-  for (;; before = shared) {
-    shared = 0;
-    for (int i = 1; i <= b->n; i++) {
-      struct select_case *sc = &b->cases[i - 1];
-      if (sc->kind == CASE_JOB) {
-        if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
-        continue;
-      }
-      wf_channel *c = case_channel(L, i);
-      if (c->shared != NULL) shared++;
-      if (sc->kind != CASE_SEND || sc->encoded) continue;
-      if (c->shared == NULL) {
-        wf_channel_send_prepare(L, c, object_at(i), value_at(i));
-      } else {
-        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
-        sc->encoded = true;
-      }
+/* Everything about the wait that may fail. False when a finaliser may have run, or a value that was encoded may
+ * have made one of the channels shared: then look and prepare again. [-0, +0, e] */
+static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
+  bool settled = true;
+  for (int i = 1; i <= b->n; i++) {
+    struct select_case *sc = &b->cases[i - 1];
+    if (sc->kind == CASE_JOB) {
+      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
+      continue;
     }
-    if (shared == before || shared == 0) return shared;
+    wf_channel *c = case_channel(L, i);
+    if (sc->kind != CASE_SEND || sc->encoded) continue;
+    if (c->shared == NULL) {
+      if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
+    } else {
+      needs_finaliser(iso, L);
+      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+      sc->encoded = true;
+      settled = false;
+    }
   }
+  return settled;
+}
+
+static int count_shared(lua_State *L, const block *b) {
+  int n = 0;
+  for (int i = 1; i <= b->n; i++)
+    if (b->cases[i - 1].kind != CASE_JOB && case_channel(L, i)->shared != NULL) n++;
+  return n;
 }
 
 /* Queue the armed task on the private channels and the jobs. */
@@ -256,7 +279,7 @@ static void wait_undo(wf_iso *iso, block *b, wf_task *t) {
 }
 
 static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
-  int shared = prepare_wait(iso, L, b);
+  int shared = count_shared(L, b);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SELECT);
   queue_private(iso, L, b, t);
   if (shared > 0) {
@@ -311,26 +334,18 @@ static int lib_select(lua_State *L) {
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;
-  int ready = 0, chosen = 0;
-  bool shared = false;
-  for (int i = 1; i <= n; i++) {
-    int kind = case_parse(iso, L, i);
-    b->cases[i - 1].kind = (uint8_t)kind;
-    shared = shared || (kind != CASE_JOB && case_channel(L, i)->shared != NULL);
-    if (case_ready(iso, L, i, kind) && wf_iso_random(iso, (uint32_t)++ready) == 0) chosen = i;
+  for (int i = 1; i <= n; i++) b->cases[i - 1].kind = (uint8_t)case_parse(iso, L, i);
+  for (bool settled = false;;) { /* until nothing was ready after the last that may run a finaliser */
+    int chosen = choose(iso, L, b);
+    if (chosen != 0) {
+      int pushed = case_do(iso, L, b, chosen);
+      if (pushed > 0) return pushed;
+      continue;
+    }
+    if (dont_wait != NULL) return push_nothing(L, dont_wait);
+    if (settled) return select_wait(iso, L, b, deadline);
+    settled = prepare_wait(iso, L, b);
   }
-  if (shared) { /* parcels need the finaliser */
-    lua_pushvalue(L, BLOCK);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SELECT]);
-    lua_setmetatable(L, -2);
-    lua_pop(L, 1);
-  }
-  if (chosen != 0) {
-    int pushed = case_do(iso, L, b, chosen);
-    if (pushed > 0) return pushed;
-  }
-  if (dont_wait != NULL) return push_nothing(L, dont_wait);
-  return select_wait(iso, L, b, deadline);
 }
 
 void wf_lib_select(wf_iso *iso, lua_State *L) {

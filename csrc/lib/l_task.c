@@ -10,27 +10,23 @@
 static int lib_go(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   int nargs = lua_gettop(L) - 1;
-  bool named = false;
+  int name = 0;
   if (wf_unlikely(lua_type(L, 1) != LUA_TFUNCTION)) {
     if (lua_type(L, 1) == LUA_TTABLE && !lx_callable(L, 1)) {
       static const char *const known[] = {"name", NULL};
       lx_opts_check(L, 1, known);
-      named = lx_opt_string(L, 1, "name", NULL) != NULL;
       nargs--;
       lx_check_callable(L, 2);
+      if (lx_opt_string(L, 1, "name", NULL) != NULL) {
+        lua_getfield(L, 1, "name");
+        lua_replace(L, 1);
+        name = 1;
+      }
     } else {
       lx_check_callable(L, 1);
     }
   }
-  wf_task *t = wf_task_start(iso, L, nargs);
-  if (named) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
-    lua_getfield(L, 1, "name");
-    wf_trace_name(iso->id, wf_task_id(iso, t), lua_tostring(L, -1));
-    lua_rawsetp(L, -2, t);
-    lua_pop(L, 1);
-    t->flags |= WF_F_NAMED;
-  }
+  wf_task_start(iso, L, nargs, name);
   return 1;
 }
 

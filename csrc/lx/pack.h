@@ -18,7 +18,7 @@
 enum wf_pack_reach {
   WF_REACH_PROCESS, /* states of this process: everything travels */
   WF_REACH_PEERS,   /* a process that we started: no pointers and no handles, bytecode inline */
-  WF_REACH_ANYONE,  /* anyone: data only, tables, strings, numbers */
+  WF_REACH_ANYONE,  /* anyone: up to 16 values of data: tables, strings, numbers */
 };
 
 /* Encode the n values at first..first+n-1. `what` names them in errors: "arg", "result", "upvalue" are

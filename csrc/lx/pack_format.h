@@ -28,8 +28,8 @@
  * A string is written in full when met first, with DEF when met again, and as a reference from then
  * on: unique strings cost nothing, and keys are made once a message.
  *
- * For WF_REACH_ANYONE keys are written wide (LSTR, REF u16, INT8 and up), so that every byte of the message pays
- * for at most 16 bytes of memory of the reader (unpack.c counts).
+ * For WF_REACH_ANYONE keys are written wide (LSTR, REF u16, INT8 and up) and strings below 3 bytes are not defined, so
+ * that every byte of the message pays for what it makes at 16 bytes of the reader's memory (unpack.c counts).
  */
 #ifndef WF_LX_PACK_FORMAT_H
 #define WF_LX_PACK_FORMAT_H
@@ -71,6 +71,7 @@ enum {
 enum {
   PACK_MAGIC = 0x31465757, /* "WWF1" read as a little-endian number */
   PACK_DEPTH = 200,        /* nesting of tables and functions */
+  PACK_VALUES_ANYONE = 16, /* values in a message for strangers */
   PACK_DICT_MAX = 65535,
   PACK_DICT_NEAR = 128, /* entries that a one-byte reference reaches */
   PACK_SHORT_MAX = 65535,

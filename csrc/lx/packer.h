@@ -59,7 +59,10 @@ typedef struct wf_packer {
   const void *globals; /* full mode */
 } wf_packer;
 
-/* ---- bytes (pack.c) ---- */
+/* ---- values and bytes (pack_value.c) ---- */
+
+/* Start the message and pack all values; `top` is the highest slot in use. */
+enum wf_packed wf_pack_all(wf_packer *p, int top);
 
 enum wf_packed wf_packer_room(wf_packer *p, size_t bytes);
 

@@ -11,18 +11,18 @@
 #include "lx/unpacker.h"
 
 enum {
-  /* What a reader of a stranger's bytes may cost: 16 bytes for each and 4 KiB, of which a part is
-   * set aside for growing the stack and for the small tables of the reader itself. */
+  /* What a reader of a stranger's bytes may cost: 16 bytes for each and 4 KiB, of which most is set aside for
+   * the stack that is there already, for what the state keeps and for the words of an error. */
   COST_RATE = 16,
-  COST_FREE = (4 << 10) - (2 << 10),
+  COST_FREE = (4 << 10) - (3 << 10) - (1 << 9),
   /* What Lua takes, rounded up: a table, a slot of its array, a node of its hash; a string's header and its place
-   * in the table of short strings; a slot of the stack, which grows by doubling. */
+   * in the table of short strings; a slot of the stack, which doubles and is copied then. */
   COST_TABLE = 56,
   COST_SLOT = 16,
   COST_NODE = 24,
   COST_STRING = 25,
   COST_INTERN = 16,
-  COST_STACK = 32,
+  COST_STACK = 48,
   SHORT_STRING = 40,
   LARGE = 16 << 10,
 };
@@ -43,6 +43,8 @@ static inline bool reader_pay(wf_reader *r, uint64_t bytes) {
 
 static bool bad_cost(wf_reader *r) { return wf_read_bad(r, "it asks for more memory than its size allows"); }
 static bool bad_end(wf_reader *r) { return wf_read_bad(r, "it ends too early"); }
+
+bool wf_read_pay(wf_reader *r, uint64_t bytes) { return reader_pay(r, bytes) || bad_cost(r); }
 
 /* ---- strings ---- */
 
@@ -167,7 +169,7 @@ static bool read_objref(wf_reader *r) {
 static uint64_t table_cost(uint32_t narr, uint32_t nhash) {
   uint64_t nodes = nhash == 0 ? 0 : 1;
   while (nodes < nhash) nodes *= 2;
-  return COST_TABLE + (uint64_t)narr * COST_SLOT + nodes * COST_NODE + 2 * COST_STACK;
+  return COST_TABLE + (uint64_t)narr * COST_SLOT + nodes * COST_NODE + (nhash == 0 ? 1u : 2u) * COST_STACK;
 }
 
 /* One pair into the table on top. */
@@ -181,11 +183,6 @@ static inline bool read_pair(wf_reader *r) {
   if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
   if (wf_unlikely(*r->at == TAG_NIL)) return wf_read_bad(r, "a key without value");
   if (wf_unlikely(!read_any(r))) return false;
-  if (wf_unlikely(r->reach == WF_REACH_ANYONE)) {
-    lua_pushvalue(L, -2);
-    if (lua_rawget(L, -4) != LUA_TNIL) return wf_read_bad(r, "a key twice");
-    lua_pop(L, 1);
-  }
   lua_rawset(L, -3);
   return true;
 }
@@ -207,6 +204,10 @@ static bool read_table(wf_reader *r, bool shared) {
   for (uint32_t i = 1; i <= narr; i++) {
     if (wf_unlikely(!read_any(r))) return false;
     lua_rawseti(L, -2, i);
+  }
+  if (wf_unlikely(r->reach == WF_REACH_ANYONE)) {
+    if (nhash > 0 && !wf_read_strict_pairs(r, nhash)) return false;
+    nhash = 0;
   }
   for (; nhash > 0; nhash--)
     if (wf_unlikely(!read_pair(r))) return false;
@@ -320,7 +321,7 @@ static bool read_head(wf_reader *r, wf_pack_head *head, int top) {
   if (wf_unlikely(head->values > left || head->dict > left || head->shared > left || head->dict > PACK_DICT_MAX ||
                   head->values > INT32_MAX / 2 || head->shared > INT32_MAX))
     return bad_end(r);
-  if (wf_unlikely(!reader_pay(r, (uint64_t)head->values * COST_SLOT))) return bad_cost(r);
+  if (wf_unlikely(r->reach == WF_REACH_ANYONE && head->values > PACK_VALUES_ANYONE)) return bad_cost(r);
   uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR;
   if (wf_unlikely(!lua_checkstack(r->L, (int)head->values + (int)near + STACK_AHEAD)))
     return wf_read_bad(r, "too many values for the stack");

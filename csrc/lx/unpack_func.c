@@ -68,7 +68,7 @@ bool wf_read_named(wf_reader *r) {
 bool wf_read_meta(wf_reader *r) {
   lua_State *L = r->L;
   luaL_checkstack(L, 8, "unpacking");
-  if (!wf_read_value(r)) return false;
+  if (!wf_read_pay(r, 48) || !wf_read_value(r)) return false; /* a slot of the stack */
   if (lua_type(L, -1) != LUA_TSTRING) return wf_read_bad(r, "a name that is no string");
   wf_pack_state_push(L);
   lua_getiuservalue(L, -1, STATE_METAS);

@@ -40,6 +40,12 @@ bool wf_read_bad(wf_reader *r, const char *what);
 
 bool wf_read_value(wf_reader *r);
 
+/* For WF_REACH_ANYONE: take `bytes` from what the message may cost, or push an error and return false. */
+bool wf_read_pay(wf_reader *r, uint64_t bytes);
+
+/* The pairs of a stranger's table, which is on top (unpack_strict.c). */
+bool wf_read_strict_pairs(wf_reader *r, uint32_t nhash);
+
 /* Keep the object on top under its ordinal. [-0, +(0|1), m] */
 bool wf_read_keep(wf_reader *r, uint32_t ordinal);
 

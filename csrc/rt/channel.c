@@ -24,12 +24,23 @@ uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c) { return WF_OBJEC
 
 static bool fits_cell(int type) { return type <= LUA_TNUMBER; } /* nil, boolean, light userdata, number */
 
-/* Double the cells; the oldest value moves to index 0. Raises with nothing changed. */
+/* Double the cells; the oldest value moves to index 0. Raises with nothing changed; does nothing when the
+ * cells have grown while it allocated. */
 static void cells_grow(lua_State *L, wf_channel *c, int self) {
-  size_t room = c->room == 0 ? FIRST_ROOM : c->room * 2;
+  size_t before = c->room, room = before == 0 ? FIRST_ROOM : before * 2;
+  bool refs = c->refs;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 5, NULL);
   wf_kept *cells = lua_newuserdatauv(L, room * sizeof *cells, 0);
-  bool refs = lua_getiuservalue(L, self, UV_REFS) == LUA_TTABLE;
-  if (refs) lua_createtable(L, (int)room, 0);
+  if (refs) {
+    lua_createtable(L, (int)room, 0);
+    lua_getiuservalue(L, self, UV_REFS);
+    lua_insert(L, -2);
+  }
+  if (c->room != before || c->refs != refs) {
+    lua_settop(L, top);
+    return;
+  }
   for (size_t i = 0; i < c->count; i++) {
     size_t old = (c->head + i) & (c->room - 1);
     cells[i] = c->cells[old];
@@ -38,28 +49,42 @@ static void cells_grow(lua_State *L, wf_channel *c, int self) {
       lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
   }
-  if (refs) lua_setiuservalue(L, self, UV_REFS);
-  lua_pop(L, 1);
+  if (refs) {
+    lua_setiuservalue(L, self, UV_REFS);
+    lua_pop(L, 1);
+  }
   lua_setiuservalue(L, self, UV_CELLS);
   c->cells = cells;
   c->room = room;
   c->head = 0;
 }
 
-/* Make sure that one more value of this type can be kept without a failure. [-0, +0, m] */
+/* Can one more value of this type be kept, now or once there is a place, without a failure? */
+static inline bool keep_ready(const wf_channel *c, int type) {
+  return (c->count < c->room || c->count == c->capacity) && (fits_cell(type) || c->refs);
+}
+
+/* See to it. [-0, +0, m] */
 static void keep_prepare(lua_State *L, wf_channel *c, int self, int type) {
-  if (c->count == c->room && c->count < c->capacity) cells_grow(L, c, self);
-  if (!fits_cell(type)) {
-    if (lua_getiuservalue(L, self, UV_REFS) != LUA_TTABLE) {
-      lua_createtable(L, (int)c->room, 0);
+  while (!keep_ready(c, type)) {
+    if (c->count == c->room && c->count < c->capacity) {
+      cells_grow(L, c, self);
+    } else {
+      size_t room = c->room;
+      lua_createtable(L, (int)room, 0);
+      if (c->room != room || c->refs) {
+        lua_pop(L, 1);
+        continue;
+      }
       lua_setiuservalue(L, self, UV_REFS);
+      c->refs = true;
     }
-    lua_pop(L, 1);
   }
 }
 
-/* Keep the value at index `value` of L. keep_prepare has been called. [-0, +0, -] */
+/* Keep the value at index `value` of L. keep_ready says yes. [-0, +0, -] */
 static void keep(lua_State *L, wf_channel *c, int self, int value) {
+  wf_assert(c->count < c->room && c->count < c->capacity && keep_ready(c, lua_type(L, value)));
   size_t at = (c->head + c->count) & (c->room - 1);
   wf_kept *k = &c->cells[at];
   switch (lua_type(L, value)) {
@@ -132,37 +157,54 @@ void wf_channel_forget_kept(lua_State *L, wf_channel *c, int self) {
 
 /* The first waiter of a queue that the code running on L can serve. A waiter on L itself is one
  * whose C frame lies below a finaliser or hook that runs now: its stack is not in reach. */
-static inline wf_node *peer(lua_State *L, wf_link *queue) {
-  if (wf_list_empty(queue)) return NULL;
+static inline bool peer_waits(lua_State *L, wf_link *queue) {
+  if (wf_list_empty(queue)) return false;
   const wf_node *n = wf_waitq_peek(queue);
-  if (n == NULL || wf_unlikely(wf_task_lua(n->task) == L)) return NULL;
-  return wf_waitq_first(queue);
+  return n != NULL && wf_likely(wf_task_lua(n->task) != L);
 }
 
-void wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value) {
-  if (c->capacity > 0) keep_prepare(L, c, self, lua_type(L, value));
+static inline wf_node *peer(lua_State *L, wf_link *queue) { return peer_waits(L, queue) ? wf_waitq_first(queue) : NULL; }
+
+bool wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value) {
+  int type = lua_type(L, value);
+  if (c->capacity == 0 || keep_ready(c, type)) return false;
+  keep_prepare(L, c, self, type);
+  return true;
 }
 
 enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c, int self, int value) {
-  if (wf_unlikely(c->closed)) return WF_CHANNEL_CLOSED;
-  wf_node *n = peer(L, &c->receivers);
-  if (n != NULL) {
-    lua_State *to = wf_task_lua(n->task);
-    lua_pushvalue(L, value);
-    lua_xmove(L, to, 1);
-    lua_pushboolean(to, 1);
-    n->task->got = 2;
-    wf_node_wake(iso, n, WF_GOT);
-    return WF_CHANNEL_OK;
-  }
-  if (c->count < c->capacity) {
-    int type = lua_type(L, value);
-    if (wf_unlikely(c->count == c->room || !fits_cell(type))) keep_prepare(L, c, self, type);
-    keep(L, c, self, value);
-    return WF_CHANNEL_OK;
-  }
-  wf_channel_send_prepare(L, c, self, value);
+  do {
+    if (wf_unlikely(c->closed)) return WF_CHANNEL_CLOSED;
+    wf_node *n = peer(L, &c->receivers);
+    if (n != NULL) {
+      lua_State *to = wf_task_lua(n->task);
+      lua_pushvalue(L, value);
+      lua_xmove(L, to, 1);
+      lua_pushboolean(to, 1);
+      n->task->got = 2;
+      wf_node_wake(iso, n, WF_GOT);
+      return WF_CHANNEL_OK;
+    }
+    if (wf_likely(c->count < c->capacity && keep_ready(c, lua_type(L, value)))) {
+      keep(L, c, self, value);
+      return WF_CHANNEL_OK;
+    }
+  } while (wf_unlikely(wf_channel_send_prepare(L, c, self, value)));
   return WF_CHANNEL_WOULD_WAIT;
+}
+
+bool wf_channel_can_send(lua_State *L, wf_channel *c) {
+  return c->closed || c->count < c->capacity || peer_waits(L, &c->receivers);
+}
+
+bool wf_channel_can_recv(lua_State *L, wf_channel *c) {
+  return c->closed || c->count > 0 || peer_waits(L, &c->senders);
+}
+
+size_t wf_channel_ready(const wf_channel *c) {
+  size_t n = c->count;
+  for (const wf_link *l = c->senders.next; l != &c->senders; l = l->next) n++;
+  return n;
 }
 
 /* Push the value of a waiting sender. [-0, +1, -] */

@@ -8,6 +8,8 @@
  * Invariants: receivers wait only while no value is kept and no sender waits; senders wait only
  * while count == capacity; nobody waits once closed. Waiters are served first come, first served;
  * a value is handed from sender to receiver without a detour through the cells.
+ *
+ * Making room allocates, and a finaliser may use the channel meanwhile: after it, all is looked at anew.
  */
 #ifndef WF_RT_CHANNEL_H
 #define WF_RT_CHANNEL_H
@@ -35,6 +37,7 @@ typedef struct wf_channel {
   size_t capacity;
   uint32_t seq;    /* number in its isolate, for names in reports */
   bool closed;
+  bool refs;       /* user value 2 is a table */
   wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;
 
@@ -48,8 +51,16 @@ wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity);
 enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c, int self, int value);
 
 /* Before waiting to send: make room for what the receiver that takes the value must keep, so that it
- * cannot fail then. wf_channel_send_now has done it when it says WF_CHANNEL_WOULD_WAIT. [-0, +0, m] */
-void wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value);
+ * cannot fail then. wf_channel_send_now has done it when it says WF_CHANNEL_WOULD_WAIT. False when there
+ * was room: then nothing was allocated. [-0, +0, m] */
+bool wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value);
+
+/* Would the operation go ahead, or say WF_CHANNEL_CLOSED? [-0, +0, -] */
+bool wf_channel_can_send(lua_State *L, wf_channel *c);
+bool wf_channel_can_recv(lua_State *L, wf_channel *c);
+
+/* How many values could be received now, without the senders coming again. */
+size_t wf_channel_ready(const wf_channel *c);
 
 /* Try to receive: pushes the value when WF_CHANNEL_OK. [-0, +(0|1), m] */
 enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c, int self);

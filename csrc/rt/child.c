@@ -349,7 +349,7 @@ static int start_exit(lua_State *L) {
   lua_pushlightuserdata(L, iso);
   lua_pushcclosure(L, exit_now, 1);
   lua_pushinteger(L, e->code);
-  wf_task_start(iso, L, 1)->flags |= WF_F_DETACHED;
+  wf_task_start(iso, L, 1, 0)->flags |= WF_F_DETACHED;
   return 0;
 }
 

@@ -35,11 +35,12 @@ static int make(lua_State *L) {
 
 static lua_State *co_new(wf_iso *iso, uint32_t *at) {
   uint32_t slot = iso->free_slot != 0 ? iso->free_slot : iso->nslots;
-  lua_State *L = iso->desk;
+  lua_State *L = iso->bench;
   if (slot >= iso->slots_room && !grow((void **)&iso->slots, &iso->slots_room, sizeof *iso->slots)) return NULL;
   /* Room for all to come back at once, within reason. */
   if (iso->idle_room <= slot && iso->idle_room < IDLE_MAX && !grow((void **)&iso->idle, &iso->idle_room, sizeof *iso->idle))
     return NULL;
+  if (!lua_checkstack(L, 4)) return NULL;
   lua_pushcfunction(L, make);
   lua_pushlightuserdata(L, iso);
   lua_pushinteger(L, slot);
@@ -68,8 +69,9 @@ bool wf_co_take(wf_iso *iso, wf_task *t) {
 }
 
 /* Forget a coroutine; the collector takes it. */
-static void co_drop(wf_iso *iso, uint32_t slot) {
-  lua_State *L = iso->desk;
+static void co_drop(wf_iso *iso, const lua_State *co, uint32_t slot) {
+  lua_State *L = iso->bench;
+  if (iso->running == co) iso->running = L; /* where a signal handler would set a hook */
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
   lua_pushnil(L);
   lua_rawseti(L, -2, slot);
@@ -83,7 +85,7 @@ void wf_co_done(wf_iso *iso, lua_State *co, uint32_t slot, bool again) {
     iso->slots[slot] = NULL;
     iso->idle[iso->nidle++] = (struct wf_idle){co, slot};
   } else {
-    co_drop(iso, slot);
+    co_drop(iso, co, slot);
   }
 }
 

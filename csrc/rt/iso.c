@@ -139,7 +139,8 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
-  wf_start_open(iso, L);
+  iso->bench = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushlightuserdata(L, iso);
   lua_pushcclosure(L, wf_task_main, 1);
   iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);

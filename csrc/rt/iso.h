@@ -100,12 +100,12 @@ struct wf_task {
   uint8_t why;   /* enum wf_trace_why of the wait */
   uint8_t spare;
   uint32_t flags;
-  uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots`; 0: none yet */
+  uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots`; arguments while fresh */
   uint32_t seq;  /* number in its isolate */
   uint32_t line : 20; /* where it was started: a line of iso->sources[source] */
   uint32_t source : 12;
   uint16_t got;  /* values delivered to the stack; results kept once finished; user values while fresh */
-  uint16_t won;  /* the case of a select that was served; arguments while fresh */
+  uint16_t won;  /* the case of a select that was served */
   wf_ext *ext;   /* what few tasks need; NULL at first */
 };
 
@@ -173,9 +173,10 @@ enum wf_class {
 struct wf_iso {
   lua_State *L;        /* the state's main thread */
   wf_task *cur;        /* the task that runs now */
-  lua_State *desk;     /* a coroutine that never runs: its stack holds the ring of fresh tasks (start.c) */
+  lua_State *bench;    /* a coroutine on which the scheduler calls what may allocate: the finalisers that run
+                        * then find no waiting function under them */
+  lua_State *desk;     /* a coroutine that never runs: its stack holds the ring of fresh tasks (start.c); or NULL */
   uint32_t ring_room, ring_head, ring_count;
-  int desk_ref;
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */

@@ -88,7 +88,7 @@ static int collect(lua_State *L) {
 static int start_collector(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   lua_pushcfunction(L, collect);
-  wf_task *t = wf_task_start(iso, L, 0);
+  wf_task *t = wf_task_start(iso, L, 0, 0);
   t->flags |= WF_F_DETACHED;
   return 0;
 }

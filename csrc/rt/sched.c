@@ -296,15 +296,14 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
     wf_task *r = ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
-      iso->cur = t;
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */
       r->claim = WF_GOT;
     } else {
       task_run(iso, r);
+      iso->cur = t; /* r may be collected from here on */
       if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
         iso->tick = 0;
-        iso->cur = t;
         wf_iso_poll(iso);
         if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
       }

@@ -7,14 +7,12 @@
 
 /* Start a task with the function and the nargs arguments that are on top of the stack; replaces
  * them with the job handle. The caller has checked the function. Raises when memory is out or
- * the isolate is closing; then nothing was started. [-(nargs+1), +1, m] */
-wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs);
+ * the isolate is closing; then nothing was started. `name` is the stack index of a string, below the
+ * function, or 0. [-(nargs+1), +1, m] */
+wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name);
 
 /* The base of every task's coroutine: called with handle, message handler, function, arguments. */
 int wf_task_main(lua_State *L);
-
-/* Make the ring of fresh tasks. [-0, +0, m] */
-void wf_start_open(wf_iso *iso, lua_State *L);
 
 /* The scheduler: give a fresh task its coroutine and put wf_task_main's call on it. The number of
  * arguments for lua_resume, or -1: memory is out and the task has failed. */

@@ -370,7 +370,7 @@ static void caps_one_state(void) {
   CHECK(wf_state_cap(L) == o.memory && wf_state_cap(other) == 0 && !wf_state_hit_cap(L));
   CHECK(strncmp(step(L, "local t = {} for i = 1, 1e9 do t[i] = {i} end"), "raised not enough memory|", 25) == 0);
   CHECK(wf_state_hit_cap(L) && !wf_state_hit_cap(L) && wf_state_peak(L) <= o.memory);
-  CHECK(strncmp(step(L, "return #string.rep('x', 1e7)"), "raised not enough memory|", 25) == 0);
+  CHECK(strstr(step(L, "return #string.rep('x', 1e7)"), "not enough memory") != NULL);
   CHECK(strcmp(step(L, "collectgarbage() return #('x'):rep(500000)"), "ok 500000|") == 0);
   CHECK(strcmp(step(other, "return #string.rep('x', 1e7)"), "ok 10000000|") == 0);
   wf_state_set_cap(L, 0);

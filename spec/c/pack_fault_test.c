@@ -6,6 +6,8 @@
  * allocation reaches any more. */
 #include "pack_util.h"
 
+static heap there_heap;
+
 static const char *const values[] = {
     "return 1, nil, true, 2.5, 'text'",
     "return {1, 2, {3, x = 'y', [2.5] = false}}",

@@ -4,6 +4,8 @@
  * both states are closed and nothing may be left of our memory. */
 #include "pack_util.h"
 
+static heap there_heap;
+
 static const struct {
   const char *name, *code;
 } cases[] = {

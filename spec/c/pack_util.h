@@ -82,7 +82,7 @@ static void *heap_c(void *ud, void *block, size_t size) {
   return head + 2;
 }
 
-static heap c_heap, here_heap, there_heap;
+static heap c_heap, here_heap;
 
 /* `there` of the test scripts: the second state. */
 static lua_State *there;

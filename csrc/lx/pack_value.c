@@ -1,0 +1,332 @@
+/* Packing the values that plain mode knows: scalars, strings, tables. (See packer.h; format in pack_format.h.)
+ *
+ * Runs on the carrier of the state it reads. The stack discipline, which the path in errors relies on: `top` is
+ * the highest slot in use; a table is walked with its key at top + 1 and the value at top + 2.
+ */
+#include "lx/packer.h"
+
+enum {
+  STRINGS_MAX = 1024,      /* strings that a message looks out for */
+  LONG_STRING = 64 << 10,  /* travels as a blob */
+  GAP_MAX = 64,            /* nils in a row that an array may always have */
+};
+
+/* ---- bytes ---- */
+
+enum wf_packed wf_packer_room(wf_packer *p, size_t bytes) {
+  size_t len = (size_t)(p->at - p->msg->data), room = p->msg->room;
+  room = room < (1 << 20) ? room * 4 : room * 2;
+  if (room < len + bytes) room = len + bytes;
+  if (room > UINT32_MAX) {
+    if (len + bytes > UINT32_MAX) return PACK_LONG;
+    room = UINT32_MAX;
+  }
+  p->msg->len = len;
+  wf_msg *m = wf_msg_grow(p->msg, room);
+  if (m == NULL) return PACK_NOMEM;
+  p->msg = m;
+  p->at = m->data + len;
+  p->end = m->data + m->room;
+  return PACK_OK;
+}
+
+/* ---- scalars ---- */
+
+/* Room for 16 bytes is there. */
+static void put_integer(wf_packer *p, lua_Integer i, bool wide) {
+  if (i >= 0 && i < PACK_SMALL_INTS && !wide) {
+    put_tag(p, (uint8_t)(TAG_INT + i));
+  } else if (i == (int8_t)i) {
+    int8_t v = (int8_t)i;
+    put_tag(p, TAG_INT8);
+    put_bytes(p, &v, sizeof v);
+  } else if (i == (int16_t)i) {
+    int16_t v = (int16_t)i;
+    put_tag(p, TAG_INT16);
+    put_bytes(p, &v, sizeof v);
+  } else if (i == (int32_t)i) {
+    int32_t v = (int32_t)i;
+    put_tag(p, TAG_INT32);
+    put_bytes(p, &v, sizeof v);
+  } else {
+    int64_t v = i;
+    put_tag(p, TAG_INT64);
+    put_bytes(p, &v, sizeof v);
+  }
+}
+
+static void put_number(wf_packer *p, int idx) {
+  if (lua_isinteger(p->L, idx)) {
+    put_integer(p, lua_tointegerx(p->L, idx, NULL), false);
+  } else {
+    double v = lua_tonumberx(p->L, idx, NULL);
+    put_tag(p, TAG_FLOAT);
+    put_bytes(p, &v, sizeof v);
+  }
+}
+
+static enum wf_packed pack_pointer(wf_packer *p, int idx) {
+  if (p->reach != WF_REACH_PROCESS) return wf_pack_refuse(p, "a light userdata cannot leave the process");
+  uint64_t v = (uintptr_t)lua_touserdata(p->L, idx);
+  put_tag(p, TAG_POINTER);
+  put_bytes(p, &v, sizeof v);
+  return PACK_OK;
+}
+
+/* ---- strings ---- */
+
+/* A long string goes beside the bytes, once a message: it is always put into the dictionary. */
+static enum wf_packed pack_long(wf_packer *p, const char *s, size_t len) {
+  if (p->reach == WF_REACH_PROCESS) {
+    wf_blob *blob = wf_blob_new(len);
+    wf_side *side = blob == NULL ? NULL : wf_msg_side(p->msg);
+    if (side == NULL) {
+      if (blob != NULL) wf_blob_unref(blob);
+      return PACK_NOMEM;
+    }
+    memcpy(blob->bytes, s, len);
+    *side = (wf_side){NULL, blob};
+    put_tag(p, TAG_BLOB);
+    put_u32(p, p->msg->nside - 1);
+    return PACK_OK;
+  }
+  if (len > UINT32_MAX / 2) return PACK_LONG;
+  enum wf_packed r = pack_need(p, len + 5);
+  if (r != PACK_OK) return r;
+  put_tag(p, TAG_LSTR);
+  put_u32(p, (uint32_t)len);
+  put_bytes(p, s, len);
+  return PACK_OK;
+}
+
+static inline enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wide) {
+  if (wf_unlikely(len >= LONG_STRING || wide)) return pack_long(p, s, len);
+  uint16_t n = (uint16_t)len;
+  enum wf_packed r = pack_need(p, len + 3);
+  if (r != PACK_OK) return r;
+  put_tag(p, TAG_STR);
+  put_bytes(p, &n, sizeof n);
+  put_bytes(p, s, len);
+  return PACK_OK;
+}
+
+/* The string of `slot` comes again, or is long: it becomes the next entry of the dictionary, if there is room and
+ * a stranger's reader would not be asked to keep too much for too few bytes. */
+static enum wf_packed pack_define(wf_packer *p, wf_slot *slot, const char *s, size_t len, bool wide) {
+  if (p->dict < PACK_DICT_MAX && (len >= 3 || !p->wide)) {
+    enum wf_packed r = pack_need(p, 6);
+    if (r != PACK_OK) return r;
+    slot->val = p->dict++;
+    put_tag(p, TAG_DEF);
+  }
+  return pack_text(p, s, len, wide);
+}
+
+static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide) {
+  size_t len;
+  const char *s = lua_tolstring(p->L, idx, &len);
+  wf_scratch *sc = p->scratch;
+  wf_slot *slot = wf_slots_find(&sc->strings, sc->gen, s);
+  if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
+  if (slot->gen != sc->gen) {
+    if (wf_likely(sc->strings.used < STRINGS_MAX) || len >= LONG_STRING) {
+      *slot = (wf_slot){s, sc->gen, STRING_SEEN};
+      sc->strings.used++;
+      if (len >= LONG_STRING) return pack_define(p, slot, s, len, wide);
+    }
+    return pack_text(p, s, len, wide);
+  }
+  if (wf_unlikely(slot->val == STRING_SEEN)) return pack_define(p, slot, s, len, wide);
+  enum wf_packed r = pack_need(p, 3);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  if (wf_likely(slot->val < PACK_DICT_NEAR && !wide)) {
+    put_tag(p, (uint8_t)(TAG_REF + slot->val));
+  } else {
+    uint16_t n = (uint16_t)slot->val;
+    put_tag(p, TAG_REF16);
+    put_bytes(p, &n, sizeof n);
+  }
+  return PACK_OK;
+}
+
+enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx, p->wide); }
+
+/* ---- tables ---- */
+
+void wf_pack_share(wf_packer *p, uint32_t at) {
+  char *tag = p->msg->data + at;
+  if (*tag == TAG_TABLE)
+    *tag = TAG_TABLE_SHARED;
+  else if (*tag == TAG_FUNC)
+    *tag = TAG_FUNC_SHARED;
+  else if (*tag == TAG_HANDLE)
+    *tag = TAG_HANDLE_SHARED;
+  else
+    return; /* it is already */
+  p->shared++;
+}
+
+enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
+  wf_scratch *sc = p->scratch;
+  wf_slot *slot = wf_slots_find(&sc->objects, sc->gen, address);
+  if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
+  *seen = slot->gen == sc->gen;
+  if (wf_unlikely(*seen)) {
+    enum wf_packed r = pack_need(p, 5);
+    if (r != PACK_OK) return r;
+    wf_pack_share(p, sc->object[slot->val].at);
+    put_tag(p, TAG_OBJREF);
+    put_u32(p, slot->val);
+    return PACK_OK;
+  }
+  if (wf_unlikely(p->objects == sc->object_room) && !wf_scratch_objects_grow(sc)) return PACK_NOMEM;
+  *slot = (wf_slot){address, sc->gen, p->objects};
+  sc->objects.used++;
+  sc->object[p->objects++] = (wf_object){packer_offset(p), 0};
+  return PACK_OK;
+}
+
+/* The metatable of the table at idx was pushed at top + 1: write its name, pop it. */
+static enum wf_packed pack_meta(wf_packer *p, int top) {
+  lua_State *L = p->L;
+  lua_getiuservalue(L, p->box, STATE_METAS);
+  lua_pushvalue(L, top + 1);
+  if (lua_rawget(L, -2) != LUA_TSTRING) {
+    if (!p->full) return PACK_FULL;
+    lua_pushliteral(L, "__name");
+    if (lua_rawget(L, top + 1) == LUA_TSTRING)
+      return wf_pack_refuse(p, "the metatable of this %s is not registered (weft.register)", lua_tostring(L, -1));
+    return wf_pack_refuse(p, "its metatable is not registered (weft.register)");
+  }
+  enum wf_packed r = pack_need(p, 16);
+  if (r == PACK_OK) {
+    put_tag(p, TAG_META);
+    r = wf_pack_string(p, top + 3);
+    lua_settop(L, top);
+  }
+  return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;
+}
+
+/* The key at idx was jumped over by the sequence that began at 1: fill the gap with nils if it is one of the
+ * table's array, so that the length stays what it is. */
+static enum wf_packed pack_gap(wf_packer *p, int table, int idx, uint32_t *narr) {
+  lua_Integer key = lua_tointegerx(p->L, idx, NULL);
+  if (key <= (lua_Integer)*narr || (lua_Unsigned)key > lua_rawlen(p->L, table) || key >= INT32_MAX) return PACK_OK;
+  size_t gap = (size_t)key - *narr - 1;
+  if (gap > (size_t)*narr + GAP_MAX) return PACK_OK;
+  enum wf_packed r = pack_need(p, gap + 16);
+  if (r != PACK_OK) return r;
+  memset(p->at, TAG_NIL, gap);
+  p->at += gap;
+  *narr += (uint32_t)gap;
+  return PACK_OK;
+}
+
+static enum wf_packed pack_table(wf_packer *p, int idx, int top);
+
+/* The first room is 16 bytes: what a scalar takes at most. */
+static inline enum wf_packed pack_any(wf_packer *p, int idx, int top, bool wide) {
+  enum wf_packed r = pack_need(p, 16);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  switch (lua_type(p->L, idx)) {
+    case LUA_TNIL: put_tag(p, TAG_NIL); return PACK_OK;
+    case LUA_TBOOLEAN: put_tag(p, lua_toboolean(p->L, idx) ? TAG_TRUE : TAG_FALSE); return PACK_OK;
+    case LUA_TNUMBER:
+      if (wf_unlikely(wide) && lua_isinteger(p->L, idx))
+        put_integer(p, lua_tointegerx(p->L, idx, NULL), true);
+      else
+        put_number(p, idx);
+      return PACK_OK;
+    case LUA_TSTRING: return pack_string(p, idx, wide);
+    case LUA_TTABLE: return pack_table(p, idx, top);
+    case LUA_TLIGHTUSERDATA: return pack_pointer(p, idx);
+    case LUA_TFUNCTION: return p->full ? wf_pack_function(p, idx, top) : PACK_FULL;
+    case LUA_TUSERDATA: return p->full ? wf_pack_userdata(p, idx, top) : PACK_FULL;
+    default: return wf_pack_refuse(p, "a coroutine cannot cross isolates");
+  }
+}
+
+/* The pairs of the table at idx. */
+static enum wf_packed pack_pairs(wf_packer *p, int idx, int top, wf_frame *f, uint32_t *narr, uint32_t *nhash) {
+  lua_State *L = p->L;
+  enum wf_packed r;
+  lua_pushnil(L);
+  while (lua_next(L, idx)) {
+    bool sequence = false;
+    if (*nhash == 0 && lua_isinteger(L, top + 1)) { /* the array comes first, in order */
+      lua_Integer key = lua_tointegerx(L, top + 1, NULL);
+      if (wf_unlikely(key != (lua_Integer)*narr + 1) && (r = pack_gap(p, idx, top + 1, narr)) != PACK_OK) return r;
+      sequence = key == (lua_Integer)*narr + 1 && key < INT32_MAX;
+    }
+    if (sequence) {
+      ++*narr;
+    } else {
+      ++*nhash;
+      f->in_key = true;
+      r = wf_likely(lua_type(L, top + 1) == LUA_TSTRING) ? pack_string(p, top + 1, p->wide)
+                                                         : pack_any(p, top + 1, top + 2, p->wide);
+      if (wf_unlikely(r != PACK_OK)) return r;
+      f->in_key = false;
+    }
+    r = pack_any(p, top + 2, top + 2, false);
+    if (wf_unlikely(r != PACK_OK)) return r;
+    lua_settop(L, top + 1);
+  }
+  return PACK_OK;
+}
+
+/* Room for 16 bytes is there. */
+static enum wf_packed pack_table(wf_packer *p, int idx, int top) {
+  lua_State *L = p->L;
+  bool done;
+  enum wf_packed r;
+  if (p->full) {
+    r = wf_pack_named_table(p, idx, top, &done);
+    if (r != PACK_OK || done) return r;
+  }
+  if (wf_unlikely(p->depth == PACK_DEPTH)) return wf_pack_refuse(p, "nested deeper than %d", PACK_DEPTH);
+  if (wf_unlikely(p->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD)) return PACK_NOMEM;
+  const void *address = lua_topointer(L, idx);
+  r = wf_pack_object(p, address, &done);
+  if (r != PACK_OK || done) return r;
+  uint32_t ordinal = p->objects - 1;
+  if (wf_unlikely(lua_getmetatable(L, idx))) {
+    r = pack_meta(p, top);
+    if (r != PACK_OK) return r;
+  }
+  uint32_t at = packer_offset(p), sizes[2] = {0, 0};
+  p->scratch->object[ordinal].at = at;
+  put_tag(p, TAG_TABLE);
+  put_bytes(p, sizes, sizeof sizes);
+  wf_frame frame = {p->frame, top + 1, 0, false};
+  p->frame = &frame;
+  p->depth++;
+  r = pack_pairs(p, idx, top, &frame, &sizes[0], &sizes[1]);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  p->depth--;
+  p->frame = frame.up;
+  memcpy(p->msg->data + at + 1, sizes, sizeof sizes);
+  return PACK_OK;
+}
+
+enum wf_packed wf_pack_value(wf_packer *p, int idx, int top) { return pack_any(p, idx, top, false); }
+
+/* ---- all of a message ---- */
+
+enum wf_packed wf_pack_all(wf_packer *p, int top) {
+  p->frame = NULL;
+  p->depth = 0;
+  p->objects = p->shared = p->dict = 0;
+  p->at = p->msg->data + sizeof(wf_pack_head);
+  p->end = p->msg->data + p->msg->room;
+  wf_scratch_begin(p->scratch);
+  if (p->full) wf_pack_names_begin(p, top);
+  for (p->value = 1; p->value <= p->count; p->value++) {
+    enum wf_packed r = pack_any(p, p->first + p->value - 1, top, false);
+    if (wf_unlikely(r != PACK_OK)) return r;
+  }
+  wf_pack_head head = {PACK_MAGIC, (uint32_t)p->count, p->dict, p->shared};
+  memcpy(p->msg->data, &head, sizeof head);
+  p->msg->len = (size_t)(p->at - p->msg->data);
+  return PACK_OK;
+}

@@ -1,0 +1,224 @@
+-- The documentation is true: the stubs in types/ describe exactly what is there, docs/api.md is what they say, and
+-- every Lua block in stubs, README and docs/ runs and prints what it says.
+
+local blocks = require "spec.doc_blocks"
+local helper = require "spec.helper"
+local stubs = require "scripts.stubs"
+local weft = require "weft"
+local core = require "weft.core"
+
+local ROOT = helper.root
+local files = stubs.read(ROOT .. "/types")
+
+---------------------------------------------------------------------- the stubs and what is there
+
+-- By class: its methods, fields and operators as the stubs have them.
+local classes, module_names, tracer_names = {}, {}, {}
+for _, file in ipairs(files) do
+  for _, item in ipairs(file.items) do
+    if item.kind == "class" then
+      local c = classes[item.name] or { methods = {}, fields = {}, operators = {} }
+      for _, field in ipairs(item.fields) do c.fields[field.name] = true end
+      for name in pairs(item.operators) do c.operators[name] = true end
+      c.closing = c.closing or item.closing
+      classes[item.name] = c
+    end
+  end
+end
+for _, file in ipairs(files) do
+  for _, item in ipairs(file.items) do
+    if item.kind == "function" then
+      if item.method or item.of.name ~= "weft" and item.of.name ~= "weft.trace.module" then
+        classes[item.of.name].methods[item.short] = item
+      elseif item.of.name == "weft" then
+        module_names[item.short] = item
+      else
+        tracer_names[item.short] = item
+      end
+    end
+  end
+end
+
+local function keys(t, skip)
+  local list = {}
+  for k in pairs(t) do
+    if not (skip and tostring(k):match(skip)) then list[#list + 1] = k end
+  end
+  table.sort(list)
+  return list
+end
+
+-- A Lua function must have the parameters that its stub has; of a C function nobody knows.
+local function same_parameters(item, f)
+  local info = debug.getinfo(f, "uS")
+  if info.what ~= "Lua" then return end
+  local n, vararg = item.method and 1 or 0, false
+  for _, arg in ipairs(item.args) do
+    if arg == "..." then vararg = true else n = n + 1 end
+  end
+  -- function(self, ...) passes on what it is given
+  if info.isvararg and vararg and info.nparams <= n then return end
+  assert.same({ item.name, n, vararg }, { item.name, info.nparams, info.isvararg })
+end
+
+-- An object of each class that has a metatable.
+local function objects()
+  local scope
+  weft.scope(function(s) scope = s end)
+  local trace = weft.trace(function() end)
+  local mutex = weft.mutex()
+  local guard <close> = mutex:guard()
+  return {
+    ["weft.job"] = weft.go(function() end), ["weft.main"] = weft.current(), ["weft.scope"] = scope,
+    ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
+    ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
+    ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
+    ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
+  }
+end
+
+-- The methods of an object, wherever its class keeps them.
+local function methods_of(name, object)
+  if name == "weft.job" then return core.job_methods()[1] end
+  if name == "weft.main" then return { get = object.get, set = object.set } end
+  if name == "weft.trace" then
+    local found = {}
+    for k, v in pairs(getmetatable(object)) do
+      if not k:match "^__" then found[k] = v end
+    end
+    return found
+  end
+  local index = getmetatable(object).__index
+  local found = {}
+  for k, v in pairs(type(index) == "table" and index or {}) do
+    if not k:match "^__" then found[k] = v end
+  end
+  return found
+end
+
+describe("the stubs", function()
+  it("have what the module has", function()
+    local there = keys(weft)
+    if not rawget(weft, "trace") then there[#there + 1] = "trace" end
+    table.sort(there)
+    local said = keys(module_names)
+    for name in pairs(classes.weft.fields) do said[#said + 1] = name end
+    table.sort(said)
+    assert.same(there, said)
+    for name, item in pairs(module_names) do same_parameters(item, weft[name]) end
+  end)
+
+  it("have what weft.trace has", function()
+    assert.same(keys(weft.trace), keys(tracer_names))
+    for name, item in pairs(tracer_names) do same_parameters(item, weft.trace[name]) end
+  end)
+
+  it("have a class for each type, under its name", function()
+    local there = objects()
+    for name, object in pairs(there) do assert.equal(name, getmetatable(object).__name) end
+    for name, class in pairs(classes) do
+      if next(class.methods) and name ~= "weft" and name ~= "weft.trace.module" then
+        assert(there[name], name .. ": no object of this class is known here")
+      end
+    end
+  end)
+
+  for name in pairs(objects()) do
+    it("have the methods and operators of " .. name, function()
+      local object = objects()[name]
+      local class = assert(classes[name], "no class " .. name)
+      local methods = methods_of(name, object)
+      assert.same(keys(methods), keys(class.methods))
+      for short, item in pairs(class.methods) do same_parameters(item, methods[short]) end
+      local meta = getmetatable(object)
+      for event, said in pairs { __len = class.operators.len, __call = class.operators.call, __close = class.closing } do
+        assert.equal(said ~= nil, meta[event] ~= nil, name .. ": " .. event)
+      end
+      assert.is_function(meta.__tostring)
+    end)
+  end
+
+  it("have the methods of threads, which are those of tasks", function()
+    local of = core.job_methods()
+    assert.same(keys(of[1]), keys(of[2]))
+  end)
+
+  it("have the fields that are there", function()
+    local there = objects()
+    for _, name in ipairs { "weft.main", "weft.trace", "weft.trace.summary" } do
+      for field in pairs(classes[name].fields) do
+        local optional = (name == "weft.trace" and field == "results") or (name == "weft.trace.summary" and field == "stalled")
+        assert(there[name][field] ~= nil or optional, name .. "." .. field)
+      end
+    end
+    local job = weft.go({ name = "n" }, function() end)
+    for field in pairs(classes["weft.job"].fields) do assert(job[field] ~= nil, field) end
+  end)
+
+  it("have the options that weft.go and weft.thread know", function()
+    local values = { name = "x", memory = 1 << 24, stack = 1 << 20, nice = 0, policy = "other", priority = 0, affinity = { 0 } }
+    for name in pairs(classes["weft.go.options"].fields) do weft.go({ [name] = values[name] }, function() end) end
+    for name in pairs(classes["weft.thread.options"].fields) do
+      local job, message = weft.thread({ [name] = assert(values[name], name) }, function() end)
+      assert(job, message):join()
+    end
+    weft.wait()
+  end)
+
+  it("have the options that a timeline knows", function()
+    local t = weft.trace(function() end)
+    local values = { by = "carrier", width = 60, rows = 1, from = 0, to = 1, print = false, color = false, ascii = true }
+    for name in pairs(classes["weft.timeline.options"].fields) do
+      assert(values[name] ~= nil, name)
+      assert.is_string(t:timeline { [name] = values[name], print = false })
+    end
+  end)
+end)
+
+describe("docs/api.md", function()
+  it("is what the stubs say", function()
+    local p = assert(io.popen("cd " .. helper.quote(ROOT) .. " && lua5.4 scripts/docs.lua --check 2>&1"))
+    local out = p:read "a"
+    assert(p:close(), out)
+  end)
+end)
+
+---------------------------------------------------------------------- what is written runs
+
+describe("the example of", function()
+  for _, file in ipairs(files) do
+    for _, item in ipairs(file.items) do
+      for _, example in ipairs(item.examples) do
+        it(("%s (%s:%d)"):format(item.name or item.title, item.file:match "[^/]+$", example.line), function()
+          blocks.run(example)
+        end)
+      end
+    end
+  end
+end)
+
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md" } do
+  describe(name, function()
+    for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
+      -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
+      it(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT, gc = false }) end)
+    end
+
+    it("points to files that are there", function()
+      local folder = name:match "^(.*/)" or ""
+      for target in helper.read_file(ROOT .. "/" .. name):gmatch "%]%(([^)#:]+)[^):]*%)" do
+        local f = io.open(ROOT .. "/" .. folder .. target, "r")
+        assert(f, target):close()
+      end
+    end)
+
+    it("names files that are there", function()
+      for path in helper.read_file(ROOT .. "/" .. name):gmatch "`([%w_]+/[%w_/]+%.[%a]+)`" do
+        if not path:match "^build/" then
+          local f = io.open(ROOT .. "/" .. path, "r")
+          assert(f, path):close()
+        end
+      end
+    end)
+  end)
+end

@@ -1,0 +1,279 @@
+-- The examples, each run in a child in its small size: it ends well, says its claim, the number can be read, and the
+-- picture is there. What is asserted of the numbers does not depend on how fast or how busy the machine is.
+
+local helper = require "spec.helper"
+
+-- The output of an example, which must end well and write nothing to stderr.
+local function run(name, opts)
+  opts = opts or {}
+  opts.env = opts.env or {}
+  opts.env.WEFT_QUICK = "1"
+  opts.env.NO_UNICODE = opts.env.NO_UNICODE or false
+  opts.env.LC_ALL = "C.UTF-8"
+  opts.timeout = helper.sanitizer and 90 or 60
+  local out, err = helper.run_ok(helper.root .. "/examples/" .. name .. ".lua", opts)
+  assert.equal("", err)
+  return out
+end
+
+-- The captures of a pattern that must match, as numbers where they are such.
+local function read(out, pattern)
+  local found = table.pack(out:match(pattern))
+  if not found[1] then error(("no match of %q in:\n%s"):format(pattern, out), 2) end
+  for i = 1, found.n do found[i] = tonumber(found[i]) or found[i] end
+  return table.unpack(found)
+end
+
+local function has(out, text)
+  if not out:find(text, 1, true) then error(("%q is not in:\n%s"):format(text, out), 2) end
+end
+
+local function count(out, pattern) return select(2, out:gsub(pattern, "")) end
+
+-- A file for three_ways, for the length of f.
+local function with_file(source, f)
+  local dir = helper.tmpdir()
+  helper.write_file(dir .. "/two.lua", source)
+  local ok, err = pcall(f, dir .. "/two.lua")
+  helper.remove_dir(dir)
+  if not ok then error(err, 0) end
+end
+
+local LAST_LINE = "\nthree_ways general=(%d+%.%d+) concurrent=(%d+%.%d+) parallel=(%d+%.%d+) speedup=(%d+%.%d+) cpus=(%d+)\n$"
+
+describe("three_ways", function()
+  it("draws two functions on the source text three ways", function()
+    local out = run "three_ways"
+    read(out, "^(concurrent is not parallel[^\n]*)\n")
+    local general, _, parallel, speedup = read(out, LAST_LINE)
+    assert.is_true(general > 0 and parallel > 0)
+    assert.is_true(math.abs(general / parallel - speedup) < 0.1 * speedup + 0.02)
+    for _, title in ipairs { "general", "concurrent", "parallel" } do
+      read(out, "\n" .. title .. " +p1 [█░]+ .-cpu/wall (%d+%.%d+)\n +p2 [█░]+")
+    end
+    has(out, "one after the other")
+    has(out, "taking turns, one core")
+    assert.is_true(read(out, "the two tasks changed places: (%d+)\n") > 100)
+    has(out, "the same answers each time")
+    read(out, "\np1: (%d+) names in")
+    read(out, "\np2: the longest passage that stands twice has (%d+) lines")
+  end)
+
+  it("draws one after the other where one came after the other, and turns as turns", function()
+    local out = run "three_ways"
+    local p1, p2 = read(out, "\ngeneral +p1 ([█░]+).-\n +p2 ([█░]+)")
+    assert.is_nil(p1:find "█.*░.*█")
+    assert.is_nil(p2:find "█.*░.*█")
+    local _, p1_last = p1:find ".*█"
+    assert.is_true(p1_last <= p2:find("█", 1, true) + #"█" - 1, out)
+    p1, p2 = read(out, "\nconcurrent +p1 ([█░]+).-\n +p2 ([█░]+)")
+    assert.truthy(p1:find "█.*░.*█")
+    assert.truthy(p2:find "█.*░.*█")
+  end)
+
+  it("speaks plain ASCII", function()
+    local out = run("three_ways", { env = { NO_UNICODE = "1" } })
+    assert.is_nil(out:find "[\128-\255]")
+    read(out, "\nconcurrent +p1 [#%-]+ .-\n +p2 ([#%-]+)")
+  end)
+
+  it("says what one CPU cannot show", function()
+    if not os.execute "taskset -c 0 true 2>/dev/null" then return pending "no taskset here" end
+    local out = run("three_ways", { shell = "taskset -c 0" })
+    has(out, "one CPU only")
+    has(out, "two threads, one core")
+    assert.equal(1, select(5, read(out, LAST_LINE)))
+  end)
+
+  it("runs the two functions that a file returns", function()
+    with_file([[
+      local weft = require "weft"
+      local step = 3
+      local function f()
+        local sum = 0
+        for i = 1, 30 do
+          for k = 1, 20000 do sum = sum + k % step end
+          weft.yield()
+        end
+        return sum, { "a", b = true }
+      end
+      return f, function() return f(), nil end
+    ]], function(path)
+      local out = run("three_ways", { args = { path } })
+      has(out, 'p1: 600030, {["b"]=true, [1]="a"}\n')
+      has(out, "p2: 600030, nil\n")
+      has(out, "the same answers each time")
+      has(out, "one run of each")
+      assert.is_true(read(out, "changed places: (%d+)\n") >= 58)
+      read(out, LAST_LINE)
+    end)
+  end)
+
+  it("takes a table of two, and runs as often as asked", function()
+    with_file("return { function() return 1 end, function() return 2 end }", function(path)
+      local out = run("three_ways", { args = { path, "3" } })
+      has(out, "median of 3 runs; general ")
+      has(out, "\np1: 1\np2: 2\n")
+    end)
+  end)
+
+  it("says what it saw when a function never yields", function()
+    with_file([[
+      local function f() local sum = 0 for i = 1, 300000 do sum = sum + i end return sum end
+      return f, f
+    ]], function(path)
+      local out = run("three_ways", { args = { path } })
+      has(out, "no yield, no turns")
+      has(out, "changed places: 1; a task that never calls weft.yield() or waits keeps the core to its end")
+    end)
+  end)
+
+  it("says so when the answers differ", function()
+    with_file("return function() return os.clock() + math.random() end, function() end", function(path)
+      local out = run("three_ways", { args = { path } })
+      has(out, "the answers DIFFER")
+      has(out, "p2: (nothing)")
+    end)
+  end)
+
+  it("refuses what it cannot run, and says why", function()
+    local function refused(source, message, ...)
+      local args = { ... }
+      with_file(source, function(path)
+        local out, err, code = helper.run_script(helper.root .. "/examples/three_ways.lua",
+          { args = { path, table.unpack(args) }, env = { WEFT_QUICK = "1" } })
+        assert.same({ "", 1 }, { out, code })
+        has(err, message)
+      end)
+    end
+    refused("return 1", "must return two functions")
+    refused("return print", "must return two functions")
+    refused("return print, print", "runs must be a positive integer", "0")
+    refused("return print, print", "runs must be a positive integer", "x")
+    refused("return function() error('boom', 0) end, function() end", "general: boom")
+    refused("local f = io.tmpfile() return function() return f end, function() end", "parallel: arg 1 upvalue 'f'")
+  end)
+end)
+
+describe("floppy", function()
+  it("freezes the others, then not", function()
+    local out = run "floppy"
+    read(out, "^(a task that never yields freezes all others[^\n]*)\n")
+    local never, yields, thread = read(out,
+      "longest stall: never yields (%d+%.%d+) ms .*, yields (%d+%.%d+) ms .*, thread (%d+%.%d+) ms")
+    assert.is_true(never > 0 and yields > 0 and thread > 0)
+    assert.equal(3, read(out, "floppy never yields: the others had (%d+) turns")) -- one each before it began
+    assert.is_true(read(out, "floppy yields: the others had (%d+) turns") >= 24)
+    assert.is_true(read(out, "floppy thread: the others had (%d+) turns") >= 3)
+    assert.equal(3, count(out, "\nfloppy [^\n]*█"))
+    assert.equal(3, count(out, "\nmouse "))
+    read(out, "longest stall [^\n]-%((%a+), while floppy ran%)")
+  end)
+end)
+
+describe("lost_update", function()
+  it("loses updates without a mutex and none with one", function()
+    local out = run "lost_update"
+    read(out, "^(x = x %+ 1 is three steps[^\n]*)\n")
+    local without, with = read(out, "lost of 1000 additions by 4 tasks: without (%d+%.%d+) %%.*, with a mutex (%d+%.%d+) %%")
+    assert.is_true(without > 0)
+    assert.equal(0, with)
+    assert.equal(2, count(out, "\n  step  task 1"))
+    local first, second = read(out, "without a mutex:(.-)with a mutex:(.*)")
+    has(first, "<- an update is lost")
+    assert.is_true(read(first, "one was added six times, x is (%d)") < 6)
+    assert.equal(6, read(second, "one was added six times, x is (%d)"))
+    assert.is_nil(second:find("<-", 1, true))
+    assert.equal(12, count(second, "reads %d") + count(second, "writes %d"))
+  end)
+end)
+
+describe("philosophers", function()
+  it("starve without a host and eat with one", function()
+    local out = run "philosophers"
+    read(out, "^(five philosophers can starve together[^\n]*)\n")
+    local without, with, wait = read(out,
+      "deadlocks in 50 dinners: without a host (%d+), with a host (%d+); longest wait with a host: (%d+) turns")
+    assert.is_true(without > 0)
+    assert.equal(0, with)
+    assert.is_true(wait > 0)
+    has(out, "deadlock: all 6 tasks are asleep\n")
+    for i = 1, 5 do read(out, "\n  philosopher " .. i .. ": waits in lock for weft%.mutex %d+ %(held by philosopher (%d)%) at ") end
+    local rows = {}
+    for name, cells in out:gmatch "\n  (philosopher %d) |([^\n]*)|" do rows[#rows + 1] = name .. cells end
+    assert.equal(6, #rows)
+    assert.equal(rows[1], rows[6])
+    for i = 1, 5 do assert.is_true(count(rows[i], "█") >= 3) end
+  end)
+end)
+
+describe("sieve", function()
+  it("finds the same primes each way", function()
+    local out = run "sieve"
+    read(out, "^(too fine a pipeline loses[^\n]*)\n")
+    read(out, "the pipeline is (%d+%.%d+) times slower than the loop, (%d+%.%d+) with room for 64")
+    assert.equal(3, count(out, "█ [%d.]+ ?[kMG]? primes/s"))
+  end)
+end)
+
+describe("ring", function()
+  it("counts hops", function()
+    local out = run "ring"
+    read(out, "^(token passing is pure scheduling[^\n]*)\n")
+    read(out, "hops/s: ([%d.]+) ?[kMG]? in a ring of 100 tasks, ([%d.]+) ?[kMG]? between threads")
+    assert.equal(4, count(out, "█ [%d.]+ ?[kMG]? hops/s"))
+  end)
+end)
+
+describe("deadlock", function()
+  it("is reported with names, and drawn", function()
+    local out = run "deadlock"
+    read(out, "^(two tasks that lock in opposite orders[^\n]*)\n")
+    local crossed, ordered = read(out, "deadlocks in 100 random schedules: opposite orders (%d+), one order (%d+)")
+    assert.is_true(crossed > 0)
+    assert.equal(0, ordered)
+    has(out, "deadlock: all 3 tasks are asleep\n")
+    local a, b = read(out,
+      "\n  ada waits for ──▶ (mutex %d+) held by ──▶ bob waits for ──▶ (mutex %d+) held by ──▶ ada, and so on\n")
+    assert.not_equal(a, b)
+  end)
+end)
+
+describe("producer_consumer", function()
+  it("changes places less often with more room", function()
+    local out = run "producer_consumer"
+    read(out, "^(buffering trades memory for waiting[^\n]*)\n")
+    read(out, "items/s: ([%d.]+) ?[kMG]? at capacity 0, ([%d.]+) ?[kMG]? at capacity 256: ([%d.]+) times")
+    local before = math.huge
+    for switches in out:gmatch "\ncapacity +%d+: (%d+%.%d+) switches an item" do
+      assert.is_true(tonumber(switches) < before)
+      before = tonumber(switches)
+    end
+    assert.is_true(before < 0.1)
+    local stars = 0
+    for line in out:gmatch "|([ *]*)\n" do stars = stars + count(line, "%*") end
+    assert.equal(10, stars)
+  end)
+end)
+
+describe("every example", function()
+  it("speaks plain ASCII when asked", function()
+    for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer" } do
+      assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
+    end
+  end)
+
+  it("is in the index with the output of a run", function()
+    local index = helper.read_file(helper.root .. "/examples/README.md")
+    local files = assert(io.popen("ls " .. helper.quote(helper.root .. "/examples") .. "/*.lua"))
+    local n = 0
+    for path in files:lines() do
+      local name = path:match "([^/]*%.lua)$"
+      n = n + 1
+      has(index, "## " .. name)
+      has(helper.read_file(path), "-- Claim: ")
+    end
+    files:close()
+    assert.is_true(n >= 8)
+  end)
+end)
