@@ -259,6 +259,8 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
+  if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   wf_iso_poll(iso);
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
