@@ -292,12 +292,14 @@ local error_value = {}
 ---modules and the standard files, by name: what a module's name means there is required there. A table with a
 ---metatable travels when that is registered (weft.register).
 ---
----Coroutines, open files, channels, locks, jobs, tables nested deeper than 200, and whatever else is tied to its state
+---A channel travels and is shared from then on: both sides have the same one, and what it carries is copied.
+---
+---Coroutines, open files, locks, jobs, tables nested deeper than 200, and whatever else is tied to its state
 ---cannot travel. That raises, and the error names the place; nothing was started or sent.
 ---
 ---```lua
----local ok, err = pcall(weft.thread, print, { users = { { sock = weft.channel() } } })
----print(err)                           --> arg 2.users[1].sock: a weft.channel cannot cross isolates
+---local ok, err = pcall(weft.thread, print, { users = { { lock = weft.mutex() } } })
+---print(err)                           --> arg 2.users[1].lock: a weft.mutex cannot cross isolates
 ---```
 
 return weft

@@ -7,6 +7,7 @@
  * blocking call, and the coroutines of tasks that the script got from coroutine.running.
  */
 #include "lib/lib.h"
+#include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/sched.h"
 
@@ -80,11 +81,15 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
     lua_State *outer = iso->running;
     wf_task *t = iso->cur;
     iso->running = co;
+    if (wf_unlikely(iso->loose != NULL)) wf_scopes_tie(iso, t, co);
     int status = lua_resume(co, L, nargs, nres);
     iso->running = outer;
     wf_interrupt_check(iso, L);
     *parked = false;
-    if (wf_likely(status != LUA_YIELD || !(t->flags & WF_F_PARKED))) return status;
+    if (wf_likely(status != LUA_YIELD || !(t->flags & WF_F_PARKED))) {
+      if (wf_unlikely(t->ext != NULL && t->ext->scopes != NULL)) wf_scopes_loosen(iso, t, co);
+      return status;
+    }
     if (L == iso->running && lua_isyieldable(L)) {
       *parked = true;
       return status;
@@ -184,6 +189,7 @@ static int close_variables(wf_iso *iso, lua_State *L, lua_State *co) {
   iso->closers++;
   int status = lua_resetthread(co);
   iso->closers--;
+  if (iso->loose != NULL) wf_scopes_drop(iso, co);
   return status;
 }
 

@@ -9,20 +9,10 @@
 
 enum { SCOPE = 1, HANDLER = 2, FUNC = 3 };
 
-/* Make the stack: scope, handler, function, arguments; `f` is where the function is now. */
-static wf_scope *scope_push(wf_iso *iso, lua_State *L, int f) {
-  wf_scope *s = wf_class_push(iso, L, WF_CLASS_SCOPE, sizeof *s, 0);
-  lua_replace(L, f - 1);
-  lua_pushcfunction(L, wf_unwind_handler);
-  lua_insert(L, f);
-  return s;
-}
-
 /* The end of a scope's call: true when it failed with the scope's own error, which `how` of the call
  * and the stack's top tell. */
 static bool scope_left(wf_iso *iso, lua_State *L, wf_scope *s, int status) {
   bool failed = status != LUA_OK && status != LUA_YIELD, own = false;
-  wf_unwind_end(iso, s->task);
   if (failed && s->asked) {
     wf_scope_error(iso, L, s);
     own = lua_rawequal(L, -1, -2);
@@ -34,7 +24,7 @@ static bool scope_left(wf_iso *iso, lua_State *L, wf_scope *s, int status) {
 
 /* core.scope(): a scope that nothing runs in yet. */
 static int lib_scope(lua_State *L) {
-  wf_class_push(wf_iso_up(L), L, WF_CLASS_SCOPE, sizeof(wf_scope), 0);
+  wf_scope_push(wf_iso_up(L), L);
   return 1;
 }
 
@@ -56,11 +46,11 @@ static int lib_scope_run(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_scope *s = wf_iso_check(iso, L, SCOPE, WF_CLASS_SCOPE);
   lx_check_callable(L, 2);
-  if (s->task != NULL) return luaL_argerror(L, SCOPE, "the scope is in use");
+  if (s->co != NULL) return luaL_argerror(L, SCOPE, "the scope is in use");
   wf_cancel_point(iso, L);
   lua_pushcfunction(L, wf_unwind_handler);
   lua_insert(L, HANDLER);
-  wf_scope_enter(iso, L, s);
+  wf_scope_enter(iso, L, SCOPE);
   return run_k(L, lua_pcallk(L, lua_gettop(L) - FUNC, LUA_MULTRET, HANDLER, (lua_KContext)s, run_k), (lua_KContext)s);
 }
 
@@ -87,26 +77,32 @@ static int lib_timeout(lua_State *L) {
   lua_Number seconds = lua_tonumber(L, 1);
   lx_check_callable(L, 2);
   wf_cancel_point(iso, L);
-  wf_scope *s = scope_push(iso, L, 2);
-  wf_scope_enter(iso, L, s);
+  wf_scope *s = wf_scope_push(iso, L);
+  lua_replace(L, SCOPE);
+  lua_pushcfunction(L, wf_unwind_handler);
+  lua_insert(L, HANDLER);
+  wf_scope_enter(iso, L, SCOPE);
   lx_error_new(L, "timeout", "timeout: not finished within %f s", seconds);
   wf_scope_until(iso, L, s, when);
   return timeout_k(L, lua_pcallk(L, lua_gettop(L) - FUNC, LUA_MULTRET, HANDLER, (lua_KContext)s, timeout_k), (lua_KContext)s);
 }
 
 static int shield_k(lua_State *L, int status, lua_KContext ctx) {
-  wf_shield_end(wf_iso_up(L), (wf_task *)ctx);
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  wf_scope_leave(wf_iso_up(L), L, (wf_scope *)ctx);
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - SCOPE;
   return lua_error(L);
 }
 
 /* weft.shield(f, ...): f's results; no cancellation is raised in it, for 5 seconds from when one is due. */
 static int lib_shield(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  wf_task *t = iso->cur;
   lx_check_callable(L, 1);
-  wf_shield_begin(iso, L, t);
-  return shield_k(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, (lua_KContext)t, shield_k), (lua_KContext)t);
+  wf_scope *s = wf_scope_push(iso, L);
+  lua_insert(L, SCOPE);
+  s->shield = true;
+  wf_scope_enter(iso, L, SCOPE);
+  wf_cancel_update(iso, iso->cur);
+  return shield_k(L, lua_pcallk(L, lua_gettop(L) - SCOPE - 1, LUA_MULTRET, 0, (lua_KContext)s, shield_k), (lua_KContext)s);
 }
 
 static int scope_gc(lua_State *L) {

@@ -19,13 +19,35 @@ void wf_cancel_error(lua_State *L, int reason) {
   lua_setfield(L, -2, "reason");
 }
 
-/* The outermost scope of the task that was asked to end. */
-static wf_scope *asked_scope(const wf_task *t) {
-  wf_scope *found = NULL;
-  if (t->ext == NULL) return NULL;
-  for (wf_scope *s = t->ext->scopes; s != NULL; s = s->outer)
-    if (s->asked) found = s;
-  return found;
+/* What is asked of a task. */
+typedef struct asked {
+  const void *due; /* what is to be raised now, by its key in `cancels`: a scope or the task; NULL: nothing */
+  bool held;       /* something is asked beyond a shield */
+} asked;
+
+/* Of several the outermost is raised. */
+static asked task_asked(const wf_task *t) {
+  asked a = {NULL, false};
+  bool open = true; /* no shield so far, or shields that have given way */
+  bool late = t->ext != NULL && t->ext->late, beyond = false;
+  for (const wf_scope *s = t->ext == NULL ? NULL : t->ext->scopes; s != NULL; s = s->outer) {
+    if (s->shield || s->unwinding) {
+      beyond = true;
+      open = late;
+    }
+    if (!s->asked) continue;
+    if (open) a.due = s;
+    if (beyond) a.held = true;
+  }
+  if (t->flags & WF_F_UNWIND) {
+    beyond = true;
+    open = open && late;
+  }
+  if (t->flags & WF_F_ASKED) {
+    if (open) a.due = t;
+    if (beyond) a.held = true;
+  }
+  return a;
 }
 
 static void on_shield_end(wf_iso *iso, wf_alarm *a) {
@@ -33,20 +55,26 @@ static void on_shield_end(wf_iso *iso, wf_alarm *a) {
   wf_cancel_update(iso, a->task);
 }
 
+void wf_cancel_look(wf_iso *iso, wf_task *t) {
+  wf_ext *x = t->ext;
+  if (x == NULL || !wf_timer_armed(&x->shield_end.timer) || wf_clock_ns() < x->shield_end.timer.when) return;
+  wf_alarm_stop(iso, &x->shield_end);
+  on_shield_end(iso, &x->shield_end);
+}
+
 void wf_cancel_update(wf_iso *iso, wf_task *t) {
-  bool asked = (t->flags & WF_F_ASKED) != 0 || asked_scope(t) != NULL;
-  bool shielded = (t->flags & WF_F_UNWIND) != 0 || (t->ext != NULL && t->ext->shield > 0);
-  if (asked && shielded) {
+  asked a = task_asked(t);
+  if (a.held) {
     wf_ext *x = wf_task_ext(iso, t);
-    if (x == NULL || x->late)
-      shielded = false;
-    else if (!wf_timer_armed(&x->shield_end.timer))
+    if (x == NULL) /* no memory for a shield; there are no scopes then */
+      a.due = t;
+    else if (!x->late && !wf_timer_armed(&x->shield_end.timer))
       wf_alarm_set(iso, &x->shield_end, t, wf_clock_ns() + SHIELD_SECONDS * 1000000000ull, on_shield_end);
   } else if (t->ext != NULL) {
     wf_alarm_stop(iso, &t->ext->shield_end);
-    if (!shielded) t->ext->late = false;
+    t->ext->late = false;
   }
-  if (asked && !shielded) {
+  if (a.due != NULL) {
     t->flags |= WF_F_CANCEL;
     wf_wake(iso, t, WF_CANCEL);
   } else {
@@ -70,32 +98,22 @@ bool wf_task_cancel(wf_iso *iso, lua_State *L, wf_task *t, int reason) {
 
 void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t) {
   luaL_checkstack(L, 3, NULL);
+  const void *due = task_asked(t).due;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
-  if (t->flags & WF_F_ASKED)
-    lua_rawgetp(L, -1, t);
-  else
-    lua_rawgetp(L, -1, asked_scope(t));
+  lua_rawgetp(L, -1, due != NULL ? due : t);
   lua_error(L);
 }
 
-/* Shields ------------------------------------------------------------------------------------- */
-
-void wf_shield_begin(wf_iso *iso, lua_State *L, wf_task *t) {
-  wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
-  x->shield++;
-  wf_cancel_update(iso, t);
-}
-
-void wf_shield_end(wf_iso *iso, wf_task *t) {
-  t->ext->shield--;
-  wf_cancel_update(iso, t);
-}
+/* Unwinding ----------------------------------------------------------------------------------- */
 
 int wf_unwind_handler(lua_State *L) {
   wf_iso *iso = wf_iso_of(L);
   wf_task *t = iso->cur;
-  t->flags |= WF_F_UNWIND;
+  wf_scope *s = t->ext == NULL ? NULL : t->ext->scopes;
+  if (s != NULL && s->co == L) /* else it was the task's own protected call */
+    s->unwinding = true;
+  else
+    t->flags |= WF_F_UNWIND;
   wf_cancel_update(iso, t);
   if (!lx_error_is(L, 1, "cancelled")) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
@@ -114,31 +132,96 @@ void wf_unwind_end(wf_iso *iso, wf_task *t) {
 
 /* Scopes -------------------------------------------------------------------------------------- */
 
-void wf_scope_enter(wf_iso *iso, lua_State *L, wf_scope *s) {
+wf_scope *wf_scope_push(wf_iso *iso, lua_State *L) { return wf_class_push(iso, L, WF_CLASS_SCOPE, sizeof(wf_scope), 1); }
+
+void wf_scope_enter(wf_iso *iso, lua_State *L, int idx) {
+  wf_scope *s = lua_touserdata(L, idx);
   wf_task *t = iso->cur;
   wf_ext *x = wf_task_ext(iso, t);
   if (x == NULL) luaL_error(L, "not enough memory");
+  lua_pushthread(L);
+  lua_setiuservalue(L, idx < 0 ? idx - 1 : idx, 1);
   s->task = t;
+  s->co = L;
   s->outer = x->scopes;
   x->scopes = s;
 }
 
+/* Take the scope out of the list that it is in. */
+static void scope_unlink(wf_iso *iso, wf_scope *s) {
+  wf_scope **p = s->task != NULL ? &s->task->ext->scopes : &iso->loose;
+  while (*p != NULL && *p != s) p = &(*p)->outer;
+  if (*p == s) *p = s->outer;
+}
+
 void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s) {
   wf_task *t = s->task;
-  if (t == NULL) return;
-  s->task = NULL;
-  wf_alarm_stop(iso, &s->alarm);
-  if (!wf_task_finished(t) && t->ext != NULL) {
-    wf_scope **p = &t->ext->scopes;
-    while (*p != NULL && *p != s) p = &(*p)->outer;
-    if (*p == s) *p = s->outer;
-    wf_cancel_update(iso, t);
+  if (s->co != NULL) {
+    scope_unlink(iso, s);
+    s->task = NULL;
+    s->co = NULL;
+    wf_alarm_stop(iso, &s->alarm);
+    if (t != NULL) wf_cancel_update(iso, t);
   }
   if (s->has_error) {
+    s->has_error = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
     lua_pushnil(L);
     lua_rawsetp(L, -2, s);
     lua_pop(L, 1);
+  }
+}
+
+/* The scopes of the running coroutine are the innermost of its task. */
+void wf_scopes_loosen(wf_iso *iso, wf_task *t, const lua_State *co) {
+  wf_scope *first = t->ext->scopes, *s = first, *last = NULL;
+  for (; s != NULL && s->co == co; s = s->outer) {
+    s->task = NULL;
+    last = s;
+  }
+  if (last == NULL) return;
+  t->ext->scopes = s;
+  last->outer = iso->loose;
+  iso->loose = first;
+  wf_cancel_update(iso, t);
+}
+
+void wf_scopes_tie(wf_iso *iso, wf_task *t, const lua_State *co) {
+  wf_scope **p = &iso->loose;
+  while (*p != NULL && (*p)->co != co) p = &(*p)->outer;
+  if (*p == NULL) return;
+  wf_scope *first = *p, *last = first;
+  wf_ext *x = wf_task_ext(iso, t);
+  if (x == NULL) return; /* no memory: they stay loose */
+  for (;; last = last->outer) {
+    last->task = t;
+    if (last->outer == NULL || last->outer->co != co) break;
+  }
+  *p = last->outer;
+  last->outer = x->scopes;
+  x->scopes = first;
+  wf_cancel_update(iso, t);
+}
+
+void wf_scopes_forget(wf_iso *iso, wf_task *t) {
+  for (wf_scope *s; (s = t->ext->scopes) != NULL;) {
+    t->ext->scopes = s->outer;
+    s->task = NULL;
+    s->co = NULL;
+    wf_alarm_stop(iso, &s->alarm);
+  }
+}
+
+void wf_scopes_drop(wf_iso *iso, const lua_State *co) {
+  for (wf_scope **p = &iso->loose; *p != NULL;) {
+    wf_scope *s = *p;
+    if (s->co != co) {
+      p = &s->outer;
+      continue;
+    }
+    *p = s->outer;
+    s->co = NULL;
+    wf_alarm_stop(iso, &s->alarm);
   }
 }
 
@@ -154,7 +237,7 @@ static void scope_set_error(wf_iso *iso, lua_State *L, wf_scope *s) {
 static void on_scope_end(wf_iso *iso, wf_alarm *a) {
   wf_scope *s = wf_container_of(a, wf_scope, alarm);
   s->asked = true;
-  wf_cancel_update(iso, s->task);
+  if (s->task != NULL) wf_cancel_update(iso, s->task);
 }
 
 void wf_scope_until(wf_iso *iso, lua_State *L, wf_scope *s, uint64_t when) {
@@ -163,13 +246,13 @@ void wf_scope_until(wf_iso *iso, lua_State *L, wf_scope *s, uint64_t when) {
 }
 
 void wf_scope_cancel(wf_iso *iso, lua_State *L, wf_scope *s) {
-  if (s->task == NULL || s->asked) {
+  if (s->co == NULL || s->asked) {
     lua_pop(L, 1);
     return;
   }
   scope_set_error(iso, L, s);
   s->asked = true;
-  wf_cancel_update(iso, s->task);
+  if (s->task != NULL) wf_cancel_update(iso, s->task);
 }
 
 void wf_scope_error(wf_iso *iso, lua_State *L, const wf_scope *s) {

@@ -4,6 +4,10 @@
  * for, every blocking call of the task raises it, until the task or the scope has ended. A raise is
  * "due" while something was asked and the task is not shielded; the flag WF_F_CANCEL says so, and
  * blocking calls look at that flag alone.
+ *
+ * A shield covers what was asked from outside it: weft.shield, and the `<close>` handlers that run while an
+ * error leaves a scope or the task. A scope that was entered inside a shield can be cancelled as ever. A
+ * shield gives way 5 seconds after it has held something back first.
  */
 #ifndef WF_RT_CANCEL_H
 #define WF_RT_CANCEL_H
@@ -19,18 +23,30 @@ void wf_cancel_update(wf_iso *iso, wf_task *t);
 /* Push the error that a cancelled task raises. `reason` may be 0. [-0, +1, m] */
 void wf_cancel_error(lua_State *L, int reason);
 
-/* Shield the running task from cancellation, and end that. [-0, +0, m] */
-void wf_shield_begin(wf_iso *iso, lua_State *L, wf_task *t);
-void wf_shield_end(wf_iso *iso, wf_task *t);
+/* Code that never lets the alarms run: has the shield's time passed? */
+void wf_cancel_look(wf_iso *iso, wf_task *t);
 
 /* Message handler of protected calls whose `<close>` handlers run shielded: keeps the traceback in
- * `tracebacks` for the running task, and raises the shield. wf_unwind_end after the call. */
+ * `tracebacks` for the running task, and raises the shield of the scope or the task that the error leaves.
+ * Afterwards comes wf_scope_leave or wf_unwind_end. */
 int wf_unwind_handler(lua_State *L);
 void wf_unwind_end(wf_iso *iso, wf_task *t);
 
-/* Enter and leave a cancel scope: a userdata of class WF_CLASS_SCOPE that the caller keeps on its stack. */
-void wf_scope_enter(wf_iso *iso, lua_State *L, wf_scope *s);
+/* Push a new scope. [-0, +1, m] */
+wf_scope *wf_scope_push(wf_iso *iso, lua_State *L);
+
+/* Enter the scope at `idx` of the stack, where the caller keeps it, and leave it. [-0, +0, m] */
+void wf_scope_enter(wf_iso *iso, lua_State *L, int idx);
 void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s);
+
+/* A generator yields to its consumer, and goes on (as part of whichever task runs now). The callers look
+ * first whether there is something to do. */
+void wf_scopes_loosen(wf_iso *iso, wf_task *t, const lua_State *co);
+void wf_scopes_tie(wf_iso *iso, wf_task *t, const lua_State *co);
+
+/* The task, or the coroutine, is over: its scopes are of no concern any more. */
+void wf_scopes_forget(wf_iso *iso, wf_task *t);
+void wf_scopes_drop(wf_iso *iso, const lua_State *co);
 
 /* Cancel what runs in the scope with the error on top of the stack; the first error stays.
  * [-1, +0, m] */

@@ -120,22 +120,25 @@ struct wf_ext {
   wf_link joiners;     /* nodes of tasks that wait for the end of this one */
   wf_alarm timeout;    /* of the present wait, when u is taken by the node */
   wf_alarm shield_end; /* when the shield gives way */
-  wf_scope *scopes;    /* innermost cancel scope */
+  wf_scope *scopes;    /* innermost cancel scope or shield */
   lua_State *inner;
   struct wf_swait *shared; /* of the present wait, when other isolates can end it */
-  uint32_t shield;     /* depth of explicit shields */
   bool late;           /* the shield has given way: its deadline has passed */
   wf_ext *next_free;
 };
 
-/* A part of a task that can be cancelled by itself (weft.scope, weft.timeout). In a userdata
- * on the stack of the function that runs the part. */
+/* A part of a task that can be cancelled by itself (weft.scope, weft.timeout), or that cannot be cancelled
+ * (weft.shield). In a userdata on the stack of the function that runs the part. While the part is in a
+ * generator that has yielded to its consumer, the scope is loose: of no task, and in iso->loose. */
 struct wf_scope {
-  wf_task *task; /* NULL once the part has ended */
-  wf_scope *outer;
-  wf_alarm alarm; /* the time-out */
-  bool asked;     /* it was asked to end */
-  bool has_error; /* the table `cancels` has the error to raise then */
+  wf_task *task;   /* whose list it is in; NULL: loose, or not entered */
+  lua_State *co;   /* the coroutine that runs the part, kept by user value 1; NULL: not entered */
+  wf_scope *outer; /* the next in the list that it is in */
+  wf_alarm alarm;  /* the time-out */
+  bool shield;
+  bool asked;      /* it was asked to end */
+  bool has_error;  /* the table `cancels` has the error to raise then */
+  bool unwinding;  /* an error is on its way out: `<close>` handlers run, shielded */
 };
 
 typedef struct wf_source {
@@ -220,6 +223,7 @@ struct wf_iso {
   } *idle;
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
+  wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
   wf_source *sources;
   bool places_usable;
   wf_place places[WF_PLACES];

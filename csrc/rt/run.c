@@ -74,6 +74,7 @@ static void on_count(lua_State *L, lua_Debug *ar) {
     lua_pushlightuserdata(L, iso);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
+  wf_cancel_look(iso, t);
   if (!(t->flags & WF_F_CANCEL)) return; /* shielded for now */
   uint64_t now = wf_clock_ns();
   if (now < quiet_until) return;

@@ -77,6 +77,7 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL);
   if (t->ext != NULL) {
     wf_ext *x = t->ext;
+    wf_scopes_forget(iso, t); /* of coroutines that weft does not know of */
     wf_alarm_stop(iso, &x->timeout);
     wf_alarm_stop(iso, &x->shield_end);
     x->next_free = iso->free_ext;
