@@ -99,6 +99,7 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
     guard(iso, L, co, true);
     wf_wait_inline(iso, L, t);
     guard(iso, L, co, false);
+    if (t->flags & WF_F_SLICED) wf_turn_begin(t);
     nargs = wf_task_lua(t) == co ? t->got : 0;
   }
 }

@@ -8,6 +8,7 @@
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
+#include "rt/preempt.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -57,6 +58,7 @@ static int iso_gc(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   wf_iso_shutdown(iso, L);
   iso->closed = 1;
+  wf_preempt_set(iso, 0);
   close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;

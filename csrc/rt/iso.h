@@ -23,6 +23,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -72,6 +73,7 @@ enum {
   WF_F_NOMEM = 1 << 18,    /* it ended by running out of memory: no value is kept */
   WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
   WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
+  WF_F_SLICED = 1 << 21,   /* its slice was over: it is ready without having waited */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -224,6 +226,11 @@ struct wf_iso {
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
+  uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
+  timer_t slice_timer;
+  uint32_t slice_tries;
+  const wf_task *struck; /* the cancelled task that the hook struck last, and how often */
+  uint32_t strikes;
   wf_source *sources;
   bool places_usable;
   wf_place places[WF_PLACES];

@@ -7,7 +7,6 @@
  */
 #include "rt/run.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,6 +14,7 @@
 #include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/carrier.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -26,9 +26,7 @@ enum {
   STRIKE_PAUSE_NS = 20 * 1000 * 1000,
 };
 
-/* The isolate whose carrier this thread is, and its run: read by the signal handler on this thread. The
- * TLS model makes the access async-signal-safe in a loaded library. */
-static __thread wf_iso *volatile here_iso __attribute__((tls_model("initial-exec")));
+/* This thread's run, and how often its code was struck. */
 static __thread wf_run *here_run __attribute__((tls_model("initial-exec")));
 static __thread uint32_t strikes __attribute__((tls_model("initial-exec")));
 static __thread uint64_t quiet_until __attribute__((tls_model("initial-exec")));
@@ -61,7 +59,7 @@ static int cancel_here(lua_State *L) {
 
 static void on_count(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  wf_iso *iso = here_iso;
+  wf_iso *iso = wf_carrier_iso();
   if (iso == NULL || !atomic_load(&iso->port->interrupt)) {
     lua_sethook(L, NULL, 0, 0);
     return;
@@ -85,21 +83,11 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   wf_cancel_raise(iso, L, t);
 }
 
-/* SIGURG, on the child's thread: lua_sethook is what lua.c calls in its handler too. */
-static void on_signal(int sig) {
-  (void)sig;
-  wf_iso *iso = here_iso;
-  if (iso != NULL && atomic_load(&iso->port->interrupt)) lua_sethook(iso->running, on_count, LUA_MASKCOUNT, HOOK_NOW);
-}
+/* lua_sethook is what lua.c calls in its handler too. */
+void wf_run_interrupt(wf_iso *iso) { lua_sethook(iso->running, on_count, LUA_MASKCOUNT, HOOK_NOW); }
 
 void wf_interrupt_arm(wf_iso *iso, lua_State *L) {
-  if (iso == here_iso && lua_gethook(L) != on_count) lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
-}
-
-static void install_handler(void) {
-  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigemptyset(&sa.sa_mask);
-  sigaction(SIGURG, &sa, NULL);
+  if (iso == wf_carrier_iso() && lua_gethook(L) != on_count) lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
 }
 
 /* os.exit in a child: the main isolate does it; this one is over. */
@@ -186,7 +174,7 @@ static int run_open(lua_State *L) {
   wf_trace(WF_TRACE_NEW, WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, &iso->main), 0);
-  here_iso = iso;
+  wf_carrier_is(iso);
   pthread_mutex_lock(&r->lock);
   wf_port_hold(iso->port);
   r->port = iso->port;
@@ -219,8 +207,7 @@ static void on_opened(lua_State *L, const char *lib, void *ud) {
 
 void wf_run_main(void *arg) {
   wf_run *r = arg;
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, install_handler);
+  wf_carrier_handle_signals();
   here_run = r;
   strikes = 0;
   quiet_until = 0;
@@ -248,7 +235,7 @@ void wf_run_main(void *arg) {
       wf_port *port = r->port;
       r->port = NULL;
       pthread_mutex_unlock(&r->lock);
-      here_iso = NULL;
+      wf_carrier_is(NULL);
       wf_port_release(port);
     }
     wf_state_close(L);

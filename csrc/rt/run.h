@@ -56,6 +56,9 @@ void wf_run_release(wf_run *r);
 /* On the child's carrier: cancel its function, and what spins, for the reason that the run has. */
 void wf_run_cancel_here(wf_iso *iso, wf_run *r);
 
+/* The signal handler of the child's thread: somebody wants what runs there to stop. */
+void wf_run_interrupt(wf_iso *iso);
+
 /* The thread's function; takes over one hold. */
 void wf_run_main(void *run);
 

@@ -9,10 +9,11 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/preempt.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DEADLINE_MS = 1500, SHOWN = 4 };
+enum { DEADLINE_MS = 1500, SHOWN = 4, SLICE_NS = 10 * 1000 * 1000 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
 static _Atomic bool forked;
@@ -69,6 +70,7 @@ static int cancel_all(lua_State *L) {
   wf_task *t, *self = iso->cur;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) wf_task_cancel(iso, L, t, 0);
   wf_children_cancel(iso, L);
+  if (iso->live > 0 && iso->slice_ns == 0) wf_preempt_set(iso, SLICE_NS); /* one that spins must not keep us */
   self->flags &= ~(uint32_t)WF_F_CANCEL; /* the end itself is not cancelled */
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
   if (wf_task_ext(iso, self) == NULL) return 0;
