@@ -44,7 +44,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
     p = &iso->places[((uintptr_t)pc >> 2) % WF_PLACES];
     if (wf_likely(p->pc == pc && pc != NULL)) {
       t->source = p->source & SOURCES_MAX;
-      t->line = p->line;
+      t->line = p->line & LINE_MASK;
       return;
     }
   }
