@@ -369,6 +369,25 @@ describe("with", function()
     assert.truthy(tostring(m):find "free")
   end)
 
+  it("unlocks when the function fails in a generator that nobody closes", function()
+    local m = weft.mutex()
+    for _, f in ipairs { function() error "x" end, function() coroutine.yield() weft.yield() error "x" end } do -- luacheck: ignore
+      local co = coroutine.create(function() m:with(f) end)
+      repeat local more = coroutine.resume(co) until not more
+      assert.truthy(tostring(m):find "free")
+      coroutine.close(co)
+      weft.go(function()
+        co = coroutine.create(function() m:with(f) end)
+        repeat local more = coroutine.resume(co) until not more
+      end):join()
+      assert.truthy(tostring(m):find "free")
+    end
+    local co = coroutine.wrap(function(...) return m:with(function(...) return coroutine.yield(...) end, ...) end)
+    assert.same({ 1, nil, 3 }, { co(1, nil, 3) })
+    assert.same({ 4, 5 }, { co(4, 5) })
+    assert.truthy(tostring(m):find "free")
+  end)
+
   it("calls nothing when cancelled before it has the mutex", function()
     local m, called = weft.mutex(), false
     m:lock()
@@ -630,6 +649,40 @@ describe("a mutex whose holder ended", function()
     assert.truthy(first.message:find "left locked by a task that has ended")
     assert.equal("locked", second)
     assert.truthy(tostring(m):find "free")
+  end)
+
+  it("does not disturb who got the mutex from it in time", function()
+    local m, go, e, log = weft.mutex(), weft.event(), weft.event(), {}
+    local holder = start(function()
+      m:lock()
+      go:wait()
+      m:unlock()
+      weft.yield()
+      weft.yield()
+    end)
+    local heir = start(function()
+      m:lock()
+      log[#log + 1] = e:wait(1000)
+      m:unlock()
+    end)
+    go:set()
+    holder:join()
+    weft.yield()
+    assert.same({}, log)
+    e:set()
+    heir:join()
+    assert.same({ true }, log)
+  end)
+
+  it("knows nothing of a mutex that is gone", function()
+    start(function()
+      do
+        local m = weft.mutex()
+        m:lock()
+        start(m.try_lock, m, 0.001):join()
+      end
+      collectgarbage()
+    end):join()
   end)
 
   it("is not mistaken for the task that got its memory", function()

@@ -493,6 +493,25 @@ describe("a rwlock whose holder ended", function()
     assert.equal("free", state(rw))
   end)
 
+  it("does not disturb who got it in time", function()
+    for _, how in ipairs { "reading", "writing" } do
+      local rw, go, e, log = weft.rwlock(), weft.event(), weft.event(), {}
+      local holder = start(function()
+        rw[how](rw, go.wait, go)
+        weft.yield()
+        weft.yield()
+      end)
+      local heir = start(rw.writing, rw, function() log[#log + 1] = e:wait(1000) end)
+      go:set()
+      holder:join()
+      weft.yield()
+      assert.same({}, log)
+      e:set()
+      heir:join()
+      assert.same({ true }, log)
+    end
+  end)
+
   it("tells the next when the first gives up", function()
     for _, how in ipairs { "R", "W" } do
       local rw, go, err = weft.rwlock(), weft.event(), nil
@@ -586,6 +605,15 @@ describe("many readers and writers", function()
       rw:unlock()
       weft.wait()
     end, { n = 1000 })
+    local rw = weft.rwlock()
+    rw:lock()
+    helper.no_growth(function() -- readers that give up
+      local job = start(rw.rlock, rw)
+      job:cancel()
+      job:wait()
+    end, { n = helper.scale(20000, 1000), lua = 4 })
+    rw:unlock()
+    weft.wait()
   end)
 end)
 

@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <time.h>
 
-#include "rt/carrier.h"
 #include "rt/port.h"
+#include "rt/press.h"
 #include "rt/sched.h"
 #include "sys/thread.h"
 
@@ -41,8 +41,7 @@ int wf_preempt_set(wf_iso *iso, uint64_t slice_ns) {
   if (iso->slice_ns != 0) timer_delete(iso->slice_timer);
   iso->slice_ns = 0;
   if (slice_ns == 0) return 0;
-  wf_carrier_handle_signals();
-  wf_carrier_is(iso);
+  wf_press_by_signal(iso);
   int err = timer_make(&iso->slice_timer, slice_ns);
   if (err == 0) iso->slice_ns = slice_ns;
   return err;
@@ -66,16 +65,16 @@ static bool others_want(wf_iso *iso) {
 /* At the first instruction after the tick. May yield, which in a hook returns to the resumer as any yield. */
 static void on_slice(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  wf_iso *iso = wf_carrier_iso();
+  wf_iso *iso = wf_press_iso();
   lua_sethook(L, NULL, 0, 0);
   if (iso == NULL || iso->slice_ns == 0) return;
   wf_task *t = iso->cur;
   if (t->flags & WF_F_CANCEL) {
     /* It was cancelled and does not come to a blocking call. If it catches the error and goes on, it is struck
      * with every slice, and after some at every instruction. */
-    if (t != iso->struck) iso->strikes = 0;
+    if (t != iso->struck) iso->struck_times = 0;
     iso->struck = t;
-    if (++iso->strikes > STRIKES_SPACED) lua_sethook(L, on_slice, LUA_MASKCOUNT, NOW);
+    if (++iso->struck_times > STRIKES_SPACED) lua_sethook(L, on_slice, LUA_MASKCOUNT, NOW);
     wf_cancel_raise(iso, L, t);
   }
   if (!others_want(iso)) return;

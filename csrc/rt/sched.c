@@ -6,9 +6,10 @@
 #include <math.h>
 
 #include "lx/error.h"
-#include "rt/port.h"
 #include "rt/announce.h"
 #include "rt/family.h"
+#include "rt/port.h"
+#include "rt/press.h"
 #include "rt/report.h"
 #include "rt/swait.h"
 #include "rt/task.h"
@@ -211,6 +212,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   iso->cur = t;
   iso->running = co;
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  wf_press_check(iso, co);
   /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
   int status = lua_resume(co, NULL, nargs, &nres);
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
@@ -329,6 +331,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->cur = cur;
   iso->running = running;
   t->state = WF_RUNNING;
+  wf_press_check(iso, L);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
 }
 

@@ -65,7 +65,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
 }
 
 const char *wf_where_text(const wf_iso *iso, uint32_t source, uint32_t line, char *buf, size_t size) {
-  if (source == 0)
+  if (source == 0 || source > iso->nsources)
     buf[0] = '\0';
   else
     snprintf(buf, size, "%s:%u", iso->sources[source - 1].text, line);

@@ -4,8 +4,6 @@
  * both states are closed and nothing may be left of our memory. */
 #include "pack_util.h"
 
-static heap there_heap;
-
 static const struct {
   const char *name, *code;
 } cases[] = {
@@ -89,7 +87,8 @@ static void messages_are_read_again(void) {
 
 static void cells(void) {
   lua_State *L = state_new(&here_heap);
-  luaL_dostring(L, "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
+  luaL_dostring(L,
+                "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     wf_cell c;
@@ -130,7 +129,7 @@ int main(int argc, char **argv) {
   messages_outlive_states();
   messages_are_read_again();
   cells();
-  CHECK(box_live == 0, "%ld boxes left", box_live);
+  CHECK(box_live == 0, "%ld boxes left", (long)box_live);
   CHECK(c_heap.blocks == 0 && c_heap.bytes == 0, "%zu blocks of ours left", c_heap.blocks);
   CHECK(here_heap.blocks == 0 && there_heap.blocks == 0, "blocks of Lua left");
   printf("%zu cases, %d failures\n", sizeof cases / sizeof *cases, failures);
