@@ -47,11 +47,25 @@ static void filter_make(wf_packer *p) {
   p->modules_known = true;
 }
 
+/* Never wrong when it says no. */
 static bool filter_has(wf_packer *p, const void *address) {
   unsigned bit[2];
   if (wf_unlikely(!p->modules_known)) filter_make(p);
   filter_bits(address, bit);
   return (p->modules[bit[0] >> 6] >> (bit[0] & 63) & 1) && (p->modules[bit[1] >> 6] >> (bit[1] & 63) & 1);
+}
+
+/* Is the table on top a module? */
+static bool is_module(wf_packer *p) {
+  lua_State *L = p->L;
+  int top = lua_gettop(L);
+  bool found = false;
+  if (wf_likely(!filter_has(p, lua_topointer(L, top)))) return false;
+  luaL_checkstack(L, 4, "packing");
+  if (push_loaded(L))
+    for (lua_pushnil(L); !found && lua_next(L, top + 1); lua_pop(L, 1)) found = lua_rawequal(L, -1, top);
+  lua_settop(L, top);
+  return found;
 }
 
 void wf_pack_names_begin(wf_packer *p) {
@@ -142,8 +156,7 @@ static void search_table(wf_packer *p, search *s, const char *part[], size_t len
     if (lua_type(L, -2) == LUA_TSTRING) {
       part[n] = lua_tolstring(L, -2, &len[n]);
       if (lua_rawequal(L, -1, s->target)) search_found(s, (const char *const *)part, len, n + 1);
-      else if (inner && n < 2 && lua_istable(L, -1) && !filter_has(p, lua_topointer(L, -1)))
-        search_table(p, s, part, len, n + 1, true);
+      else if (inner && n < 2 && lua_istable(L, -1) && !is_module(p)) search_table(p, s, part, len, n + 1, true);
     }
     lua_pop(L, 1);
   }

@@ -265,6 +265,30 @@ static void by_hand(void) {
   end(&t, "a string that was not defined", 0);
 }
 
+/* A function whose upvalue is said to be that of something else. */
+static void false_joins(void) {
+  lua_State *L = state_new(&here_heap);
+  luaL_dostring(L, "local n = 0 return function() n = 1 end, function() return n end, {}");
+  wf_msg *m = wf_pack_for(L, 1, 3, "value", WF_REACH_PEERS);
+  size_t at = m->len - 1;
+  while (at > 0 && m->data[at] != TAG_JOIN) at--;
+  CHECK(at > 0, "the functions share no upvalue");
+  for (int i = 0; i < 256; i++) {
+    lua_settop(L, 0);
+    m->data[at + 5] = (char)i;
+    int n = wf_unpack_peer(L, m->data, m->len);
+    CHECK(n == (i == 1 ? 3 : -1), "upvalue %d gave %d values", i, n);
+  }
+  m->data[at + 5] = 1;
+  for (int i = 1; i < 256; i++) {
+    lua_settop(L, 0);
+    m->data[at + 1] = (char)i;
+    CHECK(wf_unpack_peer(L, m->data, m->len) == -1, "the upvalue of object %d was taken", i);
+  }
+  wf_msg_free(m);
+  lua_close(L);
+}
+
 /* Keys that all fall on one place of the table, in the two ways that Lua has placed integers. */
 static void crowds(void) {
   for (uint32_t size = 256; size <= 1 << 18; size *= 4)
@@ -336,6 +360,7 @@ int main(int argc, char **argv) {
     }
   }
   by_hand();
+  false_joins();
   crowds();
   int kept = replay();
   mutants(n);

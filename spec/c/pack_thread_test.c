@@ -64,7 +64,7 @@ static const char maker_code[] =
     "local list = {} for k = 1, 200 do list[k] = {id = k, name = 'name ' .. k} end list.n = n return list\n";
 
 static void *maker(void *arg) {
-  lua_Integer i = (lua_Integer)(intptr_t)arg * 100000;
+  lua_Integer i = (lua_Integer)(intptr_t)arg * 100000 + 100;
   for (int s = 0; s < STATES; s++) {
     heap h = {0};
     lua_State *L = state_new(&h);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/alloc.h"
 #include "lx/error.h"
@@ -119,9 +120,11 @@ static void box_push(lua_State *L, box *b);
 
 static void *box_take(lua_State *L, int idx) {
   box **u = lua_touserdata(L, idx);
-  if ((*u)->value == 13) {
-    lua_pushliteral(L, "a box with 13 stays at home");
-    return NULL;
+  switch ((*u)->value) { /* the errors that a class may give */
+    case 13: lua_pushliteral(L, "a box with 13 stays at home"); return NULL;
+    case 14: lx_error_new(L, "closed", "box %d is closed", 14); return NULL;
+    case 15: lua_pushnil(L); return NULL;
+    default: break;
   }
   atomic_fetch_add(&(*u)->refs, 1);
   return *u;
@@ -279,15 +282,36 @@ static int l_hidden(lua_State *L) {
   return 1;
 }
 
+/* A light userdata; a C function of a shared library; one whose code is in no file. */
+static int l_pointer(lua_State *L) {
+  lua_pushlightuserdata(L, &failures);
+  return 1;
+}
+
+static int l_foreign(lua_State *L) {
+  lua_pushcfunction(L, (lua_CFunction)(uintptr_t)uv_version);
+  return 1;
+}
+
+static int l_nowhere(lua_State *L) {
+  lua_pushcfunction(L, (lua_CFunction)(uintptr_t)lua_touserdata(L, lua_upvalueindex(1)));
+  return 1;
+}
+
 MAYBE_UNUSED static lua_State *state_new(heap *h) {
-  static const luaL_Reg lib[] = {{"cross", l_cross},   {"copy", l_copy},          {"at", l_at},
-                                 {"reach", l_reach},   {"bytes", l_bytes},        {"box", box_new},
-                                 {"hidden", l_hidden}, {"register", wf_register}, {NULL, NULL}};
+  static const luaL_Reg lib[] = {
+      {"cross", l_cross},     {"copy", l_copy},       {"at", l_at},         {"reach", l_reach},
+      {"bytes", l_bytes},     {"box", box_new},       {"hidden", l_hidden}, {"register", wf_register},
+      {"pointer", l_pointer}, {"foreign", l_foreign}, {NULL, NULL},
+  };
   lua_State *L = lua_newstate(heap_lua, h);
   if (L == NULL) abort();
   luaL_openlibs(L);
   lua_pushglobaltable(L);
   luaL_setfuncs(L, lib, 0);
+  lua_newuserdatauv(L, 64, 0);
+  lua_pushcclosure(L, l_nowhere, 1);
+  lua_setfield(L, -2, "nowhere");
   lua_pop(L, 1);
   return L;
 }
