@@ -116,7 +116,7 @@ static int run_body(lua_State *L) {
   wf_unwind_end(iso, &iso->main);
   if (status == LUA_OK) {
     r->outcome = WF_DONE;
-    keep_output(L, r, 4, "result");
+    if (lua_gettop(L) > 3) keep_output(L, r, 4, "result"); /* no output: no results */
   } else {
     r->outcome = is_own_cancel(iso, L) ? WF_CANCELLED : WF_FAILED;
     keep_traceback(iso, L, r);
