@@ -75,9 +75,9 @@ MATHLIBS := -lm -ldl
 ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined
 TSAN    := -fsanitize=thread
 FLAGS_release := -O2 -g -fno-plt -DNDEBUG
-FLAGS_check   := -O2 -g -fno-omit-frame-pointer
-FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWEFT_ASAN=1 $(ASAN)
-FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWEFT_TSAN=1 $(TSAN)
+FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_ASAN=1 $(ASAN)
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_TSAN=1 $(TSAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
 DIR_release   := $(BUILD)
@@ -114,11 +114,12 @@ $$(DIR_$(1))/obj/lua/%.o: $$(LUA_SRC)/%.c $$(BUILD)/flags-$(1)
 $$(DIR_$(1))/weft/core.so: $$(OBJ_$(1))
 	@mkdir -p $$(@D)
 	$$(call say,BUILD $$@)
-	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(MODLINK) $$(LINK_$(1)) -o $$@ $$^ $$(UV_LIBS)
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(MODLINK) $$(LINK_$(1)) -o $$@.new $$^ $$(UV_LIBS)
+	$$(Q)mv -f $$@.new $$@   # at once: a script that starts now loads the old one or the new
 
-$$(DIR_$(1))/lua: $$(DIR_$(1))/obj/host.o $$(LUAOBJ_$(1))
+$$(DIR_$(1))/lua: $$(DIR_$(1))/obj/host.o $$(DIR_$(1))/obj/ctest/tsan_longjmp.o $$(LUAOBJ_$(1))
 	$$(call say,BUILD $$@)
-	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$< $$(HOSTLUA_$(1)) $$(MATHLIBS)
+	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$< $$(DIR_$(1))/obj/ctest/tsan_longjmp.o $$(HOSTLUA_$(1)) $$(MATHLIBS)
 
 $$(DIR_$(1))/obj/host.o: spec/c/host.c $$(BUILD)/flags-$(1)
 	@mkdir -p $$(@D)
@@ -134,7 +135,7 @@ $$(DIR_$(1))/obj/ctest/%.o: spec/c/%.c $$(BUILD)/flags-$(1)
 $$(DIR_$(1))/obj/libweft.a: $$(OBJ_$(1))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 
-$$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/libweft.a $$(LUAOBJ_$(1))
+$$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/ctest/tsan_longjmp.o $$(DIR_$(1))/obj/libweft.a $$(LUAOBJ_$(1))
 	@mkdir -p $$(@D)
 	$$(call say,BUILD $$@)
 	$$(Q)$$(CC) $$(FLAGS_$(1)) $$(CFLAGS) $$(HOSTLINK) $$(LINK_$(1)) -o $$@ $$^ \

@@ -23,7 +23,8 @@ static void stay_loaded(void) {
 int luaopen_weft_core(lua_State *L) {
   stay_loaded();
   luaL_checkversion(L);
-  wf_iso *iso = wf_iso_open(L);
+  wf_iso *iso = wf_iso_open(L, NULL);
+  iso->open_core = luaopen_weft_core;
   if (iso->module != 0) { /* loaded anew: objects of before must stay valid */
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->module);
     return 1;

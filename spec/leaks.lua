@@ -111,7 +111,7 @@ return function(helper)
   local function warm_up()
     local ok, weft = pcall(require, "weft")
     if not ok or type(weft) ~= "table" then return end
-    pcall(function() weft.go(function() weft.sleep(0) end):join() end)
+    pcall(function() weft.go(function() weft.sleep(0.001) end):join() end)
     pcall(function() weft.thread(function() end):join() end)
     pcall(function() weft.spawn(function() end):join() end)
     helper.collect()

@@ -1,10 +1,12 @@
 /* weft.channel: the methods of channels. */
+#include "lib/l_channel.h"
+
 #include "lib/lib.h"
 #include "lx/error.h"
-#include "rt/channel.h"
 #include "rt/sched.h"
+#include "rt/shchan.h"
 
-enum { SELF = 1, VALUE = 2, LIST = 3, LIST_MAX = 1 << 26 };
+enum { SELF = WF_CHANNEL_SELF, VALUE = WF_CHANNEL_VALUE, LIST = 3, LIST_MAX = 1 << 26 };
 
 static inline wf_channel *check_channel(lua_State *L) {
   wf_channel *c = wf_object_test(L, SELF, WF_CLASS_CHANNEL, sizeof *c);
@@ -12,14 +14,14 @@ static inline wf_channel *check_channel(lua_State *L) {
   return c;
 }
 
-static int raise_closed(lua_State *L, const wf_channel *c) {
+int wf_channel_raise_closed(lua_State *L, const wf_channel *c) {
   lx_error_new(L, "closed", "cannot send: channel %d is closed", (int)c->seq);
   return lua_error(L);
 }
 
-static int send_k(lua_State *L, int status, lua_KContext ctx) {
+int wf_channel_send_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  if (wf_unlikely(wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED)) return raise_closed(L, lua_touserdata(L, SELF));
+  if (wf_unlikely(wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED)) return wf_channel_raise_closed(L, lua_touserdata(L, SELF));
   return 0;
 }
 
@@ -31,14 +33,15 @@ static int channel_send(lua_State *L) {
     lua_settop(L, VALUE);
   }
   wf_cancel_point(iso, L);
+  if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_send(L, c);
   switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
     case WF_CHANNEL_OK: return 0;
-    case WF_CHANNEL_CLOSED: return raise_closed(L, c);
+    case WF_CHANNEL_CLOSED: return wf_channel_raise_closed(L, c);
     default: break;
   }
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SEND);
   wf_wait_queue(t, &c->senders);
-  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), send_k);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
 }
 
 static int channel_try_send(lua_State *L) {
@@ -46,7 +49,7 @@ static int channel_try_send(lua_State *L) {
   wf_iso *iso = c->object.iso;
   luaL_checkany(L, VALUE);
   lua_settop(L, VALUE);
-  enum wf_channel_now now = wf_channel_send_now(iso, L, c, SELF, VALUE);
+  enum wf_channel_now now = c->shared != NULL ? wf_channel_shared_try_send(L, c) : wf_channel_send_now(iso, L, c, SELF, VALUE);
   lua_pushboolean(L, now == WF_CHANNEL_OK);
   if (now == WF_CHANNEL_OK) return 1;
   lua_pushstring(L, now == WF_CHANNEL_CLOSED ? "closed" : "full");
@@ -59,7 +62,7 @@ static int push_end(lua_State *L) {
   return 2;
 }
 
-static int recv_k(lua_State *L, int status, lua_KContext ctx) {
+int wf_channel_recv_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   if (wf_unlikely(wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED)) return push_end(L);
   return 2;
@@ -70,6 +73,7 @@ static int channel_recv(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
   wf_cancel_point(iso, L);
+  if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_recv(L, c, wf_channel_recv_k);
   switch (wf_channel_recv_now(iso, L, c, SELF)) {
     case WF_CHANNEL_OK: lua_pushboolean(L, 1); return 2;
     case WF_CHANNEL_CLOSED: return push_end(L);
@@ -77,13 +81,18 @@ static int channel_recv(lua_State *L) {
   }
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
   wf_wait_queue(t, &c->receivers);
-  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), recv_k);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
+}
+
+/* Push the next value if there is one now. */
+static enum wf_channel_now recv_now(lua_State *L, wf_channel *c) {
+  return c->shared != NULL ? wf_channel_shared_try_recv(L, c) : wf_channel_recv_now(c->object.iso, L, c, SELF);
 }
 
 static int channel_try_recv(lua_State *L) {
   wf_channel *c = check_channel(L);
-  wf_iso *iso = c->object.iso;
-  enum wf_channel_now now = wf_channel_recv_now(iso, L, c, SELF);
+  lua_settop(L, SELF);
+  enum wf_channel_now now = recv_now(L, c);
   if (now == WF_CHANNEL_OK) {
     lua_pushboolean(L, 1);
     return 2;
@@ -96,7 +105,7 @@ static int channel_try_recv(lua_State *L) {
 /* Push the list that recv_many fills, with room for what may come: nothing may fail once a value has been
  * taken. Its room is the list's n until it is filled. [-0, +1, m] */
 static void push_list(lua_State *L, const wf_channel *c, lua_Integer max) {
-  lua_Integer room = (lua_Integer)wf_channel_ready(c);
+  lua_Integer room = (lua_Integer)(c->shared != NULL ? wf_shchan_count(c->shared) : wf_channel_ready(c));
   if (room > max) room = max;
   if (room < 1) room = 1;
   lua_createtable(L, (int)room, 1);
@@ -105,13 +114,13 @@ static void push_list(lua_State *L, const wf_channel *c, lua_Integer max) {
 }
 
 /* Fill the list, which is at LIST, with the value on top and what else there is. [-1, +0, -] */
-static int recv_list(wf_iso *iso, lua_State *L, wf_channel *c) {
+static int recv_list(lua_State *L, wf_channel *c) {
   lua_Integer n = 1;
   lua_getfield(L, LIST, "n");
   lua_Integer room = lua_tointeger(L, -1);
   lua_pop(L, 1);
   lua_rawseti(L, LIST, 1);
-  while (n < room && wf_channel_recv_now(iso, L, c, SELF) == WF_CHANNEL_OK) lua_rawseti(L, LIST, ++n);
+  while (n < room && recv_now(L, c) == WF_CHANNEL_OK) lua_rawseti(L, LIST, ++n);
   lua_pushinteger(L, n);
   lua_setfield(L, LIST, "n");
   lua_settop(L, LIST);
@@ -120,10 +129,17 @@ static int recv_list(wf_iso *iso, lua_State *L, wf_channel *c) {
 
 static int recv_many_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
   if (wf_wait_end(L, (wf_task *)ctx) == WF_CLOSED) return push_end(L);
   lua_pop(L, 1); /* the true of recv */
-  return recv_list(iso, L, lua_touserdata(L, SELF));
+  return recv_list(L, lua_touserdata(L, SELF));
+}
+
+/* A value may have come since the look: then it is there at once, with the true of recv above it. */
+static int recv_many_shared(lua_State *L, wf_channel *c) {
+  int n = wf_channel_shared_recv(L, c, recv_many_k);
+  if (n != 2 || !lua_toboolean(L, -1)) return n;
+  lua_pop(L, 1);
+  return recv_list(L, c);
 }
 
 static int channel_recv_many(lua_State *L) {
@@ -134,11 +150,12 @@ static int channel_recv_many(lua_State *L) {
   lua_settop(L, VALUE);
   wf_cancel_point(iso, L);
   push_list(L, c, max);
-  switch (wf_channel_recv_now(iso, L, c, SELF)) {
-    case WF_CHANNEL_OK: return recv_list(iso, L, c);
+  switch (recv_now(L, c)) {
+    case WF_CHANNEL_OK: return recv_list(L, c);
     case WF_CHANNEL_CLOSED: return push_end(L);
     default: break;
   }
+  if (c->shared != NULL) return recv_many_shared(L, c);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
   wf_wait_queue(t, &c->receivers);
   return wf_wait_park(iso, L, t, wf_channel_id(iso, c), recv_many_k);
@@ -146,17 +163,24 @@ static int channel_recv_many(lua_State *L) {
 
 static int channel_close(lua_State *L) {
   wf_channel *c = check_channel(L);
-  wf_channel_close(c->object.iso, c);
+  if (c->shared != NULL)
+    wf_shchan_close(c->shared);
+  else
+    wf_channel_close(c->object.iso, c);
   return 0;
 }
 
+static bool is_closed(const wf_channel *c) { return c->shared != NULL ? wf_shchan_closed(c->shared) : c->closed; }
+
+static size_t count_of(const wf_channel *c) { return c->shared != NULL ? wf_shchan_count(c->shared) : c->count; }
+
 static int channel_is_closed(lua_State *L) {
-  lua_pushboolean(L, check_channel(L)->closed);
+  lua_pushboolean(L, is_closed(check_channel(L)));
   return 1;
 }
 
 static int channel_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_channel(L)->count);
+  lua_pushinteger(L, (lua_Integer)count_of(check_channel(L)));
   return 1;
 }
 
@@ -167,9 +191,19 @@ static int channel_capacity(lua_State *L) {
 
 static int channel_tostring(lua_State *L) {
   const wf_channel *c = check_channel(L);
-  lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)c->count, (lua_Integer)c->capacity,
-                  c->closed ? ", closed" : "");
+  lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)count_of(c), (lua_Integer)c->capacity,
+                  is_closed(c) ? ", closed" : "");
   return 1;
+}
+
+/* Finaliser of a channel that has crossed. A finaliser that runs later, when the state closes, finds it closed. */
+static int channel_gc(lua_State *L) {
+  wf_channel *c = lua_touserdata(L, SELF);
+  wf_shchan *s = c->shared;
+  c->shared = NULL;
+  c->closed = true;
+  if (s != NULL) wf_shared_release(&s->shared);
+  return 0;
 }
 
 /* weft.channel([capacity]): 0 (default) is a rendezvous. */
@@ -196,6 +230,14 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
                                   {"__tostring", channel_tostring},
                                   {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"channel", channel_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_CHANNEL, "weft.channel", methods, meta);
+  static const luaL_Reg gc[] = {{"__gc", channel_gc}, {NULL, NULL}};
+  for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
+    wf_class_new(iso, L, c, "weft.channel", methods, meta);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
+    lua_setfield(L, -2, "__weft_transfer");
+    if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);
+    lua_pop(L, 1);
+  }
   wf_lib_add(iso, L, funcs);
 }

@@ -96,9 +96,11 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
       return status;
     }
     t->flags &= ~(uint32_t)WF_F_PARKED;
+    if (t->claim == WF_GOT) t->claim = WF_TURN; /* a yield: it is in the ready queue, for its turn */
     guard(iso, L, co, true);
     wf_wait_inline(iso, L, t);
     guard(iso, L, co, false);
+    if (t->flags & WF_F_SLICED) wf_turn_begin(t);
     nargs = wf_task_lua(t) == co ? t->got : 0;
   }
 }

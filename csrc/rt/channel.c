@@ -114,9 +114,9 @@ static void keep(lua_State *L, wf_channel *c, int self, int value) {
   c->count++;
 }
 
-/* Push the oldest kept value. [-0, +1, -] */
-static void unkeep(lua_State *L, wf_channel *c, int self) {
-  wf_kept *k = &c->cells[c->head];
+void wf_channel_push_kept(lua_State *L, wf_channel *c, int self, size_t i) {
+  size_t at = (c->head + i) & (c->room - 1);
+  const wf_kept *k = &c->cells[at];
   switch (k->tag) {
     case KEPT_NIL: lua_pushnil(L); break;
     case KEPT_FALSE: lua_pushboolean(L, 0); break;
@@ -126,23 +126,44 @@ static void unkeep(lua_State *L, wf_channel *c, int self) {
     case KEPT_POINTER: lua_pushlightuserdata(L, k->v.p); break;
     default:
       lua_getiuservalue(L, self, UV_REFS);
-      lua_rawgeti(L, -1, (lua_Integer)c->head + 1);
-      lua_pushnil(L);
-      lua_rawseti(L, -3, (lua_Integer)c->head + 1);
+      lua_rawgeti(L, -1, (lua_Integer)at + 1);
       lua_remove(L, -2);
+  }
+}
+
+/* Push the oldest kept value and forget it there. [-0, +1, -] */
+static inline void unkeep(lua_State *L, wf_channel *c, int self) {
+  wf_channel_push_kept(L, c, self, 0);
+  if (c->cells[c->head].tag == KEPT_REF) {
+    lua_getiuservalue(L, self, UV_REFS);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, (lua_Integer)c->head + 1);
+    lua_pop(L, 1);
   }
   c->head = (c->head + 1) & (c->room - 1);
   c->count--;
+}
+
+void wf_channel_forget_kept(lua_State *L, wf_channel *c, int self) {
+  for (int uv = UV_CELLS; uv <= UV_REFS; uv++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, self, uv);
+  }
+  c->cells = NULL;
+  c->room = c->count = c->head = 0;
 }
 
 /* Operations -------------------------------------------------------------------------------- */
 
 /* The first waiter of a queue that the code running on L can serve. A waiter on L itself is one
  * whose C frame lies below a finaliser or hook that runs now: its stack is not in reach. */
-static inline wf_node *peer(lua_State *L, wf_link *queue) {
-  wf_node *n = wf_waitq_first(queue);
-  return n != NULL && wf_likely(wf_task_lua(n->task) != L) ? n : NULL;
+static inline bool peer_waits(lua_State *L, wf_link *queue) {
+  if (wf_list_empty(queue)) return false;
+  const wf_node *n = wf_waitq_peek(queue);
+  return n != NULL && wf_likely(wf_task_lua(n->task) != L);
 }
+
+static inline wf_node *peer(lua_State *L, wf_link *queue) { return peer_waits(L, queue) ? wf_waitq_first(queue) : NULL; }
 
 bool wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value) {
   int type = lua_type(L, value);
@@ -173,11 +194,11 @@ enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c
 }
 
 bool wf_channel_can_send(lua_State *L, wf_channel *c) {
-  return c->closed || c->count < c->capacity || peer(L, &c->receivers) != NULL;
+  return c->closed || c->count < c->capacity || peer_waits(L, &c->receivers);
 }
 
 bool wf_channel_can_recv(lua_State *L, wf_channel *c) {
-  return c->closed || c->count > 0 || peer(L, &c->senders) != NULL;
+  return c->closed || c->count > 0 || peer_waits(L, &c->senders);
 }
 
 size_t wf_channel_ready(const wf_channel *c) {

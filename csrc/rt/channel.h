@@ -25,6 +25,8 @@ typedef struct wf_kept {
   int tag;
 } wf_kept;
 
+typedef struct wf_shchan wf_shchan;
+
 typedef struct wf_channel {
   wf_object object;
   wf_link receivers, senders; /* wf_nodes */
@@ -36,6 +38,7 @@ typedef struct wf_channel {
   uint32_t seq;    /* number in its isolate, for names in reports */
   bool closed;
   bool refs;       /* user value 2 is a table */
+  wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;
 
 /* Results of the operations that do not wait. */
@@ -67,6 +70,12 @@ void wf_channel_close(wf_iso *iso, wf_channel *c);
 
 /* Send the value on top of the stack to the channel at `self`, which has room. [-0, +0, m] */
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self);
+
+/* Push the i-th kept value, from 0, and leave it there. [-0, +1, -] */
+void wf_channel_push_kept(lua_State *L, wf_channel *c, int self, size_t i);
+
+/* Forget what is kept: it lives on in the shared part. [-0, +0, -] */
+void wf_channel_forget_kept(lua_State *L, wf_channel *c, int self);
 
 /* Identity in traces. */
 uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c);

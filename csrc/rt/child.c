@@ -117,6 +117,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
+  r->open_core = iso->open_core;
   r->parent_task = wf_task_id(iso, iso->cur);
   r->mail.deliver = on_end;
   r->mail.drop = on_end_dropped;
@@ -133,6 +134,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
+  wf_family_join(&r->member, iso->member);
   const char *what = "thread";
   int err = wf_thread_start(&r->thread, o, wf_run_main, r, &what);
   if (err == 0) {
@@ -140,6 +142,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
     lua_settop(L, first);
     return c;
   }
+  wf_family_leave(&r->member);
   wf_list_unlink(&r->link);
   wf_run_release(r);
   wf_run_release(r);

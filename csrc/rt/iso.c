@@ -8,7 +8,11 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/family.h"
 #include "rt/port.h"
+#include "rt/preempt.h"
+#include "rt/press.h"
+#include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
@@ -31,6 +35,27 @@ wf_iso *wf_iso_of(lua_State *L) {
   return iso;
 }
 
+static wf_member *open_member(wf_member *m, wf_port *port) {
+  if (m != NULL) {
+    wf_family_set_port(m, port);
+    return m;
+  }
+  m = wf_malloc(sizeof *m);
+  if (m != NULL && wf_family_found(m, port)) return m;
+  wf_free(m);
+  return NULL;
+}
+
+/* A root leaves its family; a child's run does that later. Mail that has come is dropped. */
+static void close_member(wf_iso *iso) {
+  wf_member *m = iso->member;
+  wf_family_set_port(m, NULL);
+  wf_port_drain(iso->port);
+  if (iso->is_child) return;
+  wf_family_leave(m);
+  wf_free(m);
+}
+
 static void ext_give_back(wf_iso *iso, wf_task *t) {
   if (t->ext == NULL) return;
   wf_scopes_forget(iso, t);
@@ -46,6 +71,9 @@ static int iso_gc(lua_State *L) {
   wf_iso_shutdown(iso, L);
   wf_children_forget(iso, L);
   iso->closed = 1;
+  wf_preempt_set(iso, 0);
+  if (wf_press_iso() == iso) wf_press_by_signal(NULL);
+  close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;
   wf_scopes_forget(iso, &iso->main);
@@ -79,14 +107,23 @@ static int table_ref(lua_State *L, const char *mode) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-wf_iso *wf_iso_open(lua_State *L) {
+wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
   luaL_checkstack(L, 8, NULL);
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
   iso->port = wf_port_new();
-  if (iso->port == NULL) luaL_error(L, "not enough memory");
+  if (iso->port != NULL && member == NULL) { /* the host's own thread takes signals */
+    iso->port->parker.interrupted = wf_iso_hook_changed;
+    iso->port->parker.ud = iso;
+  }
+  iso->member = iso->port == NULL ? NULL : open_member(member, iso->port);
+  if (iso->member == NULL) {
+    if (iso->port != NULL) wf_port_release(iso->port);
+    luaL_error(L, "not enough memory");
+  }
+  iso->is_child = member != NULL;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, iso_gc);
   lua_setfield(L, -2, "__gc");
@@ -117,6 +154,7 @@ wf_iso *wf_iso_open(lua_State *L) {
   iso->names = table_ref(L, NULL);
   iso->tracebacks = table_ref(L, NULL);
   iso->guarded_ref = table_ref(L, "k");
+  iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
   iso->bench = lua_newthread(L);

@@ -24,6 +24,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -72,6 +73,8 @@ enum {
   WF_F_NAMED = 1 << 16,    /* the table `names` has its name */
   WF_F_NOMEM = 1 << 18,    /* it ended by running out of memory: no value is kept */
   WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
+  WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
+  WF_F_SLICED = 1 << 21,   /* its slice was over: it is ready without having waited */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -122,6 +125,7 @@ struct wf_ext {
   wf_alarm shield_end; /* when the shield gives way */
   wf_scope *scopes;    /* innermost cancel scope or shield */
   lua_State *inner;
+  struct wf_swait *shared; /* of the present wait, when other isolates can end it */
   bool late;           /* the shield has given way: its deadline has passed */
   wf_ext *next_free;
 };
@@ -156,6 +160,7 @@ enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_THREAD, /* a job of kind thread */
   WF_CLASS_CHANNEL,
+  WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_MUTEX,
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
@@ -167,6 +172,7 @@ enum wf_class {
   WF_CLASS_GUARD,
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
+  WF_CLASS_SELECT,
   WF_CLASS_COUNT
 };
 
@@ -181,7 +187,9 @@ struct wf_iso {
   wf_task *head, *tail; /* ready queue */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
+  wf_task *inliner;    /* the task of the innermost one */
   uint32_t closing;    /* shutdown has begun: nothing new is started */
+  bool is_child;       /* somebody else's thread made it (run.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   uint32_t seq;        /* of the newest task */
@@ -198,6 +206,7 @@ struct wf_iso {
    * parent's. [-0, +0, m] */
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
+  lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
   /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler
@@ -209,6 +218,7 @@ struct wf_iso {
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
   wf_wheel wheel;
   wf_port *port;
+  struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
   wf_link late;        /* runs that ended after their handle was finalised */
@@ -224,12 +234,17 @@ struct wf_iso {
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
+  uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
+  timer_t slice_timer;
+  uint32_t slice_tries;
+  const wf_task *struck; /* the cancelled task that the hook struck last, and how often */
+  uint32_t struck_times;
   wf_source *sources;
   bool places_usable;
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
-  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main;
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
   int module; /* what luaopen_weft_core has returned, 0: nothing yet */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
@@ -256,8 +271,9 @@ static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upv
 /* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
 wf_iso *wf_iso_of(lua_State *L);
 
-/* Open weft in a state: make the isolate, or find it. [-0, +0, m] */
-wf_iso *wf_iso_open(lua_State *L);
+/* Open weft in a state: make the isolate, or find it. `member` is a child's place in its family, NULL founds a
+ * new one. [-0, +0, m] */
+wf_iso *wf_iso_open(lua_State *L, struct wf_member *member);
 
 /* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
 static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {

@@ -15,14 +15,18 @@ wf_port *wf_port_new(void) {
 
 void wf_port_hold(wf_port *p) { atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed); }
 
-void wf_port_release(wf_port *p) {
-  if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+void wf_port_drain(wf_port *p) {
   wf_mpsc_node *n = wf_mpsc_take_all_acquire(&p->inbox);
   while (n != NULL) {
     wf_mail *m = wf_container_of(n, wf_mail, node);
     n = n->next;
     m->drop(m);
   }
+}
+
+void wf_port_release(wf_port *p) {
+  if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+  wf_port_drain(p);
   wf_parker_destroy(&p->parker);
   wf_free(p);
 }

@@ -38,6 +38,10 @@ void wf_port_release(wf_port *p);
 /* Any thread that holds the port. */
 void wf_port_post(wf_port *p, wf_mail *m);
 
+/* Drop what has come. The isolate is closing; nobody posts to it any more, or what they post is dropped when
+ * the last one lets the port go. */
+void wf_port_drain(wf_port *p);
+
 /* The carrier: deliver what has come. */
 void wf_port_deliver(wf_port *p, wf_iso *iso);
 

@@ -11,6 +11,7 @@
 
 #include "rt/cancel.h"
 #include "rt/port.h"
+#include "rt/preempt.h"
 #include "rt/sched.h"
 
 enum {
@@ -62,7 +63,10 @@ void wf_press_begin(wf_iso *iso, uint64_t end) {
 static void on_signal(int sig, siginfo_t *info, void *context) {
   wf_iso *iso = here;
   if (iso != NULL) {
-    if (!atomic_load(&iso->port->interrupt)) return;
+    if (!atomic_load(&iso->port->interrupt)) {
+      wf_preempt_tick(iso);
+      return;
+    }
     atomic_store_explicit(&iso->pressed, true, memory_order_relaxed);
     lua_sethook(iso->running, on_count, LUA_MASKCOUNT, HOOK_NOW);
   } else if (before.sa_flags & SA_SIGINFO) {
@@ -71,6 +75,8 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
     before.sa_handler(sig);
   }
 }
+
+wf_iso *wf_press_iso(void) { return here; }
 
 static void install_handler(void) {
   struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_SIGINFO};

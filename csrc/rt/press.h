@@ -19,7 +19,11 @@ static inline void wf_press_check(wf_iso *iso, lua_State *co) {
   if (wf_unlikely(atomic_load_explicit(&iso->pressed, memory_order_relaxed))) wf_press_arm(co);
 }
 
-/* SIGURG presses this isolate if its port says so; NULL: none on this thread any more. */
+/* This thread carries the isolate from now on (NULL: none): SIGURG presses it if its port says so, or ends a slice
+ * (preempt.h). */
 void wf_press_by_signal(wf_iso *iso);
+
+/* The isolate that this thread carries and that takes signals, or NULL. */
+wf_iso *wf_press_iso(void);
 
 #endif

@@ -46,6 +46,23 @@ static int tombstone_gc(lua_State *L) {
   return 0;
 }
 
+static int to_string(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* Push the value at idx as text, whatever its __tostring does. [-0, +1, m] */
+static const char *push_text(lua_State *L, int idx) {
+  lua_pushvalue(L, idx);
+  lua_pushcfunction(L, to_string);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(a %s whose __tostring fails)", luaL_typename(L, idx));
+  }
+  return lua_tostring(L, -1);
+}
+
 void wf_report_failure(wf_iso *iso, lua_State *L) {
   luaL_checkstack(L, 6, NULL);
   int base = lua_gettop(L) - 2;
@@ -53,11 +70,11 @@ void wf_report_failure(wf_iso *iso, lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->unhandled);
     lua_insert(L, base);
     if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
-    fprintf(stderr, "weft: the on_unhandled handler failed: %s\n", luaL_tolstring(L, -1, NULL));
+    fprintf(stderr, "weft: the on_unhandled handler failed: %s\n", push_text(L, lua_gettop(L)));
     lua_pop(L, 2);
     return;
   }
-  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", luaL_tolstring(L, base, NULL), luaL_tolstring(L, base + 1, NULL));
+  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", push_text(L, base), push_text(L, base + 1));
   if (lua_isstring(L, base + 2)) fprintf(stderr, "%s\n", lua_tostring(L, base + 2));
   fflush(stderr);
   lua_settop(L, base - 1);
@@ -87,9 +104,8 @@ bool wf_report_flush(wf_iso *iso, lua_State *L) {
 }
 
 /* The function that blocks is the first C function from the top whose first local is its subject. */
-static int blocked_level(lua_State *co, lua_Debug *ar, const wf_task *t, const wf_iso *iso) {
-  int level = 0;
-  if (t == iso->cur) level = 1; /* above it runs the function that reports */
+static int blocked_level(lua_State *co, lua_Debug *ar, const lua_State *L) {
+  int level = co == L ? 1 : 0; /* above it runs the function that reports */
   if (!lua_getstack(co, level, ar)) return -1;
   return level;
 }
@@ -119,7 +135,7 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
     lua_pushliteral(L, ": ready");
     n += 2;
   }
-  int level = co == NULL ? -1 : blocked_level(co, &ar, t, iso);
+  int level = co == NULL ? -1 : blocked_level(co, &ar, L);
   if (level >= 0) {
     if (lua_getlocal(co, &ar, 1) != NULL) {
       if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
@@ -148,31 +164,67 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
   lua_concat(L, n);
 }
 
-static int build_deadlock(lua_State *L) {
+/* "\n  " and a line for each unfinished task; in front of it, in a child, which thread. */
+static int build_lines(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
-  int shown = 1;
-  lua_pushfstring(L, "deadlock: all %d tasks are asleep\n  ", (int)iso->live + 1);
-  wf_report_wait(iso, L, &iso->main);
+  int shown = 0, left_out = 0;
+  lua_pushliteral(L, "");
   wf_walk w = {0, NULL};
-  for (const wf_task *t; (t = wf_iso_walk(iso, &w)) != NULL;) {
-    if (shown++ < TASKS_SHOWN) {
-      lua_pushliteral(L, "\n  ");
-      lua_concat(L, 2);
-      wf_report_wait(iso, L, t);
+  for (const wf_task *t = &iso->main; t != NULL; t = wf_iso_walk(iso, &w)) {
+    if (++shown > TASKS_SHOWN) {
+      left_out++;
+      continue;
     }
-  }
-  if (shown > TASKS_SHOWN) {
-    lua_pushfstring(L, "\n  ... and %d more", shown - TASKS_SHOWN);
+    if (iso->parent_task != 0)
+      lua_pushfstring(L, "\n  thread %d, ", (int)iso->id);
+    else
+      lua_pushliteral(L, "\n  ");
+    wf_report_wait(iso, L, t);
     lua_concat(L, 2);
   }
-  lx_error_new(L, "deadlock", "%s", lua_tostring(L, -1));
+  if (left_out > 0) {
+    lua_pushfstring(L, "\n  ... and %d more", left_out);
+    lua_concat(L, 2);
+  }
   return 1;
 }
 
-void wf_report_deadlock(wf_iso *iso, lua_State *L) {
-  lua_pushcfunction(L, build_deadlock);
+bool wf_report_lines(wf_iso *iso, lua_State *L) {
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushcfunction(L, build_lines);
   lua_pushlightuserdata(L, iso);
-  lua_pcall(L, 1, 1, 0);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Stack: how many tasks, their lines. */
+static int build_deadlock(lua_State *L) {
+  lx_error_new(L, "deadlock", "deadlock: all %d tasks are asleep%s", (int)lua_tointeger(L, 1), lua_tostring(L, 2));
+  return 1;
+}
+
+/* Lines on top -> the error value. */
+static void to_error(lua_State *L, uint32_t tasks) {
+  lua_pushcfunction(L, build_deadlock);
+  lua_insert(L, -2);
+  lua_pushinteger(L, tasks);
+  lua_insert(L, -2);
+  lua_pcall(L, 2, 1, 0);
+}
+
+void wf_report_deadlock(wf_iso *iso, lua_State *L) {
+  if (!wf_report_lines(iso, L)) lua_pushliteral(L, "");
+  to_error(L, iso->live + 1);
+}
+
+void wf_report_raise(wf_iso *iso, uint32_t tasks, const char *lines) {
+  wf_task *t = iso->cur;
+  lua_State *L = iso->L;
+  if (t->claim != WF_ARMED || !lua_checkstack(L, 6)) return;
+  lua_pushstring(L, lines);
+  to_error(L, tasks);
+  wf_wait_fail(iso, L, t);
 }
 
 void wf_report_open(wf_iso *iso, lua_State *L) {

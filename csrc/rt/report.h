@@ -20,6 +20,13 @@ bool wf_report_flush(wf_iso *iso, lua_State *L);
 /* Push the error that names every waiting task, or a memory error. [-0, +1, -] */
 void wf_report_deadlock(wf_iso *iso, lua_State *L);
 
+/* Push "\n  " and a line for each unfinished task of the isolate. False, and nothing is pushed: memory is out.
+ * [-0, +(0|1), -] */
+bool wf_report_lines(wf_iso *iso, lua_State *L);
+
+/* Raise the deadlock of several isolates, told by these lines, in the innermost inline wait. [-0, +0, -] */
+void wf_report_raise(wf_iso *iso, uint32_t tasks, const char *lines);
+
 /* Append what a task that does not run waits for, and where, to the string on top. [-1, +1, m] */
 void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t);
 

@@ -116,7 +116,7 @@ static int run_body(lua_State *L) {
   wf_unwind_end(iso, &iso->main);
   if (status == LUA_OK) {
     r->outcome = WF_DONE;
-    keep_output(L, r, 4, "result");
+    if (lua_gettop(L) > 3) keep_output(L, r, 4, "result"); /* no output: no results */
   } else {
     r->outcome = is_own_cancel(iso, L) ? WF_CANCELLED : WF_FAILED;
     keep_traceback(iso, L, r);
@@ -146,10 +146,11 @@ static int keep_error(lua_State *L) {
 /* Make the isolate; protected. */
 static int run_open(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
-  wf_iso *iso = wf_iso_open(L);
+  wf_iso *iso = wf_iso_open(L, &r->member);
   atomic_store_explicit(&r->id, iso->id, memory_order_relaxed);
   iso->parent_task = r->parent_task;
   iso->on_library = r->on_library;
+  iso->open_core = r->open_core;
   iso->parent = r->parent;
   iso->exit = run_exit;
   iso->on_press = on_press;
@@ -228,7 +229,10 @@ void wf_run_main(void *arg) {
   }
   /* The hold of this thread goes with the mail. The parent's port must not be held by what may lie in it. */
   wf_port *parent = r->parent;
+  wf_run_hold(r);
   r->parent = NULL;
   wf_port_post(parent, &r->mail);
+  wf_family_leave(&r->member);
+  wf_run_release(r);
   wf_port_release(parent);
 }

@@ -11,18 +11,21 @@
 
 #include "lx/msg.h"
 #include "rt/child.h"
+#include "rt/family.h"
 #include "rt/port.h"
 
 struct wf_run {
   /* Relaxed increments by holders, release decrements, acquire by the last one, who frees. */
   _Atomic uint32_t refs;
   wf_port *parent; /* held; NULL once the child has posted its mail */
+  wf_member member; /* from before the thread starts until its very end */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
   wf_msg *locals;  /* the starter's task-locals, or NULL */
   char *name, *path, *cpath;
   size_t memory;
   bool generational;
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
+  lua_CFunction open_core;
   uint64_t parent_task;
   _Atomic uint32_t id; /* the isolate's number; written by the child, relaxed: identity only */
 

@@ -7,9 +7,11 @@
 
 #include "lx/error.h"
 #include "rt/announce.h"
+#include "rt/family.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
+#include "rt/swait.h"
 #include "rt/task.h"
 
 enum {
@@ -18,18 +20,22 @@ enum {
 
 /* Waiting ---------------------------------------------------------------------------------- */
 
+/* Note which coroutine of the task it is that waits. [-0, +0, e] */
+static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
+  t->flags &= ~(uint32_t)WF_F_INNER;
+  if (L == t->co) return;
+  wf_ext *x = wf_task_ext(iso, t);
+  if (x == NULL) luaL_error(L, "not enough memory");
+  x->inner = L;
+  t->flags |= WF_F_INNER;
+}
+
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
-  if (t->flags & WF_F_CANCEL) wf_cancel_raise(iso, L, t);
-  t->flags &= ~(uint32_t)WF_F_INNER;
-  if (L != t->co) {
-    wf_ext *x = wf_task_ext(iso, t);
-    if (x == NULL) luaL_error(L, "not enough memory");
-    x->inner = L;
-    t->flags |= WF_F_INNER;
-  }
+  if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
+  note_inner(iso, L, t);
 }
 
 void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
@@ -57,6 +63,10 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
 
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   if (t->claim != WF_ARMED) return false;
+  if (wf_unlikely(t->flags & WF_F_SHARED)) {
+    if (!wf_swait_take_here(t->ext->shared)) return false; /* its mail is on the way */
+    wf_swait_end(t);
+  }
   t->claim = (uint8_t)how;
   if (t->flags & WAIT_FLAGS) wait_unlink(iso, t);
   wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
@@ -71,8 +81,19 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
 wf_node *wf_waitq_first(wf_link *queue) {
   while (!wf_list_empty(queue)) {
     wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    if (wf_likely(n->task->claim == WF_ARMED)) return n;
+    const wf_task *t = n->task;
+    if (wf_likely(t->claim == WF_ARMED && (!(t->flags & WF_F_SHARED) || wf_swait_take_here(t->ext->shared)))) return n;
     wf_list_unlink(&n->link);
+    if (!wf_node_is_case(n)) n->task->flags &= ~(uint32_t)WF_F_NODE;
+  }
+  return NULL;
+}
+
+wf_node *wf_waitq_peek(wf_link *queue) {
+  for (wf_link *l = queue->next; l != queue; l = l->next) {
+    wf_node *n = wf_list_entry(l, wf_node, link);
+    const wf_task *t = n->task;
+    if (t->claim == WF_ARMED && (!(t->flags & WF_F_SHARED) || wf_swait_open(t->ext->shared))) return n;
   }
   return NULL;
 }
@@ -91,7 +112,15 @@ void wf_waitq_wake_all(wf_iso *iso, wf_link *queue, int how) {
   while ((n = wf_waitq_first(queue)) != NULL) wf_node_wake(iso, n, how);
 }
 
+/* Somebody resumed the task's coroutine in the middle of its wait. */
+static void wait_forged(wf_iso *iso, lua_State *L, wf_task *t) {
+  wait_unlink(iso, t);
+  if (t->flags & WF_F_SHARED) wf_swait_abandon(t);
+  luaL_error(L, "resumed in the middle of a wait (by a coroutine.resume of before weft was loaded?)");
+}
+
 void wf_wait_raise(lua_State *L, wf_task *t, int how) {
+  if (how <= WF_TURN) wait_forged(wf_iso_of(L), L, t);
   if (how == WF_CANCEL) wf_cancel_raise(wf_iso_of(L), L, t);
   lua_error(L);
 }
@@ -107,12 +136,48 @@ int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_K
   return k(L, LUA_YIELD, (lua_KContext)t);
 }
 
+static int raise_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *t = (wf_task *)ctx;
+  t->claim = WF_IDLE;
+  wf_cancel_raise(wf_iso_of(L), L, t);
+  return 0;
+}
+
+void wf_cancel_raise_in_turn(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (L == iso->running && lua_isyieldable(L) && t->claim == WF_IDLE) {
+    note_inner(iso, L, t);
+    wf_wait_arm(t, WF_WHY_YIELD);
+    t->claim = WF_GOT;
+    wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
+    wf_ready_push(iso, t);
+    t->flags |= WF_F_PARKED;
+    lua_yieldk(L, 0, (lua_KContext)t, raise_k);
+  }
+  wf_cancel_raise(iso, L, t);
+}
+
+void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
+  note_inner(iso, L, t);
+  wf_trace(WF_TRACE_STOP, WF_WHY_PREEMPT, iso->id, wf_task_id(iso, t), 0);
+  t->claim = WF_GOT;
+  t->got = 0;
+  t->flags |= WF_F_SLICED | WF_F_PARKED;
+  wf_ready_push(iso, t);
+  iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
+}
+
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
   bool may_yield = L == iso->running && lua_isyieldable(L);
   t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
   if (iso->head == NULL) wf_iso_poll(iso);
-  if (iso->head == NULL || (!may_yield && !wf_iso_stack_left(iso))) return k(L, LUA_OK, (lua_KContext)t);
+  if (may_yield) {
+    /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */
+    if (iso->head == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
+  } else if (iso->head == NULL || !wf_iso_stack_left(iso)) {
+    return k(L, LUA_OK, (lua_KContext)t);
+  }
   wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
   wf_ready_push(iso, t);
   if (wf_likely(may_yield)) {
@@ -139,6 +204,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
     if (wf_unlikely(nargs < 0)) return;
   } else {
     nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
+    if (wf_unlikely(t->flags & WF_F_SLICED)) wf_turn_begin(t);
     t->flags &= ~(uint32_t)WF_F_PARKED;
   }
   lua_State *co = t->co;
@@ -154,7 +220,6 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
 }
 
 void wf_iso_poll(wf_iso *iso) {
-  iso->tick = 0;
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
@@ -176,10 +241,8 @@ void wf_iso_poll(wf_iso *iso) {
   }
 }
 
-/* True when a hook was set on the state's main thread since `iso->hook` was noted: the host's
- * way to interrupt a script (lua.c on Ctrl-C). */
-static bool hook_changed(void *ud) {
-  wf_iso *iso = ud;
+bool wf_iso_hook_changed(void *ud) {
+  const wf_iso *iso = ud;
   return lua_gethook(iso->L) != iso->hook;
 }
 
@@ -188,32 +251,42 @@ static int run_nothing(lua_State *L) {
   return 0;
 }
 
-/* Let the pending hook run on L by calling a function there; what it raises ends the wait. */
+void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t) {
+  lua_State *to = wf_task_lua(t);
+  if (to != L) lua_xmove(L, to, 1);
+  if (wf_wake(iso, t, WF_RAISE))
+    t->got = 1;
+  else
+    lua_pop(to, 1); /* something else has ended the wait */
+}
+
+/* Let the pending hook run on L by calling a function there; what it raises ends the wait. When L is a task's,
+ * the hook stays set on the main thread too, and interrupts the main chunk once that goes on. */
 static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (t->claim != WF_ARMED) return; /* a yield is over soon anyway */
+  if (L != iso->L) lua_sethook(L, lua_gethook(iso->L), lua_gethookmask(iso->L), lua_gethookcount(iso->L));
   lua_pushcfunction(L, run_nothing);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
-  }
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) wf_wait_fail(iso, L, t);
   iso->hook = lua_gethook(iso->L);
 }
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
+  if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   wf_iso_poll(iso);
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
   if (next == WF_NEVER && iso->outside == 0) {
-    wf_report_deadlock(iso, L); /* pushes the error */
-    if (!wf_wake(iso, t, WF_RAISE)) lua_pop(L, 1);
+    wf_report_deadlock(iso, L);
+    wf_wait_fail(iso, L, t);
     return;
   }
-  switch (wf_parker_wait(&iso->port->parker, -1, next)) {
-    case WF_PARK_EINTR:
-      if (L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
-      break;
-    default: break;
-  }
+  if (next == WF_NEVER) wf_family_quiet(iso->member);
+  int woken = wf_parker_wait(&iso->port->parker, -1, next);
+  if (next == WF_NEVER) wf_family_awake(iso->member);
+  if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }
 
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
@@ -224,11 +297,15 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);
-    wf_wake(iso, t, WF_RAISE);
+    t->flags |= WF_F_INLINE; /* it is not to become ready */
+    wf_wait_fail(iso, L, t);
+    t->flags &= ~(uint32_t)WF_F_INLINE;
     t->state = WF_RUNNING;
     return;
   }
-  iso->hook = lua_gethook(iso->L);
+  wf_task *inliner = iso->inliner;
+  iso->inliner = t;
+  if (iso->depth == 0) iso->hook = lua_gethook(iso->L); /* deeper ones still owe what came since then */
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
@@ -241,13 +318,15 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
       task_run(iso, r);
       iso->cur = t; /* r may be collected from here on */
       if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+        iso->tick = 0;
         wf_iso_poll(iso);
-        if (L == iso->L && hook_changed(iso)) hook_run(iso, L, t);
+        if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
       }
     }
   }
   t->flags &= ~(uint32_t)WF_F_INLINE;
   iso->depth--;
+  iso->inliner = inliner;
   iso->hook = hook;
   iso->cur = cur;
   iso->running = running;

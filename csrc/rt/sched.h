@@ -23,23 +23,34 @@
  * task it is that parks. */
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* Arm the running task, after wf_wait_prepare. */
+static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
+  t->claim = WF_ARMED;
+  t->why = (uint8_t)why;
+  t->got = 0;
+}
+
 /* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
   if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
     wf_wait_prepare(iso, L, t);
-  t->claim = WF_ARMED;
-  t->why = (uint8_t)why;
-  t->got = 0;
+  wf_wait_arm(t, why);
   return t;
 }
 
+/* Raise the cancellation that is due, now. Does not return. [-0, +0, e] */
+void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* The same at the entry of a blocking call, after the others had their turn: a task that catches the error
+ * and calls again, for ever, must not keep the carrier. For C functions that Lua called, not for hooks. */
+void wf_cancel_raise_in_turn(wf_iso *iso, lua_State *L, wf_task *t);
+
 /* Raise when a cancellation of the running task is due: the entry of blocking calls that need
  * not wait this time. [-0, +0, e] */
-void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t);
 static inline void wf_cancel_point(wf_iso *iso, lua_State *L) {
-  if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise(iso, L, iso->cur);
+  if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise_in_turn(iso, L, iso->cur);
 }
 
 /* Put the armed task at the end of a queue. */
@@ -56,28 +67,41 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when);
 /* The rest of a wait that cannot yield. */
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* End the armed task's wait with the error on top of L, whichever coroutine of its it waits in. [-1, +0, -] */
+void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
+
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
 
-/* Raise what ended a wait: WF_CANCEL or WF_RAISE. [-0, +0, e] */
+/* Raise what ended a wait: WF_CANCEL, WF_RAISE, or a stranger's resume in the middle of it. [-0, +0, e] */
 void wf_wait_raise(lua_State *L, wf_task *t, int how);
 
 /* The continuation's first call: how the wait ended (WF_GOT, WF_CLOSED, WF_TIMEOUT). Raises a
  * cancellation or the error that a waker left. The delivered values, t->got many, are on top. */
 static inline int wf_wait_end(lua_State *L, wf_task *t) {
   int how = t->claim;
-  wf_assert(how > WF_TURN);
   t->claim = WF_IDLE;
-  if (wf_unlikely(how >= WF_CANCEL)) wf_wait_raise(L, t, how);
+  if (wf_unlikely(how >= WF_CANCEL || how <= WF_TURN)) wf_wait_raise(L, t, how);
   return how;
 }
 
 /* Claim the task's wait: true when it was still armed, and the task is ready then. */
 bool wf_wake(wf_iso *iso, wf_task *t, int how);
 
-/* The first waiter of a queue whose wait is still armed; dead nodes before it are dropped. The
- * node stays in the queue. NULL: nobody waits. */
+/* The first waiter of a queue whose wait is still open, to be served at once: when other isolates could end
+ * the wait too, this call wins it. The node stays in the queue, dead ones before it are dropped. NULL:
+ * nobody waits. */
 wf_node *wf_waitq_first(wf_link *queue);
+
+/* The same without taking anything: for a look at whether somebody waits. */
+wf_node *wf_waitq_peek(wf_link *queue);
+
+/* Only something outside the isolate can end this wait (too). Before or after the task is queued. */
+static inline void wf_wait_outside(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_OUTSIDE) return;
+  t->flags |= WF_F_OUTSIDE;
+  iso->outside++;
+}
 
 /* Serve the node's task: note the case, claim, unlink, ready. */
 void wf_node_wake(wf_iso *iso, wf_node *n, int how);
@@ -102,6 +126,19 @@ static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
     iso->head = t;
   iso->tail = t;
 }
+
+/* The running task's slice is over: put it at the end of the ready queue. L is about to yield. [-0, +0, m] */
+void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* It goes on. */
+static inline void wf_turn_begin(wf_task *t) {
+  t->flags &= ~(uint32_t)WF_F_SLICED;
+  t->claim = WF_IDLE;
+}
+
+/* For the parker: was a hook set on the main thread since the inline wait looked last? That is how a host
+ * interrupts a script (lua.c on Ctrl-C). `ud` is the isolate. */
+bool wf_iso_hook_changed(void *ud);
 
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);

@@ -210,7 +210,7 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   } else {
     /* Out of memory while the end was being kept: wf_task_main itself failed. The handle is on the
      * coroutine's stack until the reset. */
-    if (!wf_task_finished(t) || t->state == WF_DONE) wf_task_failed(iso, t);
+    wf_task_failed(iso, t);
     lua_resetthread(co);
     wf_co_done(iso, co, slot, false);
   }

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-enum { SOURCES_MAX = 4095, PROBES = 3, PC_WORD = 4 /* func, top, previous, next, then savedpc */ };
+enum { SOURCES_MAX = 4095, LINE_MASK = 0xFFFFF, PROBES = 3, PC_WORD = 4 /* func, top, previous, next, then savedpc */ };
 
 /* Result of the self-test: 0 not run, 1 the word is a program counter, 2 it is not. Written by whoever
  * opens an isolate first, the same value by all; relaxed. */
@@ -44,7 +44,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
     p = &iso->places[((uintptr_t)pc >> 2) % WF_PLACES];
     if (wf_likely(p->pc == pc && pc != NULL)) {
       t->source = p->source & SOURCES_MAX;
-      t->line = p->line;
+      t->line = p->line & LINE_MASK;
       return;
     }
   }
@@ -54,7 +54,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
     return;
   }
   t->source = source_find(iso, ar.short_src) & SOURCES_MAX;
-  t->line = (uint32_t)ar.currentline & 0xFFFFF;
+  t->line = (uint32_t)ar.currentline & LINE_MASK;
   if (p == NULL) {
     lua_pop(L, 1);
     return;

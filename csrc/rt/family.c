@@ -1,0 +1,176 @@
+/* See family.h. When a deadlock is found every member is asked for its part of the report, by mail; the last
+ * one to write sends the whole to the root, which raises it in its main chunk. */
+#include "rt/family.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "rt/report.h"
+#include "rt/sched.h"
+
+struct wf_family {
+  _Atomic uint32_t refs; /* members: relaxed up, acquire-release down */
+  pthread_mutex_t lock;  /* guards all below */
+  wf_link members;
+  wf_member *root;       /* NULL once it has left */
+  uint32_t awaited;      /* parts of the report that are to come */
+  uint32_t tasks;        /* told in the parts */
+  char *text;
+  size_t len;
+  wf_mail verdict;       /* to the root */
+};
+
+static void on_asked(wf_iso *iso, wf_mail *m);
+static void on_verdict(wf_iso *iso, wf_mail *m);
+static void on_asked_dropped(wf_mail *m);
+static void on_verdict_dropped(wf_mail *m) { (void)m; }
+
+static void member_init(wf_member *m, wf_family *f) {
+  memset(m, 0, sizeof *m);
+  m->family = f;
+  m->mail.deliver = on_asked;
+  m->mail.drop = on_asked_dropped;
+}
+
+bool wf_family_found(wf_member *m, wf_port *port) {
+  wf_family *f = wf_calloc(1, sizeof *f);
+  if (f == NULL) return false;
+  atomic_init(&f->refs, 1);
+  pthread_mutex_init(&f->lock, NULL);
+  wf_list_init(&f->members);
+  f->verdict.deliver = on_verdict;
+  f->verdict.drop = on_verdict_dropped;
+  member_init(m, f);
+  wf_port_hold(port);
+  m->port = port;
+  f->root = m;
+  wf_list_append(&f->members, &m->link);
+  return true;
+}
+
+void wf_family_join(wf_member *m, wf_member *relative) {
+  wf_family *f = relative->family;
+  member_init(m, f);
+  atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+  pthread_mutex_lock(&f->lock);
+  wf_list_append(&f->members, &m->link);
+  pthread_mutex_unlock(&f->lock);
+}
+
+/* Everybody sleeps and nothing is on the way. */
+static bool all_quiet_locked(wf_family *f) {
+  if (f->awaited > 0 || f->root == NULL || wf_list_empty(&f->members)) return false;
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *m = wf_list_entry(l, wf_member, link);
+    if (!m->quiet || m->port == NULL || wf_mpsc_maybe_nonempty(&m->port->inbox)) return false;
+  }
+  return true;
+}
+
+/* Ask all members for their parts. They stay members until they have answered or dropped the mail: their
+ * ports are alive, and each mail is posted once. */
+static void ask_all_locked(wf_family *f) {
+  wf_free(f->text);
+  f->text = NULL;
+  f->len = 0;
+  f->tasks = 0;
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *m = wf_list_entry(l, wf_member, link);
+    m->asked = true;
+    f->awaited++;
+  }
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *m = wf_list_entry(l, wf_member, link);
+    wf_port_post(m->port, &m->mail);
+  }
+}
+
+void wf_family_quiet(wf_member *m) {
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  m->quiet = true;
+  if (all_quiet_locked(f)) ask_all_locked(f);
+  pthread_mutex_unlock(&f->lock);
+}
+
+void wf_family_awake(wf_member *m) {
+  pthread_mutex_lock(&m->family->lock);
+  m->quiet = false;
+  pthread_mutex_unlock(&m->family->lock);
+}
+
+/* One part less is awaited; the last one sends the verdict. */
+static void part_done_locked(wf_member *m) {
+  wf_family *f = m->family;
+  if (!m->asked) return;
+  m->asked = false;
+  if (--f->awaited == 0 && f->root != NULL && f->root->port != NULL) wf_port_post(f->root->port, &f->verdict);
+}
+
+void wf_family_set_port(wf_member *m, wf_port *port) {
+  wf_family *f = m->family;
+  if (port != NULL) wf_port_hold(port);
+  pthread_mutex_lock(&f->lock);
+  wf_port *old = m->port;
+  m->port = port;
+  if (port == NULL) part_done_locked(m);
+  pthread_mutex_unlock(&f->lock);
+  if (old != NULL) wf_port_release(old);
+}
+
+void wf_family_leave(wf_member *m) {
+  wf_family *f = m->family;
+  wf_family_set_port(m, NULL);
+  pthread_mutex_lock(&f->lock);
+  wf_list_unlink(&m->link);
+  if (f->root == m) f->root = NULL;
+  if (all_quiet_locked(f)) ask_all_locked(f);
+  pthread_mutex_unlock(&f->lock);
+  m->family = NULL;
+  if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_mutex_destroy(&f->lock);
+  wf_free(f->text);
+  wf_free(f);
+}
+
+/* The report ---------------------------------------------------------------------------------- */
+
+static void append_locked(wf_family *f, const char *text, size_t len) {
+  char *p = wf_realloc(f->text, f->len + len + 1);
+  if (p == NULL) return; /* a shorter report */
+  memcpy(p + f->len, text, len);
+  f->text = p;
+  f->len += len;
+  p[f->len] = '\0';
+}
+
+/* The member's carrier. It was woken by this mail alone, so its tasks stand as they stood. */
+static void on_asked(wf_iso *iso, wf_mail *mail) {
+  wf_member *m = wf_container_of(mail, wf_member, mail);
+  lua_State *L = iso->L;
+  size_t len = 0;
+  const char *text = wf_report_lines(iso, L) ? lua_tolstring(L, -1, &len) : NULL;
+  pthread_mutex_lock(&m->family->lock);
+  if (text != NULL) append_locked(m->family, text, len);
+  m->family->tasks += iso->live + 1;
+  part_done_locked(m);
+  pthread_mutex_unlock(&m->family->lock);
+  if (text != NULL) lua_pop(L, 1);
+}
+
+/* Its isolate closed with the mail in the inbox; set_port(NULL) has counted it. */
+static void on_asked_dropped(wf_mail *mail) { (void)mail; }
+
+/* The root's carrier: raise the whole in the innermost inline wait, as a rule the main chunk's. */
+static void on_verdict(wf_iso *iso, wf_mail *mail) {
+  wf_family *f = wf_container_of(mail, wf_family, verdict);
+  pthread_mutex_lock(&f->lock);
+  char *text = f->text;
+  uint32_t tasks = f->tasks;
+  f->text = NULL;
+  pthread_mutex_unlock(&f->lock);
+  wf_report_raise(iso, tasks, text == NULL ? "" : text);
+  wf_free(text);
+}

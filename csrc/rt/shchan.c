@@ -1,0 +1,306 @@
+/* See shchan.h. Any thread, but for sharing and pushing, which the carrier of the state does. */
+#include "rt/shchan.h"
+
+#include "base/alloc.h"
+#include "rt/sched.h"
+
+enum { FIRST_ROOM = 8, UV_HOLDER = 2 };
+
+static void shchan_free(wf_shared *shared) {
+  wf_shchan *s = wf_container_of(shared, wf_shchan, shared);
+  for (size_t i = 0; i < s->count; i++) wf_parcel_free(&s->ring[(s->head + i) & (s->room - 1)]);
+  wf_free(s->ring);
+  wf_free(s);
+}
+
+static wf_shchan *shchan_new(size_t capacity) {
+  wf_shchan *s = wf_calloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  wf_shared_init(&s->shared, shchan_free);
+  wf_list_init(&s->receivers);
+  wf_list_init(&s->senders);
+  s->capacity = capacity;
+  return s;
+}
+
+/* Room for one more parcel; false when memory is out. */
+static bool ring_reserve_locked(wf_shchan *s) {
+  if (s->count < s->room) return true;
+  size_t room = s->room == 0 ? FIRST_ROOM : s->room * 2;
+  wf_parcel *ring = wf_malloc(room * sizeof *ring);
+  if (ring == NULL) return false;
+  for (size_t i = 0; i < s->count; i++) ring[i] = s->ring[(s->head + i) & (s->room - 1)];
+  wf_free(s->ring);
+  s->ring = ring;
+  s->room = room;
+  s->head = 0;
+  return true;
+}
+
+static void ring_put_locked(wf_shchan *s, const wf_parcel *p) {
+  s->ring[(s->head + s->count) & (s->room - 1)] = *p;
+  s->count++;
+}
+
+static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
+  *p = s->ring[s->head];
+  s->head = (s->head + 1) & (s->room - 1);
+  s->count--;
+}
+
+/* Operations ---------------------------------------------------------------------------------- */
+
+/* What a locked operation found, and whom to post to once the lock is released. */
+typedef struct outcome {
+  enum wf_channel_now now;
+  wf_swait *post;
+} outcome;
+
+static outcome send_locked(wf_shchan *s, wf_parcel *p) {
+  if (s->closed) return (outcome){WF_CHANNEL_CLOSED, NULL};
+  wf_snode *n = wf_snode_take_locked(&s->receivers);
+  if (n != NULL) {
+    wf_swait *w = n->wait;
+    w->won = n->index;
+    w->how = WF_GOT;
+    w->has_value = true;
+    w->parcel = *p;
+    p->msg = NULL;
+    return (outcome){WF_CHANNEL_OK, w};
+  }
+  /* No memory for the ring: wait for a receiver as if it were full. */
+  if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL};
+  ring_put_locked(s, p);
+  p->msg = NULL;
+  return (outcome){WF_CHANNEL_OK, NULL};
+}
+
+/* The first sender's value into *p. */
+static wf_swait *sender_take_locked(wf_shchan *s, wf_parcel *p) {
+  wf_snode *n = wf_snode_take_locked(&s->senders);
+  if (n == NULL) return NULL;
+  wf_swait *w = n->wait;
+  w->won = n->index;
+  w->how = WF_GOT;
+  *p = n->parcel;
+  n->parcel.msg = NULL;
+  return w;
+}
+
+static outcome recv_locked(wf_shchan *s, wf_parcel *p) {
+  if (s->count > 0) {
+    ring_take_locked(s, p);
+    wf_parcel next;
+    wf_swait *w = sender_take_locked(s, &next);
+    if (w != NULL) ring_put_locked(s, &next); /* into the room just made */
+    return (outcome){WF_CHANNEL_OK, w};
+  }
+  wf_swait *w = sender_take_locked(s, p);
+  if (w != NULL) return (outcome){WF_CHANNEL_OK, w};
+  return (outcome){s->closed ? WF_CHANNEL_CLOSED : WF_CHANNEL_WOULD_WAIT, NULL};
+}
+
+static enum wf_channel_now unlock_and_post(wf_shchan *s, outcome o) {
+  pthread_mutex_unlock(&s->shared.lock);
+  if (o.post != NULL) wf_swait_post(o.post);
+  return o.now;
+}
+
+enum wf_channel_now wf_shchan_send_now(wf_shchan *s, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  return unlock_and_post(s, send_locked(s, p));
+}
+
+enum wf_channel_now wf_shchan_recv_now(wf_shchan *s, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  return unlock_and_post(s, recv_locked(s, p));
+}
+
+enum wf_channel_now wf_shchan_send_or_wait(wf_shchan *s, wf_snode *n) {
+  pthread_mutex_lock(&s->shared.lock);
+  outcome o = send_locked(s, &n->parcel);
+  if (o.now == WF_CHANNEL_WOULD_WAIT) wf_list_append(&s->senders, &n->link);
+  return unlock_and_post(s, o);
+}
+
+enum wf_channel_now wf_shchan_recv_or_wait(wf_shchan *s, wf_snode *n, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  outcome o = recv_locked(s, p);
+  if (o.now == WF_CHANNEL_WOULD_WAIT) wf_list_append(&s->receivers, &n->link);
+  return unlock_and_post(s, o);
+}
+
+/* The channels of the cases in the order of their addresses, each once: how many. Few: insertion sort. */
+static int lock_order(const wf_shcase *cases, int n, wf_shchan **order) {
+  int count = 0;
+  for (int i = 0; i < n; i++) {
+    int at = count;
+    while (at > 0 && (uintptr_t)order[at - 1] > (uintptr_t)cases[i].chan) at--;
+    if (at > 0 && order[at - 1] == cases[i].chan) continue;
+    for (int j = count++; j > at; j--) order[j] = order[j - 1];
+    order[at] = cases[i].chan;
+  }
+  return count;
+}
+
+enum wf_channel_now wf_shchan_select(wf_shcase *cases, int n, wf_shchan **order, int *done) {
+  int locks = lock_order(cases, n, order);
+  outcome o = {WF_CHANNEL_WOULD_WAIT, NULL};
+  for (int i = 0; i < locks; i++) pthread_mutex_lock(&order[i]->shared.lock);
+  for (int i = 0; i < n && o.now == WF_CHANNEL_WOULD_WAIT; i++) {
+    wf_shcase *c = &cases[i];
+    o = c->send ? send_locked(c->chan, &c->node->parcel) : recv_locked(c->chan, &c->node->parcel);
+    *done = i;
+  }
+  for (int i = 0; i < n && o.now == WF_CHANNEL_WOULD_WAIT; i++)
+    wf_list_append(cases[i].send ? &cases[i].chan->senders : &cases[i].chan->receivers, &cases[i].node->link);
+  for (int i = locks; i-- > 0;) pthread_mutex_unlock(&order[i]->shared.lock);
+  if (o.post != NULL) wf_swait_post(o.post);
+  return o.now;
+}
+
+bool wf_shchan_ready(wf_shchan *s, bool send) {
+  pthread_mutex_lock(&s->shared.lock);
+  bool ready = s->closed || (send ? s->count < s->capacity || wf_snode_waiting_locked(&s->receivers)
+                                  : s->count > 0 || wf_snode_waiting_locked(&s->senders));
+  pthread_mutex_unlock(&s->shared.lock);
+  return ready;
+}
+
+/* Take the first waiter of a queue, to tell it that the channel is closed. */
+static wf_swait *closed_waiter_locked(wf_link *queue) {
+  wf_snode *n = wf_snode_take_locked(queue);
+  if (n == NULL) return NULL;
+  n->wait->won = n->index;
+  n->wait->how = WF_CLOSED;
+  return n->wait;
+}
+
+void wf_shchan_close(wf_shchan *s) {
+  wf_swait *w;
+  do { /* one at a time: posting is not done under the lock */
+    pthread_mutex_lock(&s->shared.lock);
+    s->closed = true;
+    w = closed_waiter_locked(&s->receivers);
+    if (w == NULL) w = closed_waiter_locked(&s->senders);
+    pthread_mutex_unlock(&s->shared.lock);
+    if (w != NULL) wf_swait_post(w);
+  } while (w != NULL);
+}
+
+size_t wf_shchan_count(wf_shchan *s) {
+  pthread_mutex_lock(&s->shared.lock);
+  size_t n = s->count;
+  pthread_mutex_unlock(&s->shared.lock);
+  return n;
+}
+
+bool wf_shchan_closed(wf_shchan *s) {
+  pthread_mutex_lock(&s->shared.lock);
+  bool closed = s->closed;
+  pthread_mutex_unlock(&s->shared.lock);
+  return closed;
+}
+
+/* Sharing ------------------------------------------------------------------------------------- */
+
+/* Nodes of s for the waiters of a private queue, in its order. Raises when a value cannot travel. */
+static void copy_waiters(wf_iso *iso, lua_State *L, wf_shchan *s, wf_link *from, bool senders) {
+  for (wf_link *l = from->next; l != from; l = l->next) {
+    wf_node *n = wf_list_entry(l, wf_node, link);
+    wf_task *t = n->task;
+    if (t->claim != WF_ARMED) continue;
+    wf_swait *w = wf_swait_of(iso, t);
+    wf_snode *sn = w == NULL ? NULL : wf_swait_add(w, &s->shared, wf_node_is_case(n) ? (uint16_t)wf_container_of(n, wf_case, node)->index : 1);
+    if (sn == NULL) luaL_error(L, "not enough memory");
+    if (senders) {
+      lua_State *from_co = wf_task_lua(t);
+      lua_pushvalue(from_co, wf_node_value(n));
+      if (from_co != L) lua_xmove(from_co, L, 1);
+      wf_parcel_put(L, lua_gettop(L), &sn->parcel, "value");
+      lua_pop(L, 1);
+    }
+    wf_list_append(senders ? &s->senders : &s->receivers, &sn->link);
+  }
+}
+
+/* All that may fail. Protected. Stack: shared part, handle. */
+static int share_prepare(lua_State *L) {
+  wf_shchan *s = lua_touserdata(L, 1);
+  wf_channel *c = lua_touserdata(L, 2);
+  wf_iso *iso = c->object.iso;
+  s->closed = c->closed;
+  for (size_t i = 0; i < c->count; i++) {
+    wf_parcel p;
+    if (!ring_reserve_locked(s)) return luaL_error(L, "not enough memory");
+    wf_channel_push_kept(L, c, 2, i);
+    wf_parcel_put(L, lua_gettop(L), &p, "value");
+    ring_put_locked(s, &p);
+    lua_pop(L, 1);
+  }
+  copy_waiters(iso, L, s, &c->receivers, false);
+  copy_waiters(iso, L, s, &c->senders, true);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
+  lua_pushvalue(L, 2);
+  lua_rawsetp(L, -2, s);
+  return 0;
+}
+
+/* Empty a list without looking at whose nodes they are. */
+static void list_abandon(wf_link *l) {
+  while (!wf_list_empty(l)) wf_list_unlink(l->next);
+}
+
+/* The private queue is not used any more: its waiters wait in the shared one. */
+static void leave_private(wf_iso *iso, wf_link *queue) {
+  while (!wf_list_empty(queue)) {
+    wf_node *n = wf_list_entry(queue->next, wf_node, link);
+    wf_task *t = n->task;
+    wf_list_unlink(&n->link);
+    if (t->claim != WF_ARMED) continue;
+    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
+    wf_wait_outside(iso, t);
+  }
+}
+
+wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
+  if (c->shared != NULL) return c->shared;
+  self = lua_absindex(L, self);
+  luaL_checkstack(L, 8, NULL);
+  wf_shchan *s = shchan_new(c->capacity);
+  if (s == NULL) luaL_error(L, "not enough memory");
+  lua_pushcfunction(L, share_prepare);
+  lua_pushlightuserdata(L, s);
+  lua_pushvalue(L, self);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    list_abandon(&s->receivers); /* the nodes stay with their waits, which free them */
+    list_abandon(&s->senders);
+    wf_shared_release(&s->shared);
+    lua_error(L);
+  }
+  leave_private(iso, &c->receivers);
+  leave_private(iso, &c->senders);
+  wf_channel_forget_kept(L, c, self);
+  lua_pushvalue(L, self);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  c->shared = s;
+  return s;
+}
+
+void wf_channel_push_shared(wf_iso *iso, lua_State *L, wf_shchan *s) {
+  luaL_checkstack(L, 6, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
+  if (lua_rawgetp(L, -1, s) == LUA_TNIL) {
+    lua_pop(L, 1);
+    wf_channel *c = wf_channel_new(iso, L, s->capacity);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);
+    lua_setmetatable(L, -2);
+    wf_shared_hold(&s->shared);
+    c->shared = s;
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, s);
+  }
+  lua_remove(L, -2);
+}

@@ -1,0 +1,174 @@
+/* See swait.h. */
+#include "rt/swait.h"
+
+#include "base/alloc.h"
+#include "rt/sched.h"
+
+/* Parcels ------------------------------------------------------------------------------------- */
+
+void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) {
+  p->msg = NULL;
+  if (wf_cell_put(L, idx, &p->cell)) return;
+  p->msg = wf_pack(L, idx, 1, what);
+  if (p->msg == NULL) lua_error(L);
+}
+
+static int unpack_one(lua_State *L) { return wf_unpack(L, lua_touserdata(L, 1)); }
+
+void wf_parcel_push(lua_State *L, wf_parcel *p) {
+  wf_msg *m = p->msg;
+  if (wf_likely(m == NULL)) {
+    wf_cell_push(L, &p->cell);
+    return;
+  }
+  p->msg = NULL;
+  lua_pushcfunction(L, unpack_one);
+  lua_pushlightuserdata(L, m);
+  int status = lua_pcall(L, 1, 1, 0);
+  wf_msg_free(m);
+  if (status != LUA_OK) lua_error(L);
+}
+
+void wf_parcel_free(wf_parcel *p) {
+  wf_msg_free(p->msg);
+  p->msg = NULL;
+}
+
+/* Shared objects ------------------------------------------------------------------------------ */
+
+void wf_shared_init(wf_shared *s, void (*release)(wf_shared *s)) {
+  atomic_init(&s->refs, 1);
+  pthread_mutex_init(&s->lock, NULL);
+  s->free = release;
+}
+
+void wf_shared_release(wf_shared *s) {
+  if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_mutex_destroy(&s->lock);
+  s->free(s);
+}
+
+/* Records ------------------------------------------------------------------------------------- */
+
+static void swait_free(wf_swait *w);
+
+/* Push true or nothing after the value, as a receiver wants it. Protected. */
+static int push_value(lua_State *L) {
+  wf_parcel_push(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+/* The mail has come home: hand over what it brings, as a sender of the same isolate would. */
+static void on_mail(wf_iso *iso, wf_mail *m) {
+  wf_swait *w = wf_container_of(m, wf_swait, mail);
+  wf_task *t = w->task;
+  int how = w->how;
+  if (t == NULL) { /* abandoned */
+    wf_parcel_free(&w->parcel);
+    swait_free(w);
+    return;
+  }
+  t->won = w->won;
+  if (w->has_value) {
+    lua_State *to = wf_task_lua(t);
+    lua_checkstack(to, 6);
+    lua_pushcfunction(to, push_value);
+    lua_pushlightuserdata(to, &w->parcel);
+    if (lua_pcall(to, 1, 1, 0) == LUA_OK) {
+      lua_pushboolean(to, 1);
+      t->got = 2;
+    } else {
+      how = WF_RAISE;
+      t->got = 1;
+    }
+  }
+  wf_swait_end(t);
+  wf_wake(iso, t, how);
+}
+
+/* The isolate closed before its mail came: the task was never to run again. */
+static void on_mail_dropped(wf_mail *m) {
+  wf_swait *w = wf_container_of(m, wf_swait, mail);
+  wf_parcel_free(&w->parcel);
+}
+
+wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
+  wf_ext *x = wf_task_ext(iso, t);
+  if (x == NULL) return NULL;
+  if (x->shared != NULL) return x->shared;
+  wf_swait *w = wf_calloc(1, sizeof *w);
+  if (w == NULL) return NULL;
+  w->mail.deliver = on_mail;
+  w->mail.drop = on_mail_dropped;
+  w->port = iso->port;
+  wf_port_hold(w->port);
+  w->task = t;
+  t->flags |= WF_F_SHARED;
+  return x->shared = w;
+}
+
+wf_snode *wf_swait_add(wf_swait *w, wf_shared *owner, uint16_t index) {
+  wf_snode *n = wf_calloc(1, sizeof *n);
+  if (n == NULL) return NULL;
+  wf_shared_hold(owner);
+  n->owner = owner;
+  n->wait = w;
+  n->index = index;
+  n->next = w->nodes;
+  w->nodes = n;
+  return n;
+}
+
+static bool take(wf_swait *w, uint32_t by) {
+  uint32_t open = WF_OPEN;
+  return atomic_compare_exchange_strong_explicit(&w->claim, &open, by, memory_order_acq_rel, memory_order_acquire);
+}
+
+bool wf_swait_take_here(wf_swait *w) {
+  return take(w, WF_TAKEN_HERE) || atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_HERE;
+}
+
+static void swait_free(wf_swait *w) {
+  for (wf_snode *n = w->nodes, *next; n != NULL; n = next) {
+    next = n->next;
+    pthread_mutex_lock(&n->owner->lock);
+    wf_list_unlink(&n->link);
+    pthread_mutex_unlock(&n->owner->lock);
+    wf_parcel_free(&n->parcel);
+    wf_shared_release(n->owner);
+    wf_free(n);
+  }
+  wf_port_release(w->port);
+  wf_free(w);
+}
+
+/* Part the record from its task. */
+static wf_swait *swait_part(wf_task *t) {
+  wf_swait *w = t->ext->shared;
+  t->ext->shared = NULL;
+  t->flags &= ~(uint32_t)WF_F_SHARED;
+  return w;
+}
+
+void wf_swait_end(wf_task *t) { swait_free(swait_part(t)); }
+
+void wf_swait_abandon(wf_task *t) {
+  wf_swait *w = swait_part(t);
+  w->task = NULL;
+  if (wf_swait_take_here(w)) swait_free(w);
+}
+
+wf_snode *wf_snode_take_locked(wf_link *queue) {
+  while (!wf_list_empty(queue)) {
+    wf_snode *n = wf_list_entry(queue->next, wf_snode, link);
+    wf_list_unlink(&n->link); /* won or lost, it is of no more use here */
+    if (take(n->wait, WF_TAKEN_THERE)) return n;
+  }
+  return NULL;
+}
+
+bool wf_snode_waiting_locked(wf_link *queue) {
+  for (wf_link *l = queue->next; l != queue; l = l->next)
+    if (atomic_load_explicit(&wf_list_entry(l, wf_snode, link)->wait->claim, memory_order_relaxed) == WF_OPEN) return true;
+  return false;
+}

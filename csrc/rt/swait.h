@@ -1,0 +1,109 @@
+/* Waits that other isolates can end.
+ *
+ * A task that waits for something shared has, beside its own claim, a record (wf_swait) that other threads
+ * may reach. `claim` decides between all who want to end the wait: a thread that serves it, and its own
+ * isolate (another case of the select, a time-out, a cancellation). Who changes it from WF_OPEN has won.
+ *
+ * The record has a node (wf_snode) in the queue of each shared object that the task waits for. Queues are
+ * guarded by their objects' locks. A winner of another thread takes its node out of the queue it is
+ * working on, notes what it delivers, and posts the record's mail; all else, the other nodes too, is
+ * done by the task's own isolate: on delivery of the mail, or when it wins the claim itself. A record is
+ * freed by its isolate only, after the claim was won and every node is out of its queue: then no thread
+ * can find it.
+ */
+#ifndef WF_RT_SWAIT_H
+#define WF_RT_SWAIT_H
+
+#include <pthread.h>
+
+#include "lx/pack.h"
+#include "rt/iso.h"
+#include "rt/port.h"
+
+typedef struct wf_swait wf_swait;
+typedef struct wf_shared wf_shared;
+
+/* A value on its way between isolates: in the cell, or in the message when it does not fit one. */
+typedef struct wf_parcel {
+  wf_cell cell;
+  wf_msg *msg;
+} wf_parcel;
+
+/* Encode the value at idx. Raises when it cannot travel. [-0, +0, e] */
+void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what);
+/* Push the value and free what the parcel holds. [-0, +1, e] */
+void wf_parcel_push(lua_State *L, wf_parcel *p);
+void wf_parcel_free(wf_parcel *p);
+
+/* The head of every shared object: reference count, lock. Malloc'ed. */
+struct wf_shared {
+  /* Holders: relaxed increments by holders, acquire-release decrements; the last one frees. */
+  _Atomic uint32_t refs;
+  pthread_mutex_t lock;
+  void (*free)(wf_shared *s);
+};
+
+void wf_shared_init(wf_shared *s, void (*release)(wf_shared *s));
+static inline void wf_shared_hold(wf_shared *s) { atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed); }
+void wf_shared_release(wf_shared *s);
+
+typedef struct wf_snode {
+  wf_link link;      /* in the owner's queue; under its lock */
+  wf_shared *owner;  /* held */
+  wf_swait *wait;
+  struct wf_snode *next; /* of the same wait; its isolate's alone */
+  uint16_t index;    /* the case of a select, 1 otherwise */
+  wf_parcel parcel;  /* what a sender offers; under the owner's lock */
+} wf_snode;
+
+enum { WF_OPEN, WF_TAKEN_HERE, WF_TAKEN_THERE };
+
+struct wf_swait {
+  wf_mail mail;
+  /* WF_OPEN until taken. Compare-and-swap by everyone, acquire-release: the winner of another thread sees
+   * the record as its isolate made it, and what it writes here goes with the mail. */
+  _Atomic uint32_t claim;
+  wf_port *port;     /* of the waiter's isolate; held */
+  wf_task *task;
+  wf_snode *nodes;
+  /* Written by the winner before it posts the mail. */
+  uint16_t won;
+  uint8_t how;       /* WF_GOT or WF_CLOSED */
+  bool has_value;
+  wf_parcel parcel;
+};
+
+/* The record of the armed or about to be armed task; NULL: memory is out. */
+wf_swait *wf_swait_of(wf_iso *iso, wf_task *t);
+
+/* A node for the shared object, not yet in a queue; NULL: memory is out. The record owns it. */
+wf_snode *wf_swait_add(wf_swait *w, wf_shared *owner, uint16_t index);
+
+/* The isolate: win the claim. False: another thread has won, its mail is on the way. */
+bool wf_swait_take_here(wf_swait *w);
+
+/* Has nobody won it yet? */
+static inline bool wf_swait_open(wf_swait *w) { return atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_OPEN; }
+
+/* The isolate: the wait is over; take its nodes out of their queues and free all. */
+void wf_swait_end(wf_task *t);
+
+/* The same for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
+void wf_swait_abandon(wf_task *t);
+
+/* Any thread, under the lock of the queue's object: the first node whose wait is won by this call, out of
+ * the queue now; NULL: nobody waits. The caller fills in the record and posts it. */
+wf_snode *wf_snode_take_locked(wf_link *queue);
+
+/* The same without taking anything: does anybody seem to wait? */
+bool wf_snode_waiting_locked(wf_link *queue);
+
+/* After the lock was released: send the record home. */
+static inline void wf_swait_post(wf_swait *w) {
+  wf_port *p = w->port;
+  wf_port_hold(p); /* the record, and with it its hold, may be gone as soon as the mail is out */
+  wf_port_post(p, &w->mail);
+  wf_port_release(p);
+}
+
+#endif
