@@ -18,10 +18,9 @@ pid=$!
 exec 3<&-
 
 (
-  trap 'kill $nap 2>/dev/null; exit 0' TERM
+  trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
   sleep "$limit" &
-  nap=$!
-  wait $nap
+  wait $!
   bash "$here/stacks.sh" -t "$pid" >"$stacks" 2>&1
 ) </dev/null >/dev/null 2>&1 &
 dog=$!

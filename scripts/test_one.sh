@@ -55,9 +55,9 @@ setsid ${prefix[@]+"${prefix[@]}"} env --default-signal=INT,QUIT "${cmd[@]}" </d
 pid=$!
 trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
 
-( trap 'kill $nap 2>/dev/null; exit 0' TERM
-  sleep "$weft_limit" & nap=$!
-  wait $nap
+( trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
+  sleep "$weft_limit" &
+  wait $!
   : >"$base.hang" # becomes the report as it was then
   bash scripts/stacks.sh -s $pid >"$base.stacks" 2>&1
   cp "$report" "$base.hang"
