@@ -75,6 +75,7 @@ enum {
   WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
   WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
   WF_F_SLICED = 1 << 21,   /* its slice was over: it is ready without having waited */
+  WF_F_STRAY = 1 << 22,    /* it has yielded by a coroutine.yield that is not weft's */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 

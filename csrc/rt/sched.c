@@ -199,8 +199,8 @@ static inline wf_task *ready_pop(wf_iso *iso) {
 
 static inline void task_run(wf_iso *iso, wf_task *t) {
   int nres, nargs;
-  if (t->flags & WF_F_NEW) {
-    nargs = wf_task_begin(iso, t);
+  if (t->flags & (WF_F_NEW | WF_F_STRAY)) {
+    nargs = t->flags & WF_F_NEW ? wf_task_begin(iso, t) : wf_task_return(t);
     if (wf_unlikely(nargs < 0)) return;
   } else {
     nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
@@ -217,6 +217,18 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   int status = lua_resume(co, NULL, nargs, &nres);
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
   wf_task_left(iso, t, co, status);
+}
+
+void wf_ready_remove(wf_iso *iso, const wf_task *t) {
+  wf_task *last = NULL;
+  for (wf_task **p = &iso->head; *p != NULL; p = &(*p)->u.next) {
+    if (*p == t) {
+      *p = t->u.next;
+      if (iso->tail == t) iso->tail = last;
+      return;
+    }
+    last = *p;
+  }
 }
 
 void wf_iso_poll(wf_iso *iso) {

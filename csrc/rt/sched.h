@@ -140,6 +140,9 @@ static inline void wf_turn_begin(wf_task *t) {
  * interrupts a script (lua.c on Ctrl-C). `ud` is the isolate. */
 bool wf_iso_hook_changed(void *ud);
 
+/* Take the task out of the ready queue, if it is there. Takes as long as the queue is. */
+void wf_ready_remove(wf_iso *iso, const wf_task *t);
+
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
 

@@ -170,10 +170,17 @@ static bool error_is_own_cancel(wf_iso *iso, lua_State *L, wf_task *t) {
   return same;
 }
 
+/* A task ends under a resume that is not weft's: nobody will come to wf_task_left, and its turn is void. */
+static void task_abroad(wf_iso *iso, wf_task *t) {
+  wf_ready_remove(iso, t);
+  wf_co_done(iso, t->co, t->slot, false);
+}
+
 static int task_k(lua_State *L, int status, lua_KContext ctx) {
   wf_iso *iso = wf_iso_up(L);
   wf_task *t = (wf_task *)ctx;
   wf_unwind_end(iso, t);
+  if (wf_unlikely(iso->cur != t)) task_abroad(iso, t);
   enum wf_state state = WF_DONE;
   if (status != LUA_OK && status != LUA_YIELD) state = error_is_own_cancel(iso, L, t) ? WF_CANCELLED : WF_FAILED;
   t->state = (uint8_t)state;
@@ -205,6 +212,7 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
     /* coroutine.yield of before weft replaced it: let the others run. */
     lua_settop(co, 0);
     t->got = 0;
+    t->flags |= WF_F_STRAY;
     wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
     wf_ready_push(iso, t);
   } else {
@@ -214,6 +222,11 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
     lua_resetthread(co);
     wf_co_done(iso, co, slot, false);
   }
+}
+
+int wf_task_return(wf_task *t) {
+  t->flags &= ~(uint32_t)WF_F_STRAY;
+  return lua_status(t->co) == LUA_YIELD ? 0 : -1;
 }
 
 void wf_task_failed(wf_iso *iso, wf_task *t) {

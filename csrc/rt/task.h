@@ -18,6 +18,10 @@ int wf_task_main(lua_State *L);
  * arguments for lua_resume, or -1: memory is out and the task has failed. */
 int wf_task_begin(wf_iso *iso, wf_task *t);
 
+/* The scheduler: a task that has yielded by a coroutine.yield of before weft has its turn again. 0, or -1 when a
+ * coroutine.resume of before weft is running it now. */
+int wf_task_return(wf_task *t);
+
 /* Memory ran out for the task: it ends without a value. */
 void wf_task_failed(wf_iso *iso, wf_task *t);
 
