@@ -4,8 +4,30 @@
 ---# Channels and select
 ---
 ---A channel is a queue between tasks, with room for a number of values. Who cannot send or receive at once waits, and who
----waits is served in the order of coming. A value goes to one receiver. Channels pass references: what is received is
----the very table that was sent. They belong to one Lua state so far; a thread cannot use its starter's.
+---waits is served in the order of coming. A value goes to one receiver.
+---
+---Within a Lua state channels pass references: what is received is the very table that was sent. A channel that is given
+---to a thread, by argument, upvalue, result or another channel, is shared from then on: both sides have the same one, and what it
+---carries is copied, even between tasks of one state. What cannot travel then cannot be sent (`transfer`).
+---
+---```lua
+---local requests, answers = weft.channel(), weft.channel()
+---local job = weft.thread(function()
+---  for n in requests do answers:send(n * n) end
+---  answers:close()
+---end)
+---for i = 1, 3 do
+---  requests:send(i)
+---  print(answers:recv())
+---end
+---requests:close()
+---print(answers:recv())
+---job:join()
+-----> 1 true
+-----> 4 true
+-----> 9 true
+-----> nil false
+---```
 
 ---@class weft
 local weft = {}
@@ -46,7 +68,8 @@ local channel = {}
 ---Sends a value; nil is one.
 ---
 ---Blocks: while there is no room and nobody receives.
----Errors: `closed`, also when the channel is closed during the wait; no value at all.
+---Errors: `closed`, also when the channel is closed during the wait; no value at all; on a shared channel, a value that
+---cannot travel (`transfer`).
 ---
 ---```lua
 ---local ch = weft.channel()
@@ -60,7 +83,7 @@ function channel:send(v) end
 ---Sends a value if that is possible without waiting.
 ---
 ---Blocks: no.
----Errors: no value at all.
+---Errors: no value at all; on a shared channel, a value that cannot travel (`transfer`).
 ---
 ---```lua
 ---local ch = weft.channel(1)

@@ -68,9 +68,9 @@ function job:result() end
 function job:wait(timeout) end
 
 ---Asks the job to end. From then on its blocking calls raise a `cancelled` error, each of them, so a `pcall` does not
----swallow it; `<close>` handlers on the way out may block (weft.shield). A thread that computes is stopped by a hook, a
----task that computes is not: it notices at its next blocking call. A job that catches the error and returns is
----"done". One that has not begun never does.
+---swallow it; `<close>` handlers on the way out may block (weft.shield). A thread that computes is stopped by a hook. So is a
+---task, while time slices are on (weft.preempt); else it notices at its next blocking call. A job that catches the error and
+---returns is "done". One that has not begun never does.
 ---
 ---Blocks: no.
 ---Errors: for a thread, a reason that cannot travel.

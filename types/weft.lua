@@ -52,7 +52,7 @@ function weft.go(f, ...) end
 ---
 ---The function and its arguments are copied to the new state, its results or its error back (see *What travels*
 ---below). It finds weft there by `require "weft"`, or by an upvalue `weft`. When the function has returned, tasks that
----it left are cancelled.
+---it left are cancelled. While it runs, it and its starter talk through channels (weft.channel).
 ---
 ---A table as first argument gives options (weft.thread.options).
 ---
@@ -102,7 +102,7 @@ function weft.thread(f, ...) end
 function weft.sleep(seconds) end
 
 ---Lets every other ready task run once, then goes on. A function that computes for long calls it now and then, or
----nothing else in this state runs.
+---nothing else in this state runs (but see weft.preempt).
 ---
 ---Blocks: until its turn comes again.
 ---
@@ -208,7 +208,8 @@ function weft.shield(f, ...) end
 ---Time slices for the tasks of this isolate: a task that never calls weft gives way to the others after `slice` seconds
 ---of CPU time. `false` ends it. Off at first, since tasks of one isolate share all values and a turn may then end
 ---between any two instructions. Costs nothing between the slices. A cancelled task that comes to no blocking call is
----stopped by it too. What runs inside table.sort, string.gsub and other C functions cannot give way.
+---stopped by it too. The main chunk, and what runs inside table.sort, string.gsub and other C functions, cannot give
+---way.
 ---
 ---Blocks: no.
 ---Errors: not a number from 0.001 to 60, nor false.
@@ -292,7 +293,7 @@ function weft.register(name, metatable) end
 ---| timeout | by weft.timeout |
 ---| closed | by a send to a closed channel |
 ---| deadlock | by a blocking call that can never end; the message names every task, what it waits for and where |
----| transfer | where a value cannot travel; the message names its path |
+---| transfer | where a value cannot travel to another state; the message names its path |
 ---| memory | where a message to another state finds no memory or is too large |
 ---
 ---```lua
