@@ -112,15 +112,17 @@ void wf_waitq_wake_all(wf_iso *iso, wf_link *queue, int how) {
   while ((n = wf_waitq_first(queue)) != NULL) wf_node_wake(iso, n, how);
 }
 
-/* Somebody resumed the task's coroutine in the middle of its wait. */
+/* Somebody resumed the task's coroutine in the middle of its wait, or after it, before its turn had come. */
 static void wait_forged(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (t->flags & WF_F_PARKED) wf_ready_remove(iso, t);
+  t->flags &= ~(uint32_t)WF_F_PARKED;
   wait_unlink(iso, t);
   if (t->flags & WF_F_SHARED) wf_swait_abandon(t);
   luaL_error(L, "resumed in the middle of a wait (by a coroutine.resume of before weft was loaded?)");
 }
 
 void wf_wait_raise(lua_State *L, wf_task *t, int how) {
-  if (how <= WF_TURN) wait_forged(wf_iso_of(L), L, t);
+  if (how <= WF_TURN || (t->flags & WF_F_PARKED)) wait_forged(wf_iso_of(L), L, t);
   if (how == WF_CANCEL) wf_cancel_raise(wf_iso_of(L), L, t);
   lua_error(L);
 }
@@ -139,7 +141,7 @@ int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_K
 static int raise_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_task *t = (wf_task *)ctx;
-  t->claim = WF_IDLE;
+  wf_wait_end(L, t);
   wf_cancel_raise(wf_iso_of(L), L, t);
   return 0;
 }

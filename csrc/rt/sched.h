@@ -81,7 +81,7 @@ void wf_wait_raise(lua_State *L, wf_task *t, int how);
 static inline int wf_wait_end(lua_State *L, wf_task *t) {
   int how = t->claim;
   t->claim = WF_IDLE;
-  if (wf_unlikely(how >= WF_CANCEL || how <= WF_TURN)) wf_wait_raise(L, t, how);
+  if (wf_unlikely(how >= WF_CANCEL || how <= WF_TURN || (t->flags & WF_F_PARKED))) wf_wait_raise(L, t, how);
   return how;
 }
 

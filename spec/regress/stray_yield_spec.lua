@@ -63,6 +63,27 @@ describe("a task that yields by Lua's own yield", function()
       collect()
       weft.yield()
     ]],
+    ["or in a wait that is over already is not resumed twice"] = [[
+      for _, wait in ipairs { function() weft.yield() end, function(ch) ch:recv() end } do
+        local co, after
+        local ch = weft.channel()
+        local job = weft.go(function()
+          co = running()
+          local ok, err = pcall(wait, ch)
+          assert(not ok and err:find "resumed in the middle", err)
+          pcall(weft.sleep, 0.001)
+          after = true
+        end)
+        weft.yield()
+        ch:try_send "value" -- the receiver is ready now
+        resume(co)
+        weft.go(function() weft.sleep(0.002) end):join()
+        assert(after and job:status() == "done")
+        job, co = nil, nil
+        collect()
+        weft.yield()
+      end
+    ]],
     ["may be a generator of Lua's own that blocks"] = [[
       local gen = wrap(function() for i = 1, 3 do weft.sleep(0) yield(i) weft.yield() end end)
       weft.go(function() for i = 1, 3 do assert(gen() == i) end end):join()
