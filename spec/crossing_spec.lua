@@ -218,7 +218,7 @@ describe("a deadlock of several threads", function()
     assert.equal(0, code)
     assert.truthy(out:find("false\tdeadlock\ndeadlock: all N tasks are asleep\n", 1, true))
     assert.truthy(out:find("main: waits in recv for weft.channel N (N of N) at", 1, true))
-    assert.truthy(out:find("thread N, main: waits in recv", 1, true))
+    assert.truthy(out:find("thread N, other: waits in recv", 1, true))
     assert.truthy(out:find("goes on\n", 1, true))
   end)
 

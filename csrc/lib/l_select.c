@@ -319,6 +319,20 @@ static const char *check_options(lua_State *L, uint64_t *deadline) {
   return dont_wait;
 }
 
+/* Before it waits: nothing but the cases and the options may be in the list. [-0, +0, e] */
+static void refuse_unknown(lua_State *L, int n) {
+  for (lua_pushnil(L); lua_next(L, LIST); lua_pop(L, 1)) {
+    if (lua_type(L, -2) == LUA_TNUMBER) {
+      lua_Integer i = lua_tointeger(L, -2);
+      if (i < 1 || i > n) luaL_argerror(L, LIST, "the cases are not a list without holes");
+      continue;
+    }
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(key, "timeout") != 0 && strcmp(key, "default") != 0)
+      luaL_argerror(L, LIST, lua_pushfstring(L, "unknown option '%s'", key));
+  }
+}
+
 /* weft.select(cases): index, what came[, true]. */
 static int lib_select(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
@@ -335,13 +349,15 @@ static int lib_select(lua_State *L) {
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;
   for (int i = 1; i <= n; i++) b->cases[i - 1].kind = (uint8_t)case_parse(iso, L, i);
-  for (bool settled = false;;) { /* until nothing was ready after the last that may run a finaliser */
+  for (bool settled = false, checked = false;;) { /* until nothing was ready after the last that may run a finaliser */
     int chosen = choose(iso, L, b);
     if (chosen != 0) {
       int pushed = case_do(iso, L, b, chosen);
       if (pushed > 0) return pushed;
       continue;
     }
+    if (!checked) refuse_unknown(L, n);
+    checked = true;
     if (dont_wait != NULL) return push_nothing(L, dont_wait);
     if (settled) return select_wait(iso, L, b, deadline);
     settled = prepare_wait(iso, L, b);

@@ -6,7 +6,7 @@
 
 static void task_announce(wf_iso *iso, lua_State *L, wf_task *t) {
   uint64_t id = wf_task_id(iso, t);
-  wf_trace(WF_TRACE_LIVE, t->flags & WF_F_MAIN ? WF_WHY_MAIN : WF_WHY_TASK, iso->id, id, 0);
+  wf_trace(WF_TRACE_LIVE, !(t->flags & WF_F_MAIN) ? WF_WHY_TASK : iso->is_child ? WF_WHY_THREAD : WF_WHY_MAIN, iso->id, id, 0);
   if (t->flags & WF_F_NAMED) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
     lua_rawgetp(L, -1, t);
@@ -14,7 +14,8 @@ static void task_announce(wf_iso *iso, lua_State *L, wf_task *t) {
     if (name != NULL) wf_trace_name(iso->id, id, name);
     lua_pop(L, 2);
   }
-  if (t == iso->cur)
+  if ((t->flags & WF_F_MAIN) && iso->name != NULL) wf_trace_name(iso->id, id, iso->name);
+  if (t == iso->cur && t->state == WF_RUNNING)
     wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, id, 0);
   else if (t->state == WF_WAITING)
     wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, id, 0);

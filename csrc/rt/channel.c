@@ -163,7 +163,13 @@ static inline bool peer_waits(lua_State *L, wf_link *queue) {
   return n != NULL && wf_likely(wf_task_lua(n->task) != L);
 }
 
-static inline wf_node *peer(lua_State *L, wf_link *queue) { return peer_waits(L, queue) ? wf_waitq_first(queue) : NULL; }
+static inline wf_node *peer(lua_State *L, wf_link *queue) {
+  if (wf_list_empty(queue)) return NULL;
+  wf_node *n = wf_list_entry(queue->next, wf_node, link);
+  const wf_task *t = n->task;
+  if (wf_likely(t->claim == WF_ARMED && !(t->flags & (WF_F_SHARED | WF_F_INNER)) && t->co != L)) return n;
+  return peer_waits(L, queue) ? wf_waitq_first(queue) : NULL;
+}
 
 bool wf_channel_send_prepare(lua_State *L, wf_channel *c, int self, int value) {
   int type = lua_type(L, value);

@@ -111,6 +111,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
     lua_pop(L, 2);
   }
   r->name = copied(L, name);
+  r->id = wf_iso_number();
   r->memory = memory;
   r->path = package_path(L, "path");
   r->cpath = package_path(L, "cpath");
@@ -225,7 +226,7 @@ static int report(lua_State *L) {
   wf_run *r = lua_touserdata(L, 2);
   char started[LUA_IDSIZE + 16];
   if (lua_gettop(L) < 3) {
-    lua_pushfstring(L, "weft.job thread %d%s%s (failed)", (int)atomic_load_explicit(&r->id, memory_order_relaxed),
+    lua_pushfstring(L, "weft.job thread %d%s%s (failed)", (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
   if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
@@ -328,7 +329,7 @@ void wf_child_detach(wf_child *c) { c->run->detached = true; }
 wf_link *wf_child_joiners(wf_child *c) { return &c->joiners; }
 
 uint64_t wf_child_id(const wf_child *c) {
-  return (uint64_t)atomic_load_explicit(&c->run->id, memory_order_relaxed) << 32 | 1;
+  return (uint64_t)c->run->id << 32 | 1;
 }
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
@@ -420,6 +421,6 @@ void wf_children_abandon(wf_iso *iso) {
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
     fprintf(stderr, "weft: thread %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
-            atomic_load_explicit(&r->id, memory_order_relaxed), r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
+            r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
 }

@@ -107,6 +107,8 @@ static int table_ref(lua_State *L, const char *mode) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1; }
+
 wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
@@ -131,7 +133,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   iso->L = lua_tothread(L, -1);
   lua_pop(L, 1);
-  iso->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+  iso->id = wf_iso_number();
   iso->rng = wf_clock_ns() ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, wf_clock_ns());

@@ -193,6 +193,7 @@ struct wf_iso {
   bool is_child;       /* somebody else's thread made it (run.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
+  const char *name;    /* of a child's thread, or NULL */
   uint32_t seq;        /* of the newest task */
   uint32_t objects;    /* channels and locks made so far: their numbers */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
@@ -314,6 +315,9 @@ void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, 
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);
+
+/* A new number for an isolate. Any thread. */
+uint32_t wf_iso_number(void);
 
 /* True when the C stack has room for one more inline wait and what runs on top of it. */
 bool wf_iso_stack_left(wf_iso *iso);

@@ -200,7 +200,12 @@ bool wf_report_lines(wf_iso *iso, lua_State *L) {
 
 /* Stack: how many tasks, their lines. */
 static int build_deadlock(lua_State *L) {
-  lx_error_new(L, "deadlock", "deadlock: all %d tasks are asleep%s", (int)lua_tointeger(L, 1), lua_tostring(L, 2));
+  int n = (int)lua_tointeger(L, 1);
+  const char *lines = lua_tostring(L, 2);
+  if (n == 1)
+    lx_error_new(L, "deadlock", "deadlock: the only task is asleep%s", lines);
+  else
+    lx_error_new(L, "deadlock", "deadlock: all %d tasks are asleep%s", n, lines);
   return 1;
 }
 

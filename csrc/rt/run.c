@@ -147,7 +147,9 @@ static int keep_error(lua_State *L) {
 static int run_open(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
   wf_iso *iso = wf_iso_open(L, &r->member);
-  atomic_store_explicit(&r->id, iso->id, memory_order_relaxed);
+  iso->id = r->id;
+  iso->name = r->name;
+  iso->announced = wf_trace_on();
   iso->parent_task = r->parent_task;
   iso->on_library = r->on_library;
   iso->open_core = r->open_core;

@@ -27,7 +27,7 @@ struct wf_run {
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   lua_CFunction open_core;
   uint64_t parent_task;
-  _Atomic uint32_t id; /* the isolate's number; written by the child, relaxed: identity only */
+  uint32_t id;     /* the isolate's number */
 
   /* Under `lock`: both threads. */
   pthread_mutex_t lock;

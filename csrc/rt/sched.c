@@ -11,6 +11,7 @@
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
+#include "rt/shutdown.h"
 #include "rt/swait.h"
 #include "rt/task.h"
 
@@ -68,7 +69,12 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wf_swait_end(t);
   }
   t->claim = (uint8_t)how;
-  if (t->flags & WAIT_FLAGS) wait_unlink(iso, t);
+  if (wf_likely((t->flags & WAIT_FLAGS) == WF_F_NODE)) {
+    wf_list_unlink(&t->u.node.link);
+    t->flags &= ~(uint32_t)WF_F_NODE;
+  } else if (t->flags & WAIT_FLAGS) {
+    wait_unlink(iso, t);
+  }
   wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
            how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
   if (t->flags & WF_F_INLINE)
@@ -199,16 +205,24 @@ static inline wf_task *ready_pop(wf_iso *iso) {
   return t;
 }
 
-static inline void task_run(wf_iso *iso, wf_task *t) {
-  int nres, nargs;
-  if (t->flags & (WF_F_NEW | WF_F_STRAY)) {
-    nargs = t->flags & WF_F_NEW ? wf_task_begin(iso, t) : wf_task_return(t);
-    if (wf_unlikely(nargs < 0)) return;
-  } else {
-    nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
-    if (wf_unlikely(t->flags & WF_F_SLICED)) wf_turn_begin(t);
-    t->flags &= ~(uint32_t)WF_F_PARKED;
+/* What is rare about a task that is to run: the number of values to resume it with, -1: it does not run. */
+static int task_ready(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_NEW) return wf_task_begin(iso, t);
+  if (t->flags & WF_F_STRAY) return wf_task_return(t);
+  if (t->flags & WF_F_SLICED) {
+    wf_turn_begin(t);
+    if (lua_status(t->co) != LUA_YIELD) return -1; /* a resume that is not weft's has it now */
   }
+  return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
+}
+
+static inline void task_run(wf_iso *iso, wf_task *t) {
+  int nres, nargs = t->got;
+  if (wf_unlikely(t->flags & (WF_F_NEW | WF_F_STRAY | WF_F_INNER | WF_F_SLICED))) {
+    nargs = task_ready(iso, t);
+    if (nargs < 0) return;
+  }
+  t->flags &= ~(uint32_t)WF_F_PARKED;
   lua_State *co = t->co;
   t->state = WF_RUNNING;
   iso->cur = t;
@@ -308,6 +322,16 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
+  if (wf_unlikely(wf_forked())) {
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    t->flags |= WF_F_INLINE;
+    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
+    if (t->claim == WF_TURN) t->claim = WF_ARMED;
+    wf_wait_fail(iso, L, t);
+    t->flags &= ~(uint32_t)WF_F_INLINE;
+    t->state = WF_RUNNING;
+    return;
+  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);

@@ -24,7 +24,7 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
     lua_rawgetp(L, -1, t);
     lua_remove(L, -2);
   } else if (t->flags & WF_F_MAIN) {
-    lua_pushliteral(L, "main");
+    lua_pushstring(L, iso->name != NULL ? iso->name : "main");
   } else {
     lua_pushfstring(L, "task %d", (int)t->seq);
   }
