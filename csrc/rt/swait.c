@@ -70,11 +70,14 @@ static void on_mail(wf_iso *iso, wf_mail *m) {
   }
   t->won = w->won;
   if (w->has_value) {
-    lua_State *to = wf_task_lua(t);
-    lua_checkstack(to, 6);
-    lua_pushcfunction(to, push_value);
-    lua_pushlightuserdata(to, &w->parcel);
-    if (lua_pcall(to, 1, 1, 0) == LUA_OK) {
+    lua_State *L = iso->bench, *to = wf_task_lua(t); /* a suspended coroutine cannot call */
+    lua_checkstack(L, 4);
+    lua_checkstack(to, 2);
+    lua_pushcfunction(L, push_value);
+    lua_pushlightuserdata(L, &w->parcel);
+    bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+    lua_xmove(L, to, 1);
+    if (ok) {
       lua_pushboolean(to, 1);
       t->got = 2;
     } else {
