@@ -74,7 +74,7 @@ MATHLIBS := -lm -ldl
 # The variants: the shipped module, the one with assertions that `make test` uses, two sanitizers.
 ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined
 TSAN    := -fsanitize=thread
-FLAGS_release := -O2 -g -fno-plt -DNDEBUG
+FLAGS_release := -O3 -g -fno-plt -falign-functions=32 -DNDEBUG
 FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_ASAN=1 $(ASAN)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_TSAN=1 $(TSAN)

@@ -205,15 +205,17 @@ for mix, maker in pairs(mixes) do
     end)
 
     it("takes many cases", function()
-      local n, cases = 300, {}
+      -- TSan knows 64 locks at once at the most; a select holds those of all its channels.
+      local n, cases = helper.sanitizer == "tsan" and 50 or 300, {}
       for i = 1, n do cases[i] = { channel(i % 2) } end
-      cases[150][1]:close()
-      assert.same({ n = 3, 150, nil, false }, table.pack(weft.select(cases)))
-      cases[150] = { channel() }
+      local middle = n // 2
+      cases[middle][1]:close()
+      assert.same({ n = 3, middle, nil, false }, table.pack(weft.select(cases)))
+      cases[middle] = { channel() }
       local job = weft.go(weft.select, cases)
       settle()
-      cases[300][1]:send "last"
-      assert.same({ n = 3, 300, "last", true }, table.pack(job:join()))
+      cases[n][1]:send "last"
+      assert.same({ n = 3, n, "last", true }, table.pack(job:join()))
     end)
 
     it("works in the main chunk, in a generator and where nothing can yield", function()
