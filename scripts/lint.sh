@@ -40,7 +40,7 @@ tidy() {
     checks+=",-$x"
   done
   printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet --checks="$checks" --warnings-as-errors='*' \
-    --extra-arg=-std=gnu11 --extra-arg=-D_GNU_SOURCE= --extra-arg=-Icsrc --extra-arg=-include --extra-arg=scripts/analyze.h "${includes[@]/#/--extra-arg=}" 2>/dev/null
+    --extra-arg=-std=gnu11 --extra-arg=-D_GNU_SOURCE= --extra-arg=-DWF_DEBUG --extra-arg=-Icsrc --extra-arg=-include --extra-arg=scripts/analyze.h "${includes[@]/#/--extra-arg=}" 2>/dev/null
 }
 if have clang-tidy; then step "clang-tidy" tidy; fi
 

@@ -185,11 +185,18 @@ end)
 
 ---------------------------------------------------------------------- what is written runs
 
+-- TSan holds asynchronous signals back until the program calls something that it intercepts: what stops a loop by a
+-- signal cannot be shown there.
+local function test_of(block)
+  local loops = block.code:find("preempt(", 1, true) or block.code:find("while true do end", 1, true)
+  return helper.sanitizer == "tsan" and loops and pending or it
+end
+
 describe("the example of", function()
   for _, file in ipairs(files) do
     for _, item in ipairs(file.items) do
       for _, example in ipairs(item.examples) do
-        it(("%s (%s:%d)"):format(item.name or item.title, item.file:match "[^/]+$", example.line), function()
+        test_of(example)(("%s (%s:%d)"):format(item.name or item.title, item.file:match "[^/]+$", example.line), function()
           blocks.run(example)
         end)
       end
@@ -201,7 +208,7 @@ for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "exam
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
       -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
-      it(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT, gc = false }) end)
+      test_of(block)(("runs line %d"):format(block.line), function() blocks.run(block, { cwd = ROOT, gc = false }) end)
     end
   end)
 end

@@ -180,7 +180,9 @@ static void soon_raise(wf_wheel *w, uint64_t start) {
 static void slot_open(wf_wheel *w, unsigned s, uint64_t now) {
   uint64_t start = slot_start(w, s);
   wf_assert(w->slot[DUE] == NULL && start > w->tick && start <= now);
-  wf_timer *t = w->slot[s], *last = t->prev;
+  wf_timer *t = w->slot[s];
+  wf_assert(t != NULL); /* the map says that the slot is not empty */
+  wf_timer *last = t->prev;
   survey v;
   bool one_tick = false;
   /* The slots of level 0 have one tick each. The far slot has no end: only its earliest timer tells

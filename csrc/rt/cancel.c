@@ -65,17 +65,18 @@ void wf_cancel_look(wf_iso *iso, wf_task *t, bool now) {
 
 void wf_cancel_update(wf_iso *iso, wf_task *t) {
   asked a = task_asked(t);
+  bool due = a.due != NULL;
   if (a.held) {
     wf_ext *x = wf_task_ext(iso, t);
     if (x == NULL) /* no memory for a shield; there are no scopes then */
-      a.due = t;
+      due = true;
     else if (!x->late && !wf_timer_armed(&x->shield_end.timer))
       wf_alarm_set(iso, &x->shield_end, t, wf_clock_ns() + SHIELD_SECONDS * 1000000000ull, on_shield_end);
   } else if (t->ext != NULL) {
     wf_alarm_stop(iso, &t->ext->shield_end);
     t->ext->late = false;
   }
-  if (a.due != NULL) {
+  if (due) {
     t->flags |= WF_F_CANCEL;
     wf_wake(iso, t, WF_CANCEL);
   } else {

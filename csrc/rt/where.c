@@ -77,8 +77,9 @@ static int probe(lua_State *L) {
   const void **words = lua_touserdata(L, lua_upvalueindex(1));
   lua_Debug ar;
   if (lua_getstack(L, 1, &ar)) {
-    size_t i = (size_t)(uintptr_t)words[0]++;
-    words[1 + i % (2 * PROBES)] = saved_pc(&ar);
+    size_t i = 1; /* the first word that is free */
+    while (i < 2 * PROBES && words[i] != NULL) i++;
+    words[i] = saved_pc(&ar);
   }
   return 0;
 }
