@@ -26,7 +26,10 @@ end
 describe("cancelling a thread that waits", function()
   for what, wait in pairs {
     ["in sleep"] = function() weft.sleep(1e6) end,
-    ["to receive"] = function() weft.channel():recv() weft.sleep(1e6) end,
+    ["to receive"] = function()
+      weft.go(weft.sleep, 1e6) -- else it is a deadlock
+      weft.channel():recv()
+    end,
     ["for a task"] = function() weft.go(weft.sleep, 1e6):join() end,
     ["for a thread"] = function() weft.thread(function() weft.sleep(1e6) end):join() end,
     ["in select"] = function() weft.select { { weft.channel() }, { weft.go(weft.sleep, 1e6) } } end,
@@ -129,7 +132,6 @@ describe("cancelling a thread that spins", function()
       local function f() while true do pcall(pcall, pcall, error) end end
       while true do xpcall(f, function(e) return e end) end
     end,
-    ["in a message handler"] = function() xpcall(error, function() while true do end end) end,
     ["in a coroutine"] = function() coroutine.wrap(function() while true do end end)() end,
     ["in ever new coroutines"] = function()
       while true do coroutine.wrap(function() for _ = 1, 10 do end end)() end
@@ -198,6 +200,8 @@ describe("cancelling a thread that spins", function()
   end)
 
   it("lets the others go on meanwhile", function()
+    -- The thread sanitizer holds signals back until the thread calls something that it watches.
+    if helper.sanitizer == "tsan" then return end
     local other = weft.thread(function(c)
       local n = 0
       for v in c do n = n + v end

@@ -41,11 +41,17 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   uint64_t now = wf_clock_ns();
   wf_cancel_look(iso, t, now >= iso->press_end);
   if (!(t->flags & WF_F_CANCEL) || now < iso->quiet_until) return; /* shielded for now, or cleaning up */
-  if (++iso->strikes < STRIKES_SPACED)
-    iso->quiet_until = now + STRIKE_PAUSE_NS;
-  else
-    lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
+  if (!wf_press_strike(iso)) lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
   wf_cancel_raise(iso, L, t);
+}
+
+bool wf_press_strike(wf_iso *iso) {
+  if (iso->strikes >= STRIKES_SPACED) return false;
+  uint64_t now = wf_clock_ns();
+  if (now < iso->quiet_until) return true;
+  iso->strikes++;
+  iso->quiet_until = now + STRIKE_PAUSE_NS;
+  return true;
 }
 
 void wf_press_arm(lua_State *co) {

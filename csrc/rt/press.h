@@ -3,7 +3,8 @@
  * Once an isolate is pressed, for good, every coroutine that runs has a count hook, which raises the
  * cancellation that is due in its task. Two reasons: a child is cancelled by its parent, whose signal may
  * find it in the middle of a loop; and the shutdown of any isolate, whose tasks are all cancelled. A hook
- * does not run inside finalisers and C functions; what loops there is reported as stuck.
+ * does not run inside finalisers and C functions, nor in a message handler (xpcall) that the error of a hook
+ * has called; what loops there is reported as stuck.
  */
 #ifndef WF_RT_PRESS_H
 #define WF_RT_PRESS_H
@@ -12,6 +13,10 @@
 
 /* From now on. At `end` shields give way, whatever time they have left. */
 void wf_press_begin(wf_iso *iso, uint64_t end);
+
+/* The cancellation is being raised, by a hook or by a blocking call: leave the code some time to clean up
+ * before the hook raises it again. Not for ever: false when it has had that several times. */
+bool wf_press_strike(wf_iso *iso);
 
 /* A coroutine is about to run, or to go on. */
 void wf_press_arm(lua_State *co);

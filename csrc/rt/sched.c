@@ -129,7 +129,11 @@ static void wait_forged(wf_iso *iso, lua_State *L, wf_task *t) {
 
 void wf_wait_raise(lua_State *L, wf_task *t, int how) {
   if (how <= WF_TURN || (t->flags & WF_F_PARKED)) wait_forged(wf_iso_of(L), L, t);
-  if (how == WF_CANCEL) wf_cancel_raise(wf_iso_of(L), L, t);
+  if (how == WF_CANCEL) {
+    wf_iso *iso = wf_iso_of(L);
+    wf_press_strike(iso);
+    wf_cancel_raise(iso, L, t);
+  }
   lua_error(L);
 }
 
@@ -147,8 +151,10 @@ int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_K
 static int raise_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_task *t = (wf_task *)ctx;
+  wf_iso *iso = wf_iso_of(L);
   wf_wait_end(L, t);
-  wf_cancel_raise(wf_iso_of(L), L, t);
+  wf_press_strike(iso);
+  wf_cancel_raise(iso, L, t);
   return 0;
 }
 
