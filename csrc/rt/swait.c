@@ -167,6 +167,8 @@ wf_snode *wf_snode_take_locked(wf_link *queue) {
   return NULL;
 }
 
+bool wf_snode_claim_locked(wf_snode *n, bool here) { return take(n->wait, here ? WF_TAKEN_HERE : WF_TAKEN_THERE); }
+
 bool wf_snode_waiting_locked(wf_link *queue) {
   for (wf_link *l = queue->next; l != queue; l = l->next)
     if (atomic_load_explicit(&wf_list_entry(l, wf_snode, link)->wait->claim, memory_order_relaxed) == WF_OPEN) return true;

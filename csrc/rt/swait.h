@@ -53,6 +53,7 @@ typedef struct wf_snode {
   wf_swait *wait;
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
+  const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 } wf_snode;
 
@@ -95,7 +96,11 @@ void wf_swait_abandon(wf_task *t);
  * the queue now; NULL: nobody waits. The caller fills in the record and posts it. */
 wf_snode *wf_snode_take_locked(wf_link *queue);
 
-/* The same without taking anything: does anybody seem to wait? */
+/* Any thread, under the same lock: win this node's wait, on the carrier of its own isolate (which then calls
+ * wf_wake) or on another thread (which then fills in the record and posts it). False: it is won already. */
+bool wf_snode_claim_locked(wf_snode *n, bool here);
+
+/* Does anybody in the queue seem to wait? Takes nothing. */
 bool wf_snode_waiting_locked(wf_link *queue);
 
 /* After the lock was released: send the record home. */
