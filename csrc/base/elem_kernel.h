@@ -132,53 +132,63 @@ static size_t F(narrow_double)(char *p, size_t n, size_t stride, const void *blo
   return n;
 }
 
-/* Sums ---------------------------------------------------------------------------------------------- */
+/* Sums and extremes --------------------------------------------------------------------------------- */
+
+/* The best so far, lane by lane: for types of which machines compare no vectors, that is as fast. A NaN is not seen. */
+static ALWAYS_INLINE T F(extreme_lanes)(const char *p, size_t n, size_t stride, bool least, T best) {
+  T lane[LANES];
+  size_t i = 0;
+  for (size_t k = 0; k < LANES; k++) lane[k] = best;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t k = 0; k < LANES; k++) {
+      T v = F(get)(p + (i + k) * stride);
+      lane[k] = (least ? v < lane[k] : v > lane[k]) ? v : lane[k];
+    }
+  for (size_t k = 0; k < LANES; k++) best = (least ? lane[k] < best : lane[k] > best) ? lane[k] : best;
+  for (; i < n; i++) {
+    T v = F(get)(p + i * stride);
+    best = (least ? v < best : v > best) ? v : best;
+  }
+  return best;
+}
 
 #if FLOATING
 
-/* Eight running sums side by side, joined as a tree. n <= SUM_BLOCK. */
+/* Eight running sums side by side, joined as a tree; what is left over is added last. (The lanes stay in registers:
+ * nothing indexes them by a variable.) n <= FLOAT_BLOCK. */
 static ALWAYS_INLINE double F(sum_loop)(const char *p, size_t n, size_t stride) {
   double lane[LANES] = {0};
   size_t i = 0;
   for (; i + LANES <= n; i += LANES)
     for (size_t k = 0; k < LANES; k++) lane[k] += (double)F(get)(p + (i + k) * stride);
-  for (size_t k = 0; i + k < n; k++) lane[k] += (double)F(get)(p + (i + k) * stride);
-  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+  double rest = 0;
+  for (; i < n; i++) rest += (double)F(get)(p + i * stride);
+  return (((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))) + rest;
 }
 
 static double F(sum_float)(const char *p, size_t n, size_t stride) {
   BOTH_STRIDES(return F(sum_loop)(p, n, sizeof(T)), return F(sum_loop)(p, n, stride))
 }
 
-/* Least and greatest, lane by lane. A comparison with a NaN is false, so NaNs are looked for beside. n > 0. */
+/* A NaN is in the sum of its block (as opposite infinities are), and is looked for then. */
 static ALWAYS_INLINE T F(extreme_loop)(const char *p, size_t n, size_t stride, bool least) {
-  T lane[LANES];
-  T odd[LANES] = {0}; /* a NaN once one was seen, else 0 */
-  T first = F(get)(p);
-  for (size_t k = 0; k < LANES; k++) lane[k] = first;
-  size_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (size_t k = 0; k < LANES; k++) {
-      T v = F(get)(p + (i + k) * stride);
-      lane[k] = (least ? v < lane[k] : v > lane[k]) ? v : lane[k];
-      odd[k] = v == v ? odd[k] : v;
+  T best = F(get)(p);
+  for (size_t at = 0; at < n; at += FLOAT_BLOCK) {
+    const char *block = p + at * stride;
+    size_t many = n - at < FLOAT_BLOCK ? n - at : FLOAT_BLOCK;
+    double sum = F(sum_loop)(block, many, stride);
+    for (size_t i = 0; sum != sum && i < many; i++) {
+      T v = F(get)(block + i * stride);
+      if (v != v) return v;
     }
-  for (size_t k = 0; i + k < n; k++) {
-    T v = F(get)(p + (i + k) * stride);
-    lane[k] = (least ? v < lane[k] : v > lane[k]) ? v : lane[k];
-    odd[k] = v == v ? odd[k] : v;
+    best = F(extreme_lanes)(block, many, stride, least, best);
   }
-  T best = lane[0];
-  for (size_t k = 0; k < LANES; k++) {
-    if (odd[k] != odd[k]) return odd[k];
-    if (least ? lane[k] < best : lane[k] > best) best = lane[k];
-  }
-  return first == first ? best : first;
+  return best;
 }
 
 #else
 
-/* n <= SUM_BLOCK, so nothing overflows: 64-bit elements are added in halves. Signed ones are shifted to begin at
+/* n <= INT_BLOCK, so nothing overflows: 64-bit elements are added in halves. Signed ones are shifted to begin at
  * 0; what that adds is taken off in the end. */
 static ALWAYS_INLINE void F(sum_loop)(const char *p, size_t n, size_t stride, wide_sum *s) {
   if (sizeof(T) == 8) {
@@ -205,6 +215,7 @@ static void F(sum_int)(const char *p, size_t n, size_t stride, wide_sum *s) {
 
 static ALWAYS_INLINE T F(extreme_loop)(const char *p, size_t n, size_t stride, bool least) {
   T best = F(get)(p);
+  if (sizeof(T) == 8) return F(extreme_lanes)(p, n, stride, least, best);
   for (size_t i = 1; i < n; i++) {
     T v = F(get)(p + i * stride);
     best = (least ? v < best : v > best) ? v : best;
