@@ -1,7 +1,7 @@
 -- Runs weft's benchmarks beside their peers and the limits of C: lua5.4 bench/run.lua [case...] (`make bench`).
 -- Every subject of a case runs once in each round, one after the other, A B C A B C, so that a machine whose speed
 -- drifts is unfair to none. Prints a table a case, then every goal; writes build/bench.tsv. See bench/README.md.
---   BENCH_ROUNDS=5    rounds a case            BENCH_SECONDS=400   all in all, at most
+--   BENCH_ROUNDS=5    rounds a case            BENCH_SECONDS=380   all in all, at most
 --   BENCH_QUICK=1     smaller and fewer, under two minutes
 -- Exits 1 when one of weft's own programs failed; a goal that is missed is reported, not an error.
 package.path = "bench/lib/?.lua;" .. package.path
@@ -10,8 +10,9 @@ local cases = require "cases"
 
 local quick = os.getenv "BENCH_QUICK" == "1"
 local rounds = tonumber(os.getenv "BENCH_ROUNDS") or (quick and 2 or 5)
-local budget = tonumber(os.getenv "BENCH_SECONDS") or (quick and 85 or 400)
+local budget = tonumber(os.getenv "BENCH_SECONDS") or (quick and 80 or 380)
 local broken = 0
+local finish -- when the budget is spent: set when the compilers are done
 
 assert(sh.exists "bench/run.lua", "run it from the project's root")
 build.toolchain()
@@ -53,6 +54,8 @@ local function new_result(seconds)
     seconds = seconds, rounds = 0, runs = 0, busy_runs = 0, worst = 0, cpu = pin,
     samples = {}, order = {}, absent = {}, points = {}, series = {},
     late = function() return clock.now() > deadline end,
+    -- A machine that is far slower than expected: not even one round is to be had.
+    over = function() return clock.now() > deadline + seconds * 1e9 or clock.now() > finish end,
   }
 end
 
@@ -65,6 +68,13 @@ local function prepare(subjects, result)
     if not command then result.absent[#result.absent + 1] = { name = s.name, why = why } end
   end
   return commands
+end
+
+local function no_time(result, name)
+  for _, a in ipairs(result.absent) do
+    if a.name == name then return end
+  end
+  result.absent[#result.absent + 1] = { name = name, why = "no time left" }
 end
 
 local function failed(subject, commands, result, why)
@@ -91,7 +101,10 @@ local function run_case(case, seconds)
     if round > 1 and result.late() then break end
     for _, s in ipairs(case.subjects) do
       local command = commands[s]
-      if command and (round == 1 or not s.heavy) then
+      local dropped = result.over() and s ~= case.subjects[1] or s.heavy and result.late()
+      if command and round == 1 and dropped then
+        no_time(result, s.name)
+      elseif command and (round == 1 or not (s.heavy or result.late())) then
         local metrics, why = sample(case, s, command, result)
         if not metrics then failed(s, commands, result, why) end
         for _, row in ipairs(metrics and (s.rows or { { case.metric } }) or {}) do
@@ -123,7 +136,9 @@ local function run_curve(case, seconds)
     for _, n in ipairs(case.points) do
       for _, s in ipairs(case.series) do
         local command = commands[s] and table.move(commands[s], 1, #commands[s], 1, {})
-        if command then
+        if command and result.over() then
+          no_time(result, ("%s, n=%d"):format(s.name, n))
+        elseif command then
           for _, a in ipairs(case.args(n)) do command[#command + 1] = tostring(a) end
           local metrics, why = sample(case, s, command, result)
           if metrics then keep(result.points[s.name], n, round, metrics[case.metric])
@@ -141,7 +156,9 @@ local function run_parts(case)
   for _, program in ipairs(case.programs) do
     local command, why = build.command { kind = "part", program = program }
     local text
-    if command then
+    if command and clock.now() > finish then
+      why = "no time left"
+    elseif command then
       text, why = measure.text(command, options(case))
       if not text then broken = broken + 1 end
     end
@@ -174,7 +191,7 @@ for _, case in ipairs(chosen) do
 end
 
 -- Each case has its share of the time that is left; what one leaves over is the others'.
-local finish = clock.now() + budget * 1e9
+finish = clock.now() + budget * 1e9
 for _, case in ipairs(chosen) do
   local seconds = math.max(0, finish - clock.now()) / 1e9 * case.seconds / weights
   weights = weights - case.seconds

@@ -25,6 +25,10 @@ int luaopen_weft_core(lua_State *L) {
   luaL_checkversion(L);
   wf_iso *iso = wf_iso_open(L, NULL);
   iso->open_core = luaopen_weft_core;
+  if (iso->module != 0) { /* loaded anew: objects of before must stay valid */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->module);
+    return 1;
+  }
   lua_newtable(L);
   wf_report_open(iso, L);
   wf_lib_core(iso, L);
@@ -42,5 +46,7 @@ int luaopen_weft_core(lua_State *L) {
   lua_setfield(L, -2, "isolate");
   lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
   lua_setfield(L, -2, "versions");
+  lua_pushvalue(L, -1);
+  iso->module = luaL_ref(L, LUA_REGISTRYINDEX);
   return 1;
 }

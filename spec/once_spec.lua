@@ -73,6 +73,14 @@ describe("once", function()
     assert.truthy(tostring(o):find "failed")
   end)
 
+  it("raises its error in everyone, though it failed in a generator that nobody closed", function()
+    local o = weft.once(function() error "once" end)
+    local co = coroutine.create(function() o() end)
+    assert.is_false(coroutine.resume(co))
+    helper.raises("once", o)
+    assert.is_true(coroutine.close(co) == false or coroutine.status(co) == "dead")
+  end)
+
   it("refuses to be called by its own function", function()
     local o
     o = weft.once(function() return o() end)
@@ -217,6 +225,80 @@ describe("a run of once that is broken off", function()
     assert.equal("fine", o())
   end)
 
+  it("may fail or return later on without harm", function()
+    for _, how in ipairs { "error", "return" } do
+      local runs, go = 0, weft.event()
+      local o = weft.once(function()
+        runs = runs + 1
+        if runs == 1 then
+          coroutine.yield()
+          if how == "error" then error "late" end
+          return "late"
+        end
+        go:wait()
+        return "fine"
+      end)
+      local co = coroutine.create(function() return o() end)
+      start(coroutine.resume, co):join()
+      local second, third = start(o), start(o)
+      local ok, value = coroutine.resume(co)
+      assert.equal(how == "return", ok)
+      assert.truthy(value:find "late")
+      assert.truthy(tostring(o):find "running in task")
+      go:set()
+      assert.equal("fine", second:join())
+      assert.equal("fine", third:join())
+      assert.equal("fine", o())
+    end
+  end)
+
+  -- A task that calls o in a generator, leaves it in the middle of the run, and ends when told to.
+  local function quitter(o, go)
+    return start(function()
+      local co = coroutine.create(function() o() end)
+      coroutine.resume(co)
+      go:wait()
+    end)
+  end
+
+  it("by the end of one task after the other does not count", function()
+    local runs, go = 0, {}
+    local o = weft.once(function()
+      runs = runs + 1
+      if runs < 4 then coroutine.yield() end
+      return "fine"
+    end)
+    for i = 1, 3 do
+      go[i] = weft.event()
+      quitter(o, go[i])
+    end
+    local last, more = start(o), start(o)
+    for i = 1, 3 do
+      go[i]:set()
+      weft.yield()
+      weft.yield()
+    end
+    assert.equal("fine", last:join())
+    assert.equal("fine", more:join())
+    assert.equal(4, runs)
+  end)
+
+  it("by the end of its task is told to the second when the first has given up", function()
+    local runs, go = 0, weft.event()
+    local o = weft.once(function()
+      runs = runs + 1
+      if runs == 1 then coroutine.yield() end
+      return "fine"
+    end)
+    local runner = quitter(o, go)
+    local first, second = start(o), start(o)
+    first:cancel()
+    first:wait()
+    go:set()
+    runner:join()
+    assert.equal("fine", second:join())
+  end)
+
   it("hands on through any number of cancellations", function()
     local runs = 0
     local o = weft.once(function()
@@ -237,6 +319,27 @@ describe("a run of once that is broken off", function()
 end)
 
 describe("a task that waits for once", function()
+  it("hears nothing of the runner once it has the results", function()
+    local go, e, log = weft.event(), weft.event(), {}
+    local o = weft.once(go.wait)
+    local runner = start(function()
+      o(go)
+      weft.yield()
+      weft.yield()
+    end)
+    local waiter = start(function()
+      o()
+      log[#log + 1] = e:wait(1000)
+    end)
+    go:set()
+    runner:join()
+    weft.yield()
+    assert.same({}, log)
+    e:set()
+    waiter:join()
+    assert.same({ true }, log)
+  end)
+
   it("can be cancelled without harm to the others", function()
     local e = weft.event()
     local o = weft.once(function()

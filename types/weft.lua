@@ -205,6 +205,28 @@ function weft.current() end
 ---@return any ...  its results
 function weft.shield(f, ...) end
 
+---Time slices for the tasks of this isolate: a task that never calls weft gives way to the others after `slice` seconds
+---of CPU time. `false` ends it. Off at first, since tasks of one isolate share all values and a turn may then end
+---between any two instructions. Costs nothing between the slices. A cancelled task that comes to no blocking call is
+---stopped by it too. What runs inside table.sort, string.gsub and other C functions cannot give way.
+---
+---Blocks: no.
+---Errors: not a number from 0.001 to 60, nor false.
+---
+---```lua
+---weft.preempt(0.002)
+---local done
+---weft.go(function() weft.sleep(0.004) done = true end)
+---weft.go(function() while not done do end print "both" end):join()
+---weft.preempt(false)
+-----> both
+---```
+---@param slice number|false  seconds
+---@return true|nil ok  nil where the system has no such timers
+---@return string? message
+---@return string? code
+function weft.preempt(slice) end
+
 ---Is the value an error of weft's own, of this kind? False for everything else.
 ---
 ---Blocks: no.

@@ -119,7 +119,8 @@ static double compare(const char *what, lua_State *from, long n, double scale, c
   }
   if (copying) printf("%-9s copy   %10.3f %s\n", what, copied / scale, unit);
   printf("%-9s weft   %10.3f %s\n", what, moved / scale, unit);
-  if (scale >= 1e3) printf("%-9s pack   %10.3f %s\n%-9s unpack %10.3f %s\n", what, packed / scale, unit, what, unpacked / scale, unit);
+  if (scale >= 1e3)
+    printf("%-9s pack   %10.3f %s\n%-9s unpack %10.3f %s\n", what, packed / scale, unit, what, unpacked / scale, unit);
   if (copying) printf("%-9s ratio  %10.3f x\n", what, moved / copied);
   lua_close(a);
   lua_close(b);

@@ -8,7 +8,7 @@
  */
 #include "lib/lib.h"
 #include "rt/cancel.h"
-#include "rt/child.h"
+#include "rt/press.h"
 #include "rt/sched.h"
 
 enum { SELF = 1, CLOSERS_MAX = 100 };
@@ -82,9 +82,10 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
     wf_task *t = iso->cur;
     iso->running = co;
     if (wf_unlikely(iso->loose != NULL)) wf_scopes_tie(iso, t, co);
+    wf_press_check(iso, co);
     int status = lua_resume(co, L, nargs, nres);
     iso->running = outer;
-    wf_interrupt_check(iso, L);
+    wf_press_check(iso, L);
     *parked = false;
     if (wf_likely(status != LUA_YIELD || !(t->flags & WF_F_PARKED))) {
       if (wf_unlikely(t->ext != NULL && t->ext->scopes != NULL)) wf_scopes_loosen(iso, t, co);
@@ -99,6 +100,7 @@ static int resume_until(wf_iso *iso, lua_State *L, lua_State *co, int nargs, int
     guard(iso, L, co, true);
     wf_wait_inline(iso, L, t);
     guard(iso, L, co, false);
+    if (t->flags & WF_F_SLICED) wf_turn_begin(t);
     nargs = wf_task_lua(t) == co ? t->got : 0;
   }
 }

@@ -3,43 +3,45 @@
 #include "lx/opts.h"
 #include "rt/sched.h"
 
-enum { SELF = 1, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
+enum { SELF = 1, ERROR = 2, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
 
-static wf_guard *check_guard(wf_iso *iso, lua_State *L) { return wf_iso_check(iso, L, SELF, WF_CLASS_GUARD); }
+static wf_guard *check_guard(lua_State *L) {
+  return wf_check_sync(L, SELF, WF_CLASS_GUARD, sizeof(wf_guard), "weft.guard");
+}
 
 wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock) {
   lock = lua_absindex(L, lock);
   wf_guard *g = wf_class_push(iso, L, WF_CLASS_GUARD, sizeof *g, 1);
+  g->object = (wf_object){WF_SEAL(WF_CLASS_GUARD), iso};
   lua_pushvalue(L, lock);
   lua_setiuservalue(L, -2, UV_LOCK);
   return g;
 }
 
-static void guard_release(wf_iso *iso, lua_State *L, wf_guard *g) {
-  wf_release *release = g->release;
-  if (g->lock != NULL) release(iso, L, g);
+static inline void guard_release(lua_State *L, wf_guard *g, int self, int error) {
+  if (g->lock != NULL) g->release(L, g, self, error);
   g->lock = NULL;
 }
 
 static int guard_close(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_guard *g = check_guard(iso, L);
-  guard_release(iso, L, g);
+  wf_guard *g = check_guard(L);
+  lua_settop(L, ERROR);
+  guard_release(L, g, SELF, ERROR);
   g->busy = false;
   return 0;
 }
 
 /* g:unlock(): before the block ends. */
 static int guard_unlock(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_guard *g = check_guard(iso, L);
+  wf_guard *g = check_guard(L);
   if (g->lock == NULL) return luaL_error(L, "the guard has released its lock already");
-  guard_release(iso, L, g);
+  lua_settop(L, ERROR);
+  guard_release(L, g, SELF, ERROR);
   return 0;
 }
 
 static int guard_tostring(lua_State *L) {
-  const wf_guard *g = check_guard(wf_iso_up(L), L);
+  const wf_guard *g = check_guard(L);
   lua_getiuservalue(L, SELF, UV_LOCK);
   lua_pushfstring(L, "weft.guard (%s) of %s", g->lock == NULL ? "released" : "armed", luaL_tolstring(L, -1, NULL));
   return 1;
@@ -60,12 +62,30 @@ static wf_guard *spare_push(wf_iso *iso, lua_State *L) {
   return g;
 }
 
-void wf_with_begin(wf_iso *iso, lua_State *L) {
+wf_guard *wf_with_begin(wf_iso *iso, lua_State *L) {
   lx_check_callable(L, 2);
   wf_guard *g = spare_push(iso, L);
   lua_insert(L, GUARD);
   lua_toclose(L, GUARD);
   g->busy = true;
+  return g;
+}
+
+static int guarded_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_guard *g = (wf_guard *)ctx;
+  if (wf_likely(status == LUA_OK || status == LUA_YIELD)) return g->then(L, status, 0);
+  guard_release(L, g, GUARD, lua_gettop(L));
+  return lua_error(L);
+}
+
+int wf_guard_call(lua_State *L, wf_guard *g, lua_KFunction k) {
+  int nargs = lua_gettop(L) - FUNC;
+  if (wf_likely(L == g->object.iso->cur->co)) {
+    lua_callk(L, nargs, LUA_MULTRET, 0, k);
+    return k(L, LUA_OK, 0);
+  }
+  g->then = k;
+  return guarded_k(L, lua_pcallk(L, nargs, LUA_MULTRET, 0, (lua_KContext)g, guarded_k), (lua_KContext)g);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
@@ -73,10 +93,9 @@ static int with_k(lua_State *L, int status, lua_KContext ctx) {
   return lua_gettop(L) - GUARD;
 }
 
-int wf_with_call(wf_iso *iso, lua_State *L, wf_release *release) {
-  wf_guard_arm(iso, lua_touserdata(L, GUARD), lua_touserdata(L, SELF), release);
-  lua_callk(L, lua_gettop(L) - FUNC, LUA_MULTRET, 0, with_k);
-  return with_k(L, LUA_OK, 0);
+int wf_with_call(lua_State *L, wf_guard *g, void *lock, wf_release *release) {
+  wf_guard_arm(g, lock, release);
+  return wf_guard_call(L, g, with_k);
 }
 
 bool wf_check_try(lua_State *L, int arg, uint64_t *deadline) {

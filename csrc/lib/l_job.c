@@ -175,6 +175,11 @@ static int job_index(lua_State *L) {
 
 static int job_tostring(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
+  const wf_child *c = wf_iso_test(iso, L, SELF, WF_CLASS_THREAD);
+  if (c != NULL && c->run == NULL) {
+    lua_pushliteral(L, "weft.job thread (collected)");
+    return 1;
+  }
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
@@ -246,13 +251,16 @@ static int lib_watch(lua_State *L) {
   lua_rawseti(L, -2, n + 1);
   lua_pushvalue(L, 3);
   lua_rawseti(L, -2, n + 2);
-  if (j.task != NULL) j.task->flags |= WF_F_WATCHED;
+  if (j.task != NULL)
+    j.task->flags |= WF_F_WATCHED;
+  else
+    wf_child_watch(iso, j.child);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int job_gc(lua_State *L) {
-  wf_child_gc(wf_iso_up(L), L, lua_touserdata(L, SELF));
+  wf_child_gc(wf_iso_up(L), L);
   return 0;
 }
 

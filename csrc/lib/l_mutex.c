@@ -76,34 +76,32 @@ static int mutex_unlock(lua_State *L) {
 }
 
 /* A guard releases what it took, even when the script has done so, or another task closes it. */
-static void release(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   wf_mutex *m = g->lock;
-  if (m->holder == g->by) wf_mutex_release(iso, m);
+  if (m->holder == g->by) wf_mutex_release(g->object.iso, m);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  wf_mutex_wait_end(iso, L, lua_touserdata(L, SELF), (wf_task *)ctx);
-  return wf_with_call(iso, L, release);
+  wf_mutex_wait_end(wf_iso_up(L), L, lua_touserdata(L, SELF), (wf_task *)ctx);
+  return wf_with_go_on(L, release);
 }
 
 /* m:with(f, ...): the results of f, called with the mutex locked. */
 static int mutex_with(lua_State *L) {
   wf_mutex *m = check_mutex(L);
   wf_iso *iso = m->s.object.iso;
-  wf_with_begin(iso, L);
-  if (wf_likely(take(iso, L, m))) return wf_with_call(iso, L, release);
+  wf_guard *g = wf_with_begin(iso, L);
+  if (wf_likely(take(iso, L, m))) return wf_with_call(L, g, m, release);
   return wf_mutex_wait(iso, L, m, WF_NEVER, with_k);
 }
 
 static int guard_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
   wf_mutex *m = lua_touserdata(L, SELF);
-  wf_mutex_wait_end(iso, L, m, (wf_task *)ctx);
-  wf_guard_arm(iso, lua_touserdata(L, GUARD), m, release);
+  wf_mutex_wait_end(m->s.object.iso, L, m, (wf_task *)ctx);
+  wf_guard_arm(lua_touserdata(L, GUARD), m, release);
   return 1;
 }
 
@@ -114,7 +112,7 @@ static int mutex_guard(lua_State *L) {
   wf_check_alone(L, NO_TIMEOUT);
   wf_guard *g = wf_guard_push(iso, L, SELF);
   if (!take(iso, L, m)) return wf_mutex_wait(iso, L, m, WF_NEVER, guard_k);
-  wf_guard_arm(iso, g, m, release);
+  wf_guard_arm(g, m, release);
   return 1;
 }
 

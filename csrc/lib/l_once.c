@@ -11,7 +11,7 @@
 #include "lx/opts.h"
 #include "rt/sched.h"
 
-enum { SELF = 1, GUARD = 2, FUNC = 3, ERROR = 2, UV_VALUE = 1 };
+enum { SELF = 1, GUARD = 2, FUNC = 3, UV_VALUE = 1 };
 
 enum once_state { ONCE_NEW, ONCE_RUNS, ONCE_DONE, ONCE_FAILED };
 
@@ -62,17 +62,18 @@ static bool is_cancellation(wf_iso *iso, lua_State *L, const wf_task *t, int idx
   return same;
 }
 
-/* The guard of a run that has not come to its end: it raised what is at ERROR, or was broken off (nil). */
-static void run_failed(wf_iso *iso, lua_State *L, wf_guard *g) {
+/* The guard of a run that has not come to its end: it raised what is at `error`, or was broken off (nil). */
+static void run_failed(lua_State *L, wf_guard *g, int self, int error) {
   once *o = g->lock;
+  wf_iso *iso = g->object.iso;
   if (o->state != ONCE_RUNS || o->runner != g->by) return; /* the run was given up, see call() */
-  if (lua_isnil(L, ERROR) || is_cancellation(iso, L, iso->cur, ERROR)) {
+  if (lua_isnil(L, error) || is_cancellation(iso, L, iso->cur, error)) {
     o->state = ONCE_NEW;
     pass(iso, o);
     return;
   }
-  lua_getiuservalue(L, SELF, 1);
-  lua_pushvalue(L, ERROR);
+  lua_getiuservalue(L, self, 1);
+  lua_pushvalue(L, error);
   lua_setiuservalue(L, -2, UV_VALUE);
   lua_pop(L, 1);
   o->state = ONCE_FAILED;
@@ -113,12 +114,11 @@ static int run(wf_iso *iso, lua_State *L, once *o) {
   lua_getiuservalue(L, SELF, UV_VALUE);
   lua_insert(L, FUNC);
   lua_toclose(L, GUARD);
-  wf_guard_arm(iso, g, o, run_failed);
+  wf_guard_arm(g, o, run_failed);
   o->state = ONCE_RUNS;
   o->runner = g->by;
   if (!wf_list_empty(&o->s.waiters)) pass(iso, o); /* the watch was on the runner before */
-  lua_callk(L, lua_gettop(L) - FUNC, LUA_MULTRET, 0, run_k);
-  return run_k(L, LUA_OK, 0);
+  return wf_guard_call(L, g, run_k);
 }
 
 static int push_results(lua_State *L, const once *o) {

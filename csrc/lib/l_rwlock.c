@@ -120,45 +120,43 @@ static int rwlock_unlock(lua_State *L) {
 
 /* reading, writing ------------------------------------------------------------------------------ */
 
-static void release_reading(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
-  if (wf_rwlock_reads(g->lock, g->by)) wf_rwlock_runlock(iso, g->lock, g->by);
+static void release_reading(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
+  if (wf_rwlock_reads(g->lock, g->by)) wf_rwlock_runlock(g->object.iso, g->lock, g->by);
 }
 
-static void release_writing(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release_writing(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   wf_rwlock *rw = g->lock;
-  if (rw->writer == g->by) wf_rwlock_unlock(iso, rw);
+  if (rw->writer == g->by) wf_rwlock_unlock(g->object.iso, rw);
 }
 
 static int reading_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  wf_rwlock_wait_end(iso, L, lua_touserdata(L, SELF), WF_WANT_READ, (wf_task *)ctx);
-  return wf_with_call(iso, L, release_reading);
+  wf_rwlock_wait_end(wf_iso_up(L), L, lua_touserdata(L, SELF), WF_WANT_READ, (wf_task *)ctx);
+  return wf_with_go_on(L, release_reading);
 }
 
 static int writing_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  wf_rwlock_wait_end(iso, L, lua_touserdata(L, SELF), WF_WANT_WRITE, (wf_task *)ctx);
-  return wf_with_call(iso, L, release_writing);
+  wf_rwlock_wait_end(wf_iso_up(L), L, lua_touserdata(L, SELF), WF_WANT_WRITE, (wf_task *)ctx);
+  return wf_with_go_on(L, release_writing);
 }
 
 /* rw:reading(f, ...), rw:writing(f, ...): the results of f, called with the lock held. */
 static int rwlock_reading(lua_State *L) {
   wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
-  wf_with_begin(iso, L);
-  if (take(iso, L, rw, WF_WANT_READ)) return wf_with_call(iso, L, release_reading);
+  wf_guard *g = wf_with_begin(iso, L);
+  if (take(iso, L, rw, WF_WANT_READ)) return wf_with_call(L, g, rw, release_reading);
   return wf_rwlock_wait(iso, L, rw, WF_WANT_READ, WF_NEVER, reading_k);
 }
 
 static int rwlock_writing(lua_State *L) {
   wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
-  wf_with_begin(iso, L);
-  if (take(iso, L, rw, WF_WANT_WRITE)) return wf_with_call(iso, L, release_writing);
+  wf_guard *g = wf_with_begin(iso, L);
+  if (take(iso, L, rw, WF_WANT_WRITE)) return wf_with_call(L, g, rw, release_writing);
   return wf_rwlock_wait(iso, L, rw, WF_WANT_WRITE, WF_NEVER, writing_k);
 }
 

@@ -79,26 +79,25 @@ static int semaphore_release(lua_State *L) {
   return 0;
 }
 
-static void release(wf_iso *iso, lua_State *L, wf_guard *g) {
-  (void)L;
+static void release(lua_State *L, wf_guard *g, int self, int error) {
+  (void)L, (void)self, (void)error;
   semaphore *s = g->lock;
-  give(iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
+  give(g->object.iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  wf_iso *iso = wf_iso_up(L);
   wf_wait_end(L, (wf_task *)ctx);
-  return wf_with_call(iso, L, release);
+  return wf_with_go_on(L, release);
 }
 
 /* s:with(f, ...): the results of f, called with one unit acquired. */
 static int semaphore_with(lua_State *L) {
   semaphore *s = check_semaphore(L);
   wf_iso *iso = s->s.object.iso;
-  wf_with_begin(iso, L);
+  wf_guard *g = wf_with_begin(iso, L);
   wf_cancel_point(iso, L);
-  if (wf_likely(take(s))) return wf_with_call(iso, L, release);
+  if (wf_likely(take(s))) return wf_with_call(L, g, s, release);
   return wait(iso, L, s, WF_NEVER, with_k);
 }
 

@@ -12,13 +12,15 @@
 
 typedef struct wf_guard wf_guard;
 
-/* Release what the guard stands for. It runs as the guard's __close: stack 1 is the guard, 2 the error or
- * nil; the lock is in g->lock. Must not wait. */
-typedef void wf_release(wf_iso *iso, lua_State *L, wf_guard *g);
+/* Release what the guard at index `self` stands for; the lock is in g->lock. `error` is the index of the
+ * error because of which that happens, or of a nil. Must not wait, nor raise. [-0, +0, -] */
+typedef void wf_release(lua_State *L, wf_guard *g, int self, int error);
 
 struct wf_guard {
+  wf_object object;
   void *lock;          /* NULL: nothing to release */
   wf_release *release;
+  lua_KFunction then;  /* see wf_guard_call */
   wf_holder by;        /* who held the lock when the guard was armed */
   bool busy;           /* of a lock's own guard: a `with` has it */
 };
@@ -27,18 +29,28 @@ struct wf_guard {
 wf_guard *wf_guard_push(wf_iso *iso, lua_State *L, int lock);
 
 /* The running task has the lock now: the guard is to release it. */
-static inline void wf_guard_arm(const wf_iso *iso, wf_guard *g, void *lock, wf_release *release) {
+static inline void wf_guard_arm(wf_guard *g, void *lock, wf_release *release) {
   g->lock = lock;
   g->release = release;
-  g->by = wf_holder_of(iso->cur);
+  g->by = wf_holder_of(g->object.iso->cur);
 }
+
+/* Call the function at 3 with the arguments above it, then continue in `k`, which finds its results from 3
+ * on; the guard at 2, which is to be closed, sees to it that the lock is released if the function fails. A
+ * generator that fails leaves its variables unclosed until somebody closes it: there the failure is caught. */
+int wf_guard_call(lua_State *L, wf_guard *g, lua_KFunction k);
 
 /* lock:with(f, ...) in two steps. First, before the lock is taken: check f, and put a guard that is to be
  * closed below it. Stack: lock, guard, f, arguments. [-0, +1, e] */
-void wf_with_begin(wf_iso *iso, lua_State *L);
+wf_guard *wf_with_begin(wf_iso *iso, lua_State *L);
 
 /* Then, having the lock: arm the guard, call f, return its results. */
-int wf_with_call(wf_iso *iso, lua_State *L, wf_release *release);
+int wf_with_call(lua_State *L, wf_guard *g, void *lock, wf_release *release);
+
+/* The same in a continuation. */
+static inline int wf_with_go_on(lua_State *L, wf_release *release) {
+  return wf_with_call(L, lua_touserdata(L, 2), lua_touserdata(L, 1), release);
+}
 
 /* The lock at `idx`, or a type error that names the argument. [-0, +0, e] */
 static inline void *wf_check_sync(lua_State *L, int idx, enum wf_class c, size_t size, const char *name) {

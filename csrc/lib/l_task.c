@@ -2,9 +2,12 @@
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "lx/opts.h"
+#include "rt/preempt.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 #include "sys/thread.h"
+
+static const lua_Number SLICE_MIN = 0.001, SLICE_MAX = 60;
 
 /* weft.go([opts,] f, ...): options: name. */
 static int lib_go(lua_State *L) {
@@ -47,6 +50,23 @@ static int lib_sleep(lua_State *L) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SLEEP);
   wf_wait_until(iso, t, when);
   return wf_wait_park(iso, L, t, 0, done_k);
+}
+
+/* weft.preempt(slice | false): time-slice the tasks of this isolate, in slices of that many seconds of CPU time.
+ * true, or nil, message, code where the system cannot. */
+static int lib_preempt(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  uint64_t ns = 0;
+  luaL_checkany(L, 1);
+  if (lua_toboolean(L, 1)) {
+    lua_Number s = luaL_checknumber(L, 1);
+    luaL_argcheck(L, s >= SLICE_MIN && s <= SLICE_MAX, 1, "a slice from 0.001 to 60 seconds, or false, expected");
+    ns = (uint64_t)(s * 1e9);
+  }
+  int err = wf_preempt_set(iso, ns);
+  if (err != 0) return lx_fail_errno(L, err, "preempt");
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* weft.now(): seconds of the monotonic clock. */
@@ -103,6 +123,6 @@ static int lib_wait(lua_State *L) {
 void wf_lib_task(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"go", lib_go},     {"yield", lib_yield}, {"sleep", lib_sleep},
                                    {"now", lib_now},   {"nanotime", lib_nanotime}, {"cpus", lib_cpus},
-                                   {"live", lib_live}, {"wait", lib_wait},   {NULL, NULL}};
+                                   {"live", lib_live}, {"wait", lib_wait}, {"preempt", lib_preempt},   {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }

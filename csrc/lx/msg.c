@@ -36,7 +36,7 @@ void wf_blob_unref(wf_blob *b) {
 /* ---- the pool ---- */
 
 enum {
-  CLASSES = 4,           /* blocks of 256 B, 1, 4 and 16 KiB */
+  CLASSES = 4, /* blocks of 256 B, 1, 4 and 16 KiB */
   SMALLEST = 256,
   KEEP_BYTES = 64 << 10, /* idle blocks that one state may keep */
 };
@@ -144,10 +144,8 @@ wf_msg *wf_msg_new(wf_msg_pool *p, size_t room) {
 
 /* Give the block of a message of this pool's own state straight back. */
 static void msg_release_here(wf_msg *m) {
-  if (m->home != NULL)
-    pool_keep(m->home, m);
-  else
-    wf_free(m);
+  if (m->home != NULL) pool_keep(m->home, m);
+  else wf_free(m);
 }
 
 wf_msg *wf_msg_grow(wf_msg *m, size_t room) {
@@ -187,10 +185,8 @@ wf_side *wf_msg_side(wf_msg *m) {
 void wf_msg_clear(wf_msg *m) {
   for (uint32_t i = 0; i < m->nside; i++) {
     wf_side *s = &m->side[i];
-    if (s->ops != NULL)
-      s->ops->drop(s->held);
-    else
-      wf_blob_unref(s->held);
+    if (s->ops != NULL) s->ops->drop(s->held);
+    else wf_blob_unref(s->held);
   }
   m->nside = 0;
   m->len = 0;

@@ -60,8 +60,8 @@ struct wf_msg {
   uint32_t nside;
   uint32_t side_room;
   uint8_t size_class; /* of the pool's free lists */
-  size_t room;       /* bytes that fit in `data` */
-  size_t len;        /* bytes used */
+  size_t room;        /* bytes that fit in `data` */
+  size_t len;         /* bytes used */
   char data[];
 };
 
@@ -70,10 +70,10 @@ void wf_msg_free(wf_msg *m);
 
 /* For the packer, on the carrier of the pool's state. All give NULL when memory is out. */
 wf_msg_pool *wf_msg_pool_new(void);
-void wf_msg_pool_close(wf_msg_pool *p);           /* its state ends; messages may outlive it */
-wf_msg *wf_msg_new(wf_msg_pool *p, size_t room);  /* p may be NULL */
-wf_msg *wf_msg_grow(wf_msg *m, size_t room);      /* m stays valid when it gives NULL */
-wf_side *wf_msg_side(wf_msg *m);                  /* a new entry, to be filled at once */
-void wf_msg_clear(wf_msg *m);                     /* drop what is on the side; len = 0 */
+void wf_msg_pool_close(wf_msg_pool *p);          /* its state ends; messages may outlive it */
+wf_msg *wf_msg_new(wf_msg_pool *p, size_t room); /* p may be NULL */
+wf_msg *wf_msg_grow(wf_msg *m, size_t room);     /* m stays valid when it gives NULL */
+wf_side *wf_msg_side(wf_msg *m);                 /* a new entry, to be filled at once */
+void wf_msg_clear(wf_msg *m);                    /* drop what is on the side; len = 0 */
 
 #endif

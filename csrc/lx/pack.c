@@ -24,8 +24,7 @@ static int pack_full(lua_State *L) {
   p->value = PACK_VALUES_ANYONE + 1;
   if (p->wide && p->count > PACK_VALUES_ANYONE)
     *r = wf_pack_refuse(p, "more than %d values for strangers", PACK_VALUES_ANYONE);
-  else
-    *r = wf_pack_all(p, p->box);
+  else *r = wf_pack_all(p, p->box);
   return *r == PACK_REFUSED ? 1 : 0;
 }
 
@@ -63,7 +62,8 @@ static wf_msg *packer_fail(wf_packer *p, enum wf_packed r, int top, bool raised)
   if (raised) lua_error(L);
   if (r == PACK_REFUSED) return NULL; /* the error value is at top + 1 */
   lua_settop(L, top);
-  lx_error_new(L, "memory", r == PACK_LONG ? "a message cannot be larger than 4 GiB" : "not enough memory for a message");
+  lx_error_new(L, "memory",
+               r == PACK_LONG ? "a message cannot be larger than 4 GiB" : "not enough memory for a message");
   return NULL;
 }
 
@@ -91,10 +91,8 @@ wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pa
   lua_settop(L, top);
   if (wf_unlikely(r == PACK_FULL)) r = pack_again(&p, p.first, &raised);
   st->busy = nested;
-  if (wf_unlikely(nested || st->closed))
-    wf_scratch_free(p.scratch);
-  else
-    wf_scratch_end(p.scratch);
+  if (wf_unlikely(nested || st->closed)) wf_scratch_free(p.scratch);
+  else wf_scratch_end(p.scratch);
   if (wf_unlikely(r != PACK_OK || raised)) return packer_fail(&p, r, top, raised);
   return packer_finish(&p);
 }

@@ -1,10 +1,11 @@
 /* Values between Lua states: a flat encoding (DESIGN.md D7).
  *
- * wf_pack reads n values of one state and makes a message (msg.h); wf_unpack makes them again in
- * any state of this process. Tables keep cycles and references shared among all n values; functions
- * travel as bytecode with their upvalues, upvalues that are shared stay shared; library functions and
- * modules travel by name, objects outside Lua by their class's wf_transfer. What cannot travel is
- * an error of kind "transfer" that names the path: `arg 2.users[3].sock: a weft.tcp cannot cross isolates`.
+ * wf_pack reads n values of one state and makes a message (msg.h); wf_unpack makes them again in any state of this
+ * process. Tables keep cycles and references shared among all n values; functions travel as bytecode with their
+ * upvalues, upvalues that are shared stay shared; C functions, files and the modules of package.loaded travel by name,
+ * other C functions by address, objects outside Lua by their class's wf_transfer. (A module's table that holds data
+ * alone, in a message of data alone, is copied as the data that it is.) What cannot travel is an error of kind
+ * "transfer" that names the path: `arg 2.users[3].sock: a weft.tcp cannot cross isolates`.
  *
  * Both run on the carrier of the state that they are given, take no lock, and never run Lua code,
  * but for what unpacking asks for: `require` of a module that the target has not loaded, and finalisers.

@@ -67,20 +67,6 @@ static bool sent_lately(wf_pack_state *st, const void *address) {
   return false;
 }
 
-/* [-0, +1, m] The table of code, made on first use. */
-static void push_codes(wf_packer *p) {
-  lua_State *L = p->L;
-  if (lua_getiuservalue(L, p->box, STATE_CODE) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_setiuservalue(L, p->box, STATE_CODE);
-}
-
 wf_blob *wf_pack_code(wf_packer *p, int idx, int top) {
   lua_State *L = p->L;
   luaL_checkstack(L, 8, "packing");
@@ -93,7 +79,7 @@ wf_blob *wf_pack_code(wf_packer *p, int idx, int top) {
   lua_settop(L, top);
   if (box != NULL && box->blob != NULL) return wf_blob_ref(box->blob);
   if (!sent_lately(p->state, lua_topointer(L, idx))) return dump_function(L, idx);
-  push_codes(p);
+  wf_pack_state_value(L, p->box, STATE_CODE);
   lua_pushvalue(L, idx);
   box = lua_newuserdatauv(L, sizeof *box, 0);
   box->blob = NULL;

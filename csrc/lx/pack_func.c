@@ -28,12 +28,14 @@ static enum wf_packed pack_c_function(wf_packer *p, int idx, int top) {
 
 /* ---- Lua functions ---- */
 
-/* Written in weft's own Lua files? Those go by name where they have one: their state is their isolate's. */
+/* Written in weft's own Lua files, .../weft/NAME.lua? Those go by name where they have one: their state is their
+ * isolate's. */
 static bool is_ours(wf_packer *p, int idx) {
   lua_Debug ar;
   lua_pushvalue(p->L, idx);
   lua_getinfo(p->L, ">S", &ar);
-  return ar.source[0] == '@' && strstr(ar.source, "weft") != NULL;
+  const char *file = ar.source[0] == '@' ? strrchr(ar.source, '/') : NULL;
+  return file != NULL && file - ar.source > 4 && strncmp(file - 4, "weft", 4) == 0;
 }
 
 static enum wf_packed put_code(wf_packer *p, wf_blob *code) {
@@ -145,7 +147,7 @@ enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top) {
   luaL_checkstack(L, 8, "packing");
   const wf_transfer *ops = NULL;
   if (lua_getmetatable(L, idx)) {
-    lua_getiuservalue(L, p->box, STATE_HOOK);
+    wf_pack_state_value(L, p->box, STATE_HOOK);
     lua_rawget(L, top + 1);
     if (lua_islightuserdata(L, -1)) ops = lua_touserdata(L, -1);
     lua_settop(L, top);

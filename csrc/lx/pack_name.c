@@ -21,12 +21,6 @@ static void filter_bits(const void *address, unsigned bit[2]) {
   bit[1] = (unsigned)(h >> 48) & 255;
 }
 
-static bool filter_has(const wf_packer *p, const void *address) {
-  unsigned bit[2];
-  filter_bits(address, bit);
-  return (p->modules[bit[0] >> 6] >> (bit[0] & 63) & 1) && (p->modules[bit[1] >> 6] >> (bit[1] & 63) & 1);
-}
-
 static void filter_add(wf_packer *p, const void *address) {
   unsigned bit[2];
   filter_bits(address, bit);
@@ -36,20 +30,49 @@ static void filter_add(wf_packer *p, const void *address) {
 /* [-0, +1, m] package.loaded, or nil. */
 static bool push_loaded(lua_State *L) { return lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE; }
 
-void wf_pack_names_begin(wf_packer *p, int top) {
+/* Made when a message first asks. */
+static void filter_make(wf_packer *p) {
   lua_State *L = p->L;
+  int top = lua_gettop(L);
   luaL_checkstack(L, 8, "packing");
   memset(p->modules, 0, sizeof p->modules);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  p->globals = lua_topointer(L, -1);
-  if (p->reach != WF_REACH_ANYONE && push_loaded(L)) {
+  if (push_loaded(L)) {
     lua_pushnil(L);
-    while (lua_next(L, top + 2)) {
+    while (lua_next(L, top + 1)) {
       if (lua_istable(L, -1)) filter_add(p, lua_topointer(L, -1));
       lua_pop(L, 1);
     }
   }
   lua_settop(L, top);
+  p->modules_known = true;
+}
+
+/* Never wrong when it says no. */
+static bool filter_has(wf_packer *p, const void *address) {
+  unsigned bit[2];
+  if (wf_unlikely(!p->modules_known)) filter_make(p);
+  filter_bits(address, bit);
+  return (p->modules[bit[0] >> 6] >> (bit[0] & 63) & 1) && (p->modules[bit[1] >> 6] >> (bit[1] & 63) & 1);
+}
+
+/* Is the table on top a module? */
+static bool is_module(wf_packer *p) {
+  lua_State *L = p->L;
+  int top = lua_gettop(L);
+  bool found = false;
+  if (wf_likely(!filter_has(p, lua_topointer(L, top)))) return false;
+  luaL_checkstack(L, 4, "packing");
+  if (push_loaded(L))
+    for (lua_pushnil(L); !found && lua_next(L, top + 1); lua_pop(L, 1)) found = lua_rawequal(L, -1, top);
+  lua_settop(L, top);
+  return found;
+}
+
+void wf_pack_names_begin(wf_packer *p) {
+  p->modules_known = false;
+  lua_rawgeti(p->L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  p->globals = lua_topointer(p->L, -1);
+  lua_pop(p->L, 1);
 }
 
 /* The name at stack index idx, which a table of this state anchors. */
@@ -124,7 +147,7 @@ static void search_found(search *s, const char *const part[], const size_t len[]
 }
 
 /* Look through the table on top of the stack, which has the name part[0..n-1]. */
-static void search_table(const wf_packer *p, search *s, const char *part[], size_t len[], int n, bool inner) {
+static void search_table(wf_packer *p, search *s, const char *part[], size_t len[], int n, bool inner) {
   lua_State *L = s->L;
   int table = lua_gettop(L), left = n > 1 ? INNER_MAX : INT32_MAX;
   luaL_checkstack(L, 4, "packing");
@@ -132,17 +155,15 @@ static void search_table(const wf_packer *p, search *s, const char *part[], size
   while (left-- > 0 && lua_next(L, table)) {
     if (lua_type(L, -2) == LUA_TSTRING) {
       part[n] = lua_tolstring(L, -2, &len[n]);
-      if (lua_rawequal(L, -1, s->target))
-        search_found(s, (const char *const *)part, len, n + 1);
-      else if (inner && n < 2 && lua_istable(L, -1) && !filter_has(p, lua_topointer(L, -1)))
-        search_table(p, s, part, len, n + 1, true);
+      if (lua_rawequal(L, -1, s->target)) search_found(s, (const char *const *)part, len, n + 1);
+      else if (inner && n < 2 && lua_istable(L, -1) && !is_module(p)) search_table(p, s, part, len, n + 1, true);
     }
     lua_pop(L, 1);
   }
   lua_settop(L, table);
 }
 
-static void search_modules(const wf_packer *p, search *s, const char *only) {
+static void search_modules(wf_packer *p, search *s, const char *only) {
   lua_State *L = s->L;
   const char *part[3];
   size_t len[3], only_len = only == NULL ? 0 : strlen(only);
@@ -189,7 +210,7 @@ enum wf_packed wf_pack_named_value(wf_packer *p, int idx, int top, const char *o
   luaL_checkstack(L, 12, "packing");
   enum wf_packed r = PACK_OK;
   *named = true;
-  lua_getiuservalue(L, p->box, STATE_NAMES);
+  wf_pack_state_value(L, p->box, STATE_NAMES);
   lua_pushvalue(L, idx);
   bool known = lua_rawget(L, top + 1) == LUA_TSTRING && name_holds(L, top + 2, idx);
   if (!known) {

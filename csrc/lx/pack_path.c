@@ -28,12 +28,9 @@ static void add_string_key(luaL_Buffer *b, const char *s, size_t len) {
   for (size_t i = 0; i < len && i < KEY_MAX; i++) {
     unsigned char c = (unsigned char)s[i];
     char esc[8];
-    if (c == '"' || c == '\\')
-      snprintf(esc, sizeof esc, "\\%c", c);
-    else if (c < 32 || c == 127)
-      snprintf(esc, sizeof esc, "\\%d", c);
-    else
-      snprintf(esc, sizeof esc, "%c", c);
+    if (c == '"' || c == '\\') snprintf(esc, sizeof esc, "\\%c", c);
+    else if (c < 32 || c == 127) snprintf(esc, sizeof esc, "\\%d", c);
+    else snprintf(esc, sizeof esc, "%c", c);
     luaL_addstring(b, esc);
   }
   luaL_addstring(b, len > KEY_MAX ? "...\"]" : "\"]");
@@ -49,10 +46,8 @@ static void add_key(lua_State *L, luaL_Buffer *b, int at) {
       return;
     }
     case LUA_TNUMBER:
-      if (lua_isinteger(L, at))
-        snprintf(text, sizeof text, "[" LUA_INTEGER_FMT "]", lua_tointeger(L, at));
-      else
-        snprintf(text, sizeof text, "[%.14g]", lua_tonumber(L, at));
+      if (lua_isinteger(L, at)) snprintf(text, sizeof text, "[" LUA_INTEGER_FMT "]", lua_tointeger(L, at));
+      else snprintf(text, sizeof text, "[%.14g]", lua_tonumber(L, at));
       break;
     case LUA_TBOOLEAN: snprintf(text, sizeof text, "[%s]", lua_toboolean(L, at) ? "true" : "false"); break;
     default: snprintf(text, sizeof text, "[%s]", luaL_typename(L, at)); break;

@@ -10,10 +10,11 @@
 
 enum {
   FIRST_BITS = 4,
+  LAST_BITS = 30,
   KEEP_BYTES = 64 << 10, /* idle memory a state may keep */
 };
 
-static uint32_t slots_count(const wf_slots *s) { return s->bits == 0 ? 0 : 1u << s->bits; }
+static uint32_t slots_count(const wf_slots *s) { return s->slot == NULL ? 0 : UINT32_C(1) << (s->bits & 31); }
 
 static void slots_free(wf_slots *s) {
   wf_free(s->slot);
@@ -23,7 +24,7 @@ static void slots_free(wf_slots *s) {
 
 wf_slot *wf_slots_grow(wf_slots *s, uint32_t gen, const void *key) {
   wf_slots bigger = {NULL, s->bits == 0 ? FIRST_BITS : s->bits + 2, s->used};
-  if (bigger.bits > 31) return NULL;
+  if (s->bits >= LAST_BITS) return NULL;
   bigger.slot = wf_calloc((size_t)1 << bigger.bits, sizeof *bigger.slot);
   if (bigger.slot == NULL) return NULL;
   for (uint32_t i = 0; i < slots_count(s); i++)
@@ -51,8 +52,8 @@ void wf_scratch_restart(wf_scratch *s) {
 }
 
 void wf_scratch_trim(wf_scratch *s) {
-  size_t bytes = (slots_count(&s->strings) + slots_count(&s->objects)) * sizeof(wf_slot) +
-                 s->object_room * sizeof(wf_object);
+  size_t bytes =
+      (slots_count(&s->strings) + slots_count(&s->objects)) * sizeof(wf_slot) + s->object_room * sizeof(wf_object);
   uint32_t used = s->strings.used + s->objects.used;
   if (bytes > KEEP_BYTES || used < (slots_count(&s->strings) + slots_count(&s->objects)) / 32) wf_scratch_free(s);
 }

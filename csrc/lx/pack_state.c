@@ -30,17 +30,6 @@ static wf_pack_state *state_create(lua_State *L) {
   lua_pushcfunction(L, state_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  lua_createtable(L, 0, 2); /* metatables by name, with weft's own errors */
-  lx_error_meta(L);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "weft.error");
-  lua_pushliteral(L, "weft.error");
-  lua_rawset(L, -3);
-  lua_setiuservalue(L, -2, STATE_METAS);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, STATE_NAMES);
-  lua_pushliteral(L, "__weft_transfer");
-  lua_setiuservalue(L, -2, STATE_HOOK);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
   return st;
@@ -58,12 +47,39 @@ wf_pack_state *wf_pack_state_push(lua_State *L) {
   return st;
 }
 
+void wf_pack_state_value(lua_State *L, int box, int which) {
+  if (lua_getiuservalue(L, box, which) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  luaL_checkstack(L, 6, "packing");
+  switch (which) {
+    case STATE_METAS: /* with weft's own errors */
+      lua_createtable(L, 0, 2);
+      lx_error_meta(L);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, -3, "weft.error");
+      lua_pushliteral(L, "weft.error");
+      lua_rawset(L, -3);
+      break;
+    case STATE_CODE:
+      lua_newtable(L);
+      lua_createtable(L, 0, 1);
+      lua_pushliteral(L, "k");
+      lua_setfield(L, -2, "__mode");
+      lua_setmetatable(L, -2);
+      break;
+    case STATE_HOOK: lua_pushliteral(L, "__weft_transfer"); break;
+    default: lua_newtable(L); break;
+  }
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, box, which);
+}
+
 void wf_register_meta(lua_State *L, const char *name, int idx) {
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 6, "registering a metatable");
   int top = lua_gettop(L);
   wf_pack_state_push(L);
-  lua_getiuservalue(L, -1, STATE_METAS);
+  wf_pack_state_value(L, top + 1, STATE_METAS);
   int metas = top + 2;
   int held = lua_getfield(L, metas, name);
   if (held != LUA_TNIL && !lua_rawequal(L, -1, idx))

@@ -80,7 +80,7 @@ typedef struct wf_pack_state {
   uint32_t next_sent;
 } wf_pack_state;
 
-/* User values of that userdata. */
+/* User values of that userdata, nil until they are needed. */
 enum {
   STATE_METAS = 1, /* registered metatables: name -> metatable and back */
   STATE_NAMES,     /* C functions sent by name: function -> "module\0field" */
@@ -91,6 +91,9 @@ enum {
 
 /* [-0, +1, m] Push the state's userdata, made on first use. */
 wf_pack_state *wf_pack_state_push(lua_State *L);
+
+/* [-0, +1, m] Push one of its values, made on first use. `box` is the userdata's place. */
+void wf_pack_state_value(lua_State *L, int box, int which);
 
 /* ---- the collector ---- */
 

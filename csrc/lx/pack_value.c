@@ -6,9 +6,9 @@
 #include "lx/packer.h"
 
 enum {
-  STRINGS_MAX = 1024,      /* strings that a message looks out for */
-  LONG_STRING = 64 << 10,  /* travels as a blob */
-  GAP_MAX = 64,            /* nils in a row that an array may always have */
+  STRINGS_MAX = 500,      /* strings that a message looks out for */
+  LONG_STRING = 64 << 10, /* travels as a blob */
+  GAP_MAX = 64,           /* nils in a row that an array may always have */
 };
 
 /* ---- bytes ---- */
@@ -122,9 +122,11 @@ static enum wf_packed pack_define(wf_packer *p, wf_slot *slot, const char *s, si
   return pack_text(p, s, len, wide);
 }
 
-static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide) {
+/* once: it is known not to come again. */
+static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide, bool once) {
   size_t len;
   const char *s = lua_tolstring(p->L, idx, &len);
+  if (once && len < LONG_STRING) return pack_text(p, s, len, wide);
   wf_scratch *sc = p->scratch;
   wf_slot *slot = wf_slots_find(&sc->strings, sc->gen, s);
   if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
@@ -149,20 +151,16 @@ static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide) {
   return PACK_OK;
 }
 
-enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx, p->wide); }
+enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx, p->wide, false); }
 
 /* ---- tables ---- */
 
 void wf_pack_share(wf_packer *p, uint32_t at) {
   char *tag = p->msg->data + at;
-  if (*tag == TAG_TABLE)
-    *tag = TAG_TABLE_SHARED;
-  else if (*tag == TAG_FUNC)
-    *tag = TAG_FUNC_SHARED;
-  else if (*tag == TAG_HANDLE)
-    *tag = TAG_HANDLE_SHARED;
-  else
-    return; /* it is already */
+  if (*tag == TAG_TABLE) *tag = TAG_TABLE_SHARED;
+  else if (*tag == TAG_FUNC) *tag = TAG_FUNC_SHARED;
+  else if (*tag == TAG_HANDLE) *tag = TAG_HANDLE_SHARED;
+  else return; /* it is already */
   p->shared++;
 }
 
@@ -189,7 +187,8 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
 /* The metatable of the table at idx was pushed at top + 1: write its name, pop it. */
 static enum wf_packed pack_meta(wf_packer *p, int top) {
   lua_State *L = p->L;
-  lua_getiuservalue(L, p->box, STATE_METAS);
+  if (p->full) wf_pack_state_value(L, p->box, STATE_METAS);
+  else if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TNIL) return PACK_FULL;
   lua_pushvalue(L, top + 1);
   if (lua_rawget(L, -2) != LUA_TSTRING) {
     if (!p->full) return PACK_FULL;
@@ -207,19 +206,11 @@ static enum wf_packed pack_meta(wf_packer *p, int top) {
   return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;
 }
 
-/* The key at idx was jumped over by the sequence that began at 1: fill the gap with nils if it is one of the
- * table's array, so that the length stays what it is. */
-static enum wf_packed pack_gap(wf_packer *p, int table, int idx, uint32_t *narr) {
-  lua_Integer key = lua_tointegerx(p->L, idx, NULL);
-  if (key <= (lua_Integer)*narr || (lua_Unsigned)key > lua_rawlen(p->L, table) || key >= INT32_MAX) return PACK_OK;
-  size_t gap = (size_t)key - *narr - 1;
-  if (gap > (size_t)*narr + GAP_MAX) return PACK_OK;
-  enum wf_packed r = pack_need(p, gap + 16);
-  if (r != PACK_OK) return r;
-  memset(p->at, TAG_NIL, gap);
-  p->at += gap;
-  *narr += (uint32_t)gap;
-  return PACK_OK;
+/* The array of the table at `table` has n elements so far, and `key` comes next: how many nils between them belong to
+ * it, so that the length stays what it is. 0: the key is no part of the array. */
+static size_t pack_gap(wf_packer *p, int table, lua_Integer n, lua_Integer key) {
+  if (key <= n || (lua_Unsigned)key > lua_rawlen(p->L, table) || key >= INT32_MAX) return 0;
+  return key - n - 1 <= n + GAP_MAX ? (size_t)(key - n - 1) : 0;
 }
 
 static enum wf_packed pack_table(wf_packer *p, int idx, int top);
@@ -232,12 +223,10 @@ static inline enum wf_packed pack_any(wf_packer *p, int idx, int top, bool wide)
     case LUA_TNIL: put_tag(p, TAG_NIL); return PACK_OK;
     case LUA_TBOOLEAN: put_tag(p, lua_toboolean(p->L, idx) ? TAG_TRUE : TAG_FALSE); return PACK_OK;
     case LUA_TNUMBER:
-      if (wf_unlikely(wide) && lua_isinteger(p->L, idx))
-        put_integer(p, lua_tointegerx(p->L, idx, NULL), true);
-      else
-        put_number(p, idx);
+      if (wf_unlikely(wide) && lua_isinteger(p->L, idx)) put_integer(p, lua_tointegerx(p->L, idx, NULL), true);
+      else put_number(p, idx);
       return PACK_OK;
-    case LUA_TSTRING: return pack_string(p, idx, wide);
+    case LUA_TSTRING: return pack_string(p, idx, wide, false);
     case LUA_TTABLE: return pack_table(p, idx, top);
     case LUA_TLIGHTUSERDATA: return pack_pointer(p, idx);
     case LUA_TFUNCTION: return p->full ? wf_pack_function(p, idx, top) : PACK_FULL;
@@ -246,32 +235,55 @@ static inline enum wf_packed pack_any(wf_packer *p, int idx, int top, bool wide)
   }
 }
 
-/* The pairs of the table at idx. */
-static enum wf_packed pack_pairs(wf_packer *p, int idx, int top, wf_frame *f, uint32_t *narr, uint32_t *nhash) {
+/* The array: values of the keys 1, 2, 3... in the order in which lua_next visits them. Ends with the first other pair
+ * on the stack and *more set, or with nothing. */
+static enum wf_packed pack_sequence(wf_packer *p, int idx, int top, uint32_t *narr, bool *more) {
   lua_State *L = p->L;
-  enum wf_packed r;
+  lua_Integer n = 0;
+  *more = false;
   lua_pushnil(L);
   while (lua_next(L, idx)) {
-    bool sequence = false;
-    if (*nhash == 0 && lua_isinteger(L, top + 1)) { /* the array comes first, in order */
-      lua_Integer key = lua_tointegerx(L, top + 1, NULL);
-      if (wf_unlikely(key != (lua_Integer)*narr + 1) && (r = pack_gap(p, idx, top + 1, narr)) != PACK_OK) return r;
-      sequence = key == (lua_Integer)*narr + 1 && key < INT32_MAX;
+    lua_Integer key;
+    if (!lua_isinteger(L, -2) || (key = lua_tointegerx(L, -2, NULL)) < 1) {
+      *more = true;
+      break;
     }
-    if (sequence) {
-      ++*narr;
-    } else {
-      ++*nhash;
-      f->in_key = true;
-      r = wf_likely(lua_type(L, top + 1) == LUA_TSTRING) ? pack_string(p, top + 1, p->wide)
-                                                         : pack_any(p, top + 1, top + 2, p->wide);
-      if (wf_unlikely(r != PACK_OK)) return r;
-      f->in_key = false;
+    enum wf_packed r = pack_need(p, 16);
+    if (wf_likely(r == PACK_OK) && wf_unlikely(key != n + 1)) {
+      size_t gap = pack_gap(p, idx, n, key);
+      if ((*more = gap == 0)) break;
+      if ((r = pack_need(p, gap + 16)) == PACK_OK) {
+        memset(p->at, TAG_NIL, gap);
+        p->at += gap;
+      }
     }
+    if (wf_unlikely(r != PACK_OK)) return r;
+    n = key;
+    if (lua_isinteger(L, -1)) /* so that arrays of integers take a step less */
+      put_integer(p, lua_tointegerx(L, -1, NULL), false);
+    else if ((r = pack_any(p, top + 2, top + 2, false)) != PACK_OK) return r;
+    lua_pop(L, 1);
+  }
+  *narr = (uint32_t)n;
+  return PACK_OK;
+}
+
+/* The other pairs, the first of which is on the stack. */
+static enum wf_packed pack_pairs(wf_packer *p, int idx, int top, wf_frame *f, uint32_t *nhash) {
+  lua_State *L = p->L;
+  enum wf_packed r;
+  do {
+    ++*nhash;
+    f->in_key = true;
+    /* the keys of the first table are all different */
+    r = wf_likely(lua_type(L, -2) == LUA_TSTRING) ? pack_string(p, top + 1, p->wide, p->objects == 1)
+                                                  : pack_any(p, top + 1, top + 2, p->wide);
+    if (wf_unlikely(r != PACK_OK)) return r;
+    f->in_key = false;
     r = pack_any(p, top + 2, top + 2, false);
     if (wf_unlikely(r != PACK_OK)) return r;
-    lua_settop(L, top + 1);
-  }
+    lua_pop(L, 1);
+  } while (lua_next(L, idx));
   return PACK_OK;
 }
 
@@ -301,7 +313,8 @@ static enum wf_packed pack_table(wf_packer *p, int idx, int top) {
   wf_frame frame = {p->frame, top + 1, 0, false};
   p->frame = &frame;
   p->depth++;
-  r = pack_pairs(p, idx, top, &frame, &sizes[0], &sizes[1]);
+  r = pack_sequence(p, idx, top, &sizes[0], &done);
+  if (r == PACK_OK && done) r = pack_pairs(p, idx, top, &frame, &sizes[1]);
   if (wf_unlikely(r != PACK_OK)) return r;
   p->depth--;
   p->frame = frame.up;
@@ -320,7 +333,7 @@ enum wf_packed wf_pack_all(wf_packer *p, int top) {
   p->at = p->msg->data + sizeof(wf_pack_head);
   p->end = p->msg->data + p->msg->room;
   wf_scratch_begin(p->scratch);
-  if (p->full) wf_pack_names_begin(p, top);
+  if (p->full) wf_pack_names_begin(p);
   for (p->value = 1; p->value <= p->count; p->value++) {
     enum wf_packed r = pack_any(p, p->first + p->value - 1, top, false);
     if (wf_unlikely(r != PACK_OK)) return r;

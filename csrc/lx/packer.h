@@ -53,6 +53,7 @@ typedef struct wf_packer {
   int depth;
   uint32_t objects, shared, dict; /* so far */
   bool full;
+  bool modules_known;
   bool wide; /* keys for WF_REACH_ANYONE */
   enum wf_pack_reach reach;
   uint64_t modules[4]; /* full mode: a Bloom filter of the tables in package.loaded */
@@ -104,8 +105,8 @@ enum wf_packed wf_pack_refuse(wf_packer *p, const char *fmt, ...);
 enum wf_packed wf_pack_function(wf_packer *p, int idx, int top);
 enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top);
 
-/* Learn the globals and what package.loaded holds now (pack_name.c). */
-void wf_pack_names_begin(wf_packer *p, int top);
+/* A message begins: learn which table is the globals; what package.loaded holds is read when first asked (pack_name.c). */
+void wf_pack_names_begin(wf_packer *p);
 
 /* If the table at idx is the globals or a module, write that and set *named. */
 enum wf_packed wf_pack_named_table(wf_packer *p, int idx, int top, bool *named);

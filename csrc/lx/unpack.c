@@ -24,7 +24,8 @@ enum {
   COST_INTERN = 16,
   COST_STACK = 48,
   SHORT_STRING = 40,
-  LARGE = 16 << 10,
+  LARGE = 16 << 10, /* a message during which the collector is held */
+  MEMORY_RATE = 4,  /* what data takes in Lua, in bytes of its message, about */
 };
 
 bool wf_read_bad(wf_reader *r, const char *what) {
@@ -67,10 +68,8 @@ static bool read_blob(wf_reader *r) {
 
 static inline bool read_reference(wf_reader *r, uint32_t i) {
   if (wf_unlikely(i >= r->dict_used)) return wf_read_bad(r, "a reference to an unknown string");
-  if (wf_likely(i < PACK_DICT_NEAR))
-    lua_pushvalue(r->L, r->dict + (int)i);
-  else
-    lua_rawgeti(r->L, r->far, (lua_Integer)(i - PACK_DICT_NEAR) + 1);
+  if (wf_likely(i < PACK_DICT_NEAR)) lua_pushvalue(r->L, r->dict + (int)i);
+  else lua_rawgeti(r->L, r->far, (lua_Integer)(i - PACK_DICT_NEAR) + 1);
   return true;
 }
 
@@ -94,8 +93,9 @@ static bool read_define(wf_reader *r) {
 
 static bool read_other(wf_reader *r, uint8_t tag);
 
-/* Scalars, short strings and references, which are most of a message; the rest is read_other's. */
-static inline bool read_any(wf_reader *r) {
+/* Scalars, short strings and references, which are most of a message; the rest is read_other's. In line where tables
+ * are filled. */
+static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
   lua_State *L = r->L;
   const uint8_t *at = r->at;
   if (wf_unlikely(at == r->end)) return bad_end(r);
@@ -117,9 +117,7 @@ static inline bool read_any(wf_reader *r) {
   } u;
   memcpy(&u, at, 8);
   switch (tag) {
-    case TAG_STR:
-      r->at = at + 2;
-      return read_bytes(r, u.len);
+    case TAG_STR: r->at = at + 2; return read_bytes(r, u.len);
     case TAG_FALSE:
     case TAG_TRUE: lua_pushboolean(L, tag == TAG_TRUE); return true;
     case TAG_INT8:
@@ -187,7 +185,7 @@ static inline bool read_pair(wf_reader *r) {
   return true;
 }
 
-static bool read_table(wf_reader *r, bool shared) {
+static __attribute__((noinline)) bool read_table(wf_reader *r, bool shared) {
   lua_State *L = r->L;
   if (wf_unlikely(reader_left(r) < 8)) return bad_end(r);
   uint32_t narr = reader_u32(r), nhash = reader_u32(r);
@@ -230,7 +228,8 @@ static bool read_with_meta(wf_reader *r) {
 
 /* What refers to the reader's own functions, modules or memory. */
 static bool read_powerful(wf_reader *r, uint8_t tag) {
-  if (r->reach == WF_REACH_ANYONE) return wf_read_bad(r, "functions, modules and pointers are not taken from strangers");
+  if (r->reach == WF_REACH_ANYONE)
+    return wf_read_bad(r, "functions, modules and pointers are not taken from strangers");
   switch (tag) {
     case TAG_GLOBALS: lua_pushglobaltable(r->L); return true;
     case TAG_NAMED: return wf_read_named(r);
@@ -253,8 +252,9 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
 }
 
 static bool read_other(wf_reader *r, uint8_t tag) {
-  static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {[TAG_INT8] = 1, [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
-                                                         [TAG_FLOAT] = 8, [TAG_STR] = 2, [TAG_LSTR] = 4, [TAG_REF16] = 2};
+  static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {
+      [TAG_INT8] = 1,  [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
+      [TAG_FLOAT] = 8, [TAG_STR] = 2,   [TAG_LSTR] = 4,  [TAG_REF16] = 2};
   if (tag >= sizeof operand) return wf_read_bad(r, "an unknown tag");
   if (wf_unlikely(reader_left(r) < operand[tag])) return bad_end(r);
   union {
@@ -295,7 +295,8 @@ static bool read_other(wf_reader *r, uint8_t tag) {
 static bool reader_reserve(wf_reader *r, const wf_pack_head *head, int top) {
   lua_State *L = r->L;
   uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR, far = head->dict - near;
-  uint64_t cost = (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT + (head->shared ? table_cost(0, head->shared) : 0);
+  uint64_t cost =
+      (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT + (head->shared ? table_cost(0, head->shared) : 0);
   if (!reader_pay(r, cost)) return bad_cost(r);
   r->dict = top + 1;
   r->dict_size = head->dict;
@@ -350,9 +351,13 @@ static int read_all(wf_reader *r) {
 }
 
 int wf_unpack(lua_State *L, const wf_msg *m) {
-  wf_reader r = {.L = L, .at = (const uint8_t *)m->data, .end = (const uint8_t *)m->data + m->len,
-                 .side = m->side, .nside = m->nside, .reach = WF_REACH_PROCESS};
-  int held = m->len >= LARGE ? gc_hold(L, (int)(m->len >> 10) * 4) : 0;
+  wf_reader r = {.L = L,
+                 .at = (const uint8_t *)m->data,
+                 .end = (const uint8_t *)m->data + m->len,
+                 .side = m->side,
+                 .nside = m->nside,
+                 .reach = WF_REACH_PROCESS};
+  int held = wf_unlikely(m->len >= LARGE) ? gc_hold(L, (int)(m->len * MEMORY_RATE >> 10)) : 0;
   int n = read_all(&r);
   gc_release(L, held);
   if (n < 0) lua_error(L);
@@ -365,7 +370,10 @@ int wf_unpack_peer(lua_State *L, const void *bytes, size_t len) {
 }
 
 int wf_unpack_untrusted(lua_State *L, const void *bytes, size_t len) {
-  wf_reader r = {.L = L, .at = bytes, .end = (const uint8_t *)bytes + len, .reach = WF_REACH_ANYONE,
+  wf_reader r = {.L = L,
+                 .at = bytes,
+                 .end = (const uint8_t *)bytes + len,
+                 .reach = WF_REACH_ANYONE,
                  .memory = (uint64_t)len * COST_RATE + COST_FREE};
   return read_all(&r);
 }

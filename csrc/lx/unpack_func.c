@@ -51,10 +51,8 @@ bool wf_read_named(wf_reader *r) {
   if (!push_module(r, at)) return false; /* the first part ends at its zero byte */
   for (at += strlen(at); at < end; at += strlen(at)) {
     at++;
-    if (lua_istable(L, -1))
-      lua_getfield(L, -1, at);
-    else
-      lua_pushnil(L);
+    if (lua_istable(L, -1)) lua_getfield(L, -1, at);
+    else lua_pushnil(L);
     lua_remove(L, -2);
   }
   if (lua_isnil(L, -1)) {
@@ -71,7 +69,7 @@ bool wf_read_meta(wf_reader *r) {
   if (!wf_read_pay(r, 48) || !wf_read_value(r)) return false; /* a slot of the stack */
   if (lua_type(L, -1) != LUA_TSTRING) return wf_read_bad(r, "a name that is no string");
   wf_pack_state_push(L);
-  lua_getiuservalue(L, -1, STATE_METAS);
+  wf_pack_state_value(L, lua_gettop(L), STATE_METAS);
   lua_pushvalue(L, -3);
   if (lua_rawget(L, -2) != LUA_TTABLE) {
     lx_error_new(L, "transfer", "no metatable is registered here as '%s' (weft.register)", lua_tostring(L, -4));

@@ -12,11 +12,11 @@
 #include "lx/unpacker.h"
 
 enum {
-  FEW_BUCKETS = 64,   /* on the C stack, for tables up to FEW pairs */
+  FEW_BUCKETS = 64, /* on the C stack, for tables up to FEW pairs */
   FEW = 4096,
-  PER_BUCKET = 8,     /* pairs to a bucket of a larger table; its counters lie in a userdata */
-  SHARE = 8,          /* times the mean */
-  ALLOWANCE = 64,     /* and this many more, so that small tables pass */
+  PER_BUCKET = 8, /* pairs to a bucket of a larger table; its counters lie in a userdata */
+  SHARE = 8,      /* times the mean */
+  ALLOWANCE = 64, /* and this many more, so that small tables pass */
 };
 
 typedef struct crowd {
@@ -44,7 +44,8 @@ static uint64_t place_of_float(const crowd *c, lua_Number n) {
 
 /* Count the number at the top as a key. False: there are too many of its kind. */
 static bool crowd_admits(crowd *c, lua_State *L) {
-  uint64_t place = lua_isinteger(L, -1) ? place_of_integer(c, lua_tointeger(L, -1)) : place_of_float(c, lua_tonumber(L, -1));
+  uint64_t place =
+      lua_isinteger(L, -1) ? place_of_integer(c, lua_tointeger(L, -1)) : place_of_float(c, lua_tonumber(L, -1));
   uint64_t bucket = ((place + 1) * UINT64_C(0x9E3779B97F4A7C15) >> 32) * c->buckets >> 32;
   return ++c->count[bucket] <= c->most;
 }
@@ -52,7 +53,8 @@ static bool crowd_admits(crowd *c, lua_State *L) {
 static bool read_key(wf_reader *r, crowd *c) {
   if (!wf_read_value(r)) return false;
   int type = lua_type(r->L, -1);
-  if (type == LUA_TNIL || (type == LUA_TNUMBER && isnan(lua_tonumber(r->L, -1)))) return wf_read_bad(r, "nil or NaN as a key");
+  if (type == LUA_TNIL || (type == LUA_TNUMBER && isnan(lua_tonumber(r->L, -1))))
+    return wf_read_bad(r, "nil or NaN as a key");
   if (type == LUA_TNUMBER && !crowd_admits(c, r->L)) return wf_read_bad(r, "keys that would make a table slow");
   return true;
 }

@@ -55,9 +55,10 @@ static void on_shield_end(wf_iso *iso, wf_alarm *a) {
   wf_cancel_update(iso, a->task);
 }
 
-void wf_cancel_look(wf_iso *iso, wf_task *t) {
+void wf_cancel_look(wf_iso *iso, wf_task *t, bool now) {
   wf_ext *x = t->ext;
-  if (x == NULL || !wf_timer_armed(&x->shield_end.timer) || wf_clock_ns() < x->shield_end.timer.when) return;
+  if (x == NULL || !wf_timer_armed(&x->shield_end.timer)) return; /* nothing is held back */
+  if (!now && wf_clock_ns() < x->shield_end.timer.when) return;
   wf_alarm_stop(iso, &x->shield_end);
   on_shield_end(iso, &x->shield_end);
 }
@@ -96,11 +97,30 @@ bool wf_task_cancel(wf_iso *iso, lua_State *L, wf_task *t, int reason) {
   return true;
 }
 
-void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t) {
-  luaL_checkstack(L, 3, NULL);
-  const void *due = task_asked(t).due;
+void wf_task_cancel_bare(wf_iso *iso, wf_task *t) {
+  if (wf_task_finished(t)) return;
+  t->flags |= WF_F_ASKED;
+  wf_cancel_update(iso, t);
+}
+
+/* Push the error of a scope or task that was asked to end. [-0, +1, m] */
+static void push_error(wf_iso *iso, lua_State *L, const void *key) {
+  luaL_checkstack(L, 6, NULL);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
-  lua_rawgetp(L, -1, due != NULL ? due : t);
+  if (lua_rawgetp(L, -1, key) == LUA_TNIL) { /* wf_task_cancel_bare */
+    lua_pop(L, 1);
+    wf_cancel_error(L, 0);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, key);
+  }
+  lua_remove(L, -2);
+}
+
+void wf_cancel_push(wf_iso *iso, lua_State *L, const wf_task *t) { push_error(iso, L, t); }
+
+void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t) {
+  const void *due = task_asked(t).due;
+  push_error(iso, L, due != NULL ? due : t);
   lua_error(L);
 }
 

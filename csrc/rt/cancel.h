@@ -23,8 +23,14 @@ void wf_cancel_update(wf_iso *iso, wf_task *t);
 /* Push the error that a cancelled task raises. `reason` may be 0. [-0, +1, m] */
 void wf_cancel_error(lua_State *L, int reason);
 
-/* Code that never lets the alarms run: has the shield's time passed? */
-void wf_cancel_look(wf_iso *iso, wf_task *t);
+/* Push the one of a task that was asked to end. [-0, +1, m] */
+void wf_cancel_push(wf_iso *iso, lua_State *L, const wf_task *t);
+
+/* For code that never lets the alarms run: end the shield if its time is over, or `now`. */
+void wf_cancel_look(wf_iso *iso, wf_task *t, bool now);
+
+/* As wf_task_cancel, when there is no memory for more: the error is made when it is raised. [-0, +0, -] */
+void wf_task_cancel_bare(wf_iso *iso, wf_task *t);
 
 /* Message handler of protected calls whose `<close>` handlers run shielded: keeps the traceback in
  * `tracebacks` for the running task, and raises the shield of the scope or the task that the error leaves.

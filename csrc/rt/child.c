@@ -4,7 +4,6 @@
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -44,11 +43,13 @@ void wf_run_release(wf_run *r) {
   wf_free(r);
 }
 
-static char *copied(const char *s) {
+/* A copy of a string, NULL for NULL. [-0, +0, m] */
+static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  return p == NULL ? NULL : memcpy(p, s, n);
+  if (p == NULL) luaL_error(L, "not enough memory");
+  return memcpy(p, s, n);
 }
 
 /* Starting ------------------------------------------------------------------------------------ */
@@ -70,11 +71,19 @@ static char *package_path(lua_State *L, const char *field) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
     lua_getfield(L, -1, field);
-    copy = copied(lua_tostring(L, -1));
+    copy = copied(L, lua_tostring(L, -1));
     lua_pop(L, 1);
   }
   lua_pop(L, 2);
   return copy;
+}
+
+/* The handle may be collected from now on. [-0, +0, -] */
+static void child_loosen(wf_iso *iso, lua_State *L, const wf_child *c) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, c);
+  lua_pop(L, 1);
 }
 
 static void on_end(wf_iso *iso, wf_mail *m);
@@ -101,7 +110,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
     if (r->locals == NULL) lua_error(L);
     lua_pop(L, 2);
   }
-  r->name = copied(name);
+  r->name = copied(L, name);
   r->memory = memory;
   r->path = package_path(L, "path");
   r->cpath = package_path(L, "cpath");
@@ -116,6 +125,10 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_where_note(iso, L, &at);
   r->line = at.line;
   r->source = at.source;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
+  lua_pushvalue(L, first + nargs + 1);
+  lua_rawsetp(L, -2, c);
+  lua_pop(L, 1);
   c->state = WF_RUNNING;
   r->looked = false;
   wf_run_hold(r); /* the list's */
@@ -135,6 +148,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_release(r);
   r->looked = true;
   c->state = WF_FAILED;
+  child_loosen(iso, L, c);
   lua_settop(L, first - 1);
   lx_fail_errno(L, err, what);
   return NULL;
@@ -161,7 +175,9 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   if (!c->unpacked && c->run->output != NULL) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* it cannot be made here: that is the outcome */
+    int status = lua_pcall(L, 1, 0, 0);
+    if (status == LUA_ERRMEM) lua_error(L); /* another time */
+    if (status != LUA_OK) { /* it cannot be made here: that is the outcome */
       c->state = WF_FAILED;
       lua_createtable(L, 1, 0);
       lua_insert(L, -2);
@@ -203,59 +219,96 @@ static int tell_watchers(lua_State *L) {
   return 0;
 }
 
-/* Report a failure of a run whose handle is gone, or of a handle that is going. Protected. */
+/* Report the failure of a run. Protected. Stack: isolate, run, then the handle if it can be shown. */
 static int report(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   wf_run *r = lua_touserdata(L, 2);
-  char name[64];
-  snprintf(name, sizeof name, "weft.job thread %u%s%s", atomic_load_explicit(&r->id, memory_order_relaxed),
-           r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
-  lua_pushstring(L, name);
+  char started[LUA_IDSIZE + 16];
+  if (lua_gettop(L) < 3) {
+    lua_pushfstring(L, "weft.job thread %d%s%s (failed)", (int)atomic_load_explicit(&r->id, memory_order_relaxed),
+                    r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
+  }
   if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
+  if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {
+    lua_pushfstring(L, "%s\nstarted at %s", r->traceback, started);
+    lua_replace(L, 5);
+  }
   wf_report_failure(iso, L);
   return 0;
 }
 
-static void call_protected(wf_iso *iso, lua_State *L, lua_CFunction f, void *p) {
-  if (!lua_checkstack(L, 4)) return;
-  lua_pushcfunction(L, f);
-  lua_pushlightuserdata(L, iso);
-  lua_pushlightuserdata(L, p);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    fprintf(stderr, "weft: %s\n", luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 2);
+/* Call f with isolate, p and the nargs values on top of the stack. [-nargs, +0, -] */
+static void call_protected(wf_iso *iso, lua_State *L, lua_CFunction f, void *p, int nargs) {
+  if (lua_checkstack(L, 4)) {
+    lua_pushcfunction(L, f);
+    lua_pushlightuserdata(L, iso);
+    lua_pushlightuserdata(L, p);
+    lua_rotate(L, -(nargs + 3), 3);
+    if (lua_pcall(L, 2 + nargs, 0, 0) == LUA_OK) return;
+    const char *text = lua_tostring(L, -1);
+    fprintf(stderr, "weft: %s\n", text != NULL ? text : "an error that is no string");
+    nargs = 1;
   }
+  lua_pop(L, nargs);
 }
+
+static bool is_unseen(const wf_run *r) { return r->outcome == WF_FAILED && !r->looked && !r->detached; }
 
 /* The run's mail has come: it is over, its thread is about to exit. */
 static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
+  lua_State *L = iso->bench;
   wf_thread_join(r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
-  if (c != NULL) {
-    c->state = r->outcome;
-    call_protected(iso, iso->L, tell_watchers, c);
-    wf_waitq_wake_all(iso, &c->joiners, WF_GOT);
-  } else if (r->outcome == WF_FAILED && !r->looked && !r->detached) {
-    call_protected(iso, iso->L, report, r);
+  c->state = r->outcome;
+  if (c->watched) {
+    c->watched = false;
+    iso->outside--;
+    call_protected(iso, L, tell_watchers, c, 0);
   }
-  wf_run_release(r); /* the list's */
+  wf_waitq_wake_all(iso, &c->joiners, WF_GOT);
+  if (is_unseen(r)) iso->unseen++;
+  if (r->finalised) {
+    wf_list_append(&iso->late, &r->link); /* the list's hold goes along */
+  } else {
+    child_loosen(iso, L, c);
+    wf_run_release(r); /* the list's */
+  }
   wf_run_release(r); /* the thread's, which came with the mail */
   wf_iso_tell_all_done(iso);
 }
 
-void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c) {
+void wf_child_gc(wf_iso *iso, lua_State *L) {
+  wf_child *c = lua_touserdata(L, 1);
   wf_run *r = c->run;
   if (r == NULL) return;
+  if (c->state < WF_DONE && wf_link_in_list(&r->link)) { /* the state closes */
+    r->finalised = true;
+    return;
+  }
+  lua_settop(L, 1);
+  if (is_unseen(r)) call_protected(iso, L, report, r, 1);
   c->run = NULL;
-  r->child = NULL;
-  if (c->state == WF_FAILED && !r->looked && !r->detached && r->outcome == WF_FAILED)
-    call_protected(iso, L, report, r);
   wf_run_release(r);
+}
+
+void wf_children_forget(wf_iso *iso, lua_State *L) {
+  wf_link *lists[] = {&iso->late, &iso->children};
+  for (size_t i = 0; i < 2; i++) {
+    while (!wf_list_empty(lists[i])) {
+      wf_run *r = wf_list_entry(lists[i]->next, wf_run, link);
+      bool late = i == 0;
+      wf_list_unlink(&r->link);
+      if (late && is_unseen(r)) call_protected(iso, L, report, r, 0);
+      r->child->run = NULL;
+      wf_run_release(r); /* the handle's */
+      wf_run_release(r); /* the list's */
+    }
+  }
 }
 
 /* From the handle ------------------------------------------------------------------------------ */
@@ -263,6 +316,12 @@ void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c) {
 enum wf_state wf_child_state(const wf_child *c) { return (enum wf_state)c->state; }
 
 void wf_child_looked(wf_child *c) { c->run->looked = true; }
+
+void wf_child_watch(wf_iso *iso, wf_child *c) {
+  if (c->watched) return;
+  c->watched = true;
+  iso->outside++;
+}
 
 void wf_child_detach(wf_child *c) { c->run->detached = true; }
 
@@ -329,47 +388,6 @@ static bool run_cancel(wf_run *r, wf_msg *reason) {
   return true;
 }
 
-/* An os.exit of a child on its way to the main isolate. */
-typedef struct exit_mail {
-  wf_mail mail;
-  int code;
-} exit_mail;
-
-static void exit_drop(wf_mail *m) { wf_free(wf_container_of(m, exit_mail, mail)); }
-
-/* As a task of the main isolate, so that it may wait. */
-static int exit_now(lua_State *L) {
-  wf_iso_shutdown_quietly(wf_iso_up(L), L);
-  exit((int)lua_tointeger(L, 1));
-}
-
-static int start_exit(lua_State *L) {
-  wf_iso *iso = lua_touserdata(L, 1);
-  const exit_mail *e = lua_touserdata(L, 2);
-  lua_pushlightuserdata(L, iso);
-  lua_pushcclosure(L, exit_now, 1);
-  lua_pushinteger(L, e->code);
-  wf_task_start(iso, L, 1, 0)->flags |= WF_F_DETACHED;
-  return 0;
-}
-
-static void on_exit_asked(wf_iso *iso, wf_mail *m) {
-  exit_mail *e = wf_container_of(m, exit_mail, mail);
-  if (iso->parent != NULL)
-    wf_exit_ask(iso->parent, e->code);
-  else if (!iso->closing)
-    call_protected(iso, iso->L, start_exit, e);
-  exit_drop(m);
-}
-
-bool wf_exit_ask(wf_port *to, int code) {
-  exit_mail *e = wf_malloc(sizeof *e);
-  if (e == NULL) return false;
-  *e = (exit_mail){{{NULL}, on_exit_asked, exit_drop}, code};
-  wf_port_post(to, &e->mail);
-  return true;
-}
-
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   (void)iso;
   if (c->state >= WF_DONE) return false;
@@ -378,9 +396,8 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   return run_cancel(c->run, m);
 }
 
-void wf_children_cancel(wf_iso *iso, lua_State *L) {
+void wf_children_cancel(wf_iso *iso) {
   wf_link *l, *next;
-  (void)L;
   wf_list_each(l, next, &iso->children) run_cancel(wf_list_entry(l, wf_run, link), NULL);
 }
 

@@ -2,8 +2,12 @@
  *
  * Two records. The run (wf_run, child.c) is malloc'ed and shared by the two threads, reference-counted:
  * what goes in, what comes out, and the port of the child for cancelling it. The child (wf_child) is
- * the handle's userdata in the parent. The run's last act is one mail to the parent's port; only then
- * does the parent's side change, on the parent's carrier. So nothing in a wf_child is shared.
+ * the handle's userdata in the parent, anchored in the table `anchors` under its own address until the
+ * child has ended. The run's last act is one mail to the parent's port; only then does the parent's side
+ * change, on the parent's carrier. So nothing in a wf_child is shared.
+ *
+ * When the parent's state closes, handles are finalised before the children have ended: those keep their
+ * run until the end of the shutdown, in the list iso->late.
  */
 #ifndef WF_RT_CHILD_H
 #define WF_RT_CHILD_H
@@ -15,10 +19,11 @@
 typedef struct wf_run wf_run;
 
 typedef struct wf_child {
-  wf_run *run;
+  wf_run *run;     /* held; NULL once the handle has been finalised */
   wf_link joiners; /* nodes of tasks that wait for the end */
   uint8_t state;   /* enum wf_state, as the parent knows it */
   bool unpacked;   /* the results are in the user value */
+  bool watched;    /* the table `watches` has channels to tell of its end; counts in iso->outside */
 } wf_child;
 
 /* Start the function and the nargs arguments on top of the stack on a new thread; `name` may be NULL,
@@ -28,6 +33,9 @@ typedef struct wf_child {
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o);
 
 enum wf_state wf_child_state(const wf_child *c);
+
+/* Its end will be told to a channel: something outside the isolate is waited for. */
+void wf_child_watch(wf_iso *iso, wf_child *c);
 void wf_child_looked(wf_child *c);
 void wf_child_detach(wf_child *c);
 wf_link *wf_child_joiners(wf_child *c);
@@ -44,27 +52,19 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason);
 /* Push the traceback of where it failed, or nil. [-0, +1, m] */
 void wf_child_traceback(lua_State *L, const wf_child *c);
 
-/* A child's os.exit: end the process with this code from the isolate behind the port, orderly. False when
- * memory is out. Any thread that holds the port. */
-bool wf_exit_ask(wf_port *to, int code);
-
-/* Finaliser of the handle. [-0, +0, m] */
-void wf_child_gc(wf_iso *iso, lua_State *L, wf_child *c);
+/* Finaliser of the handle at index 1. [-0, +0, m] */
+void wf_child_gc(wf_iso *iso, lua_State *L);
 
 /* Shutdown: cancel all children that still run. Never raises. */
-void wf_children_cancel(wf_iso *iso, lua_State *L);
+void wf_children_cancel(wf_iso *iso);
 
 /* Append up to `most` of those that are not detached to a line of text; returns how many there are. */
 uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, size_t *len);
 
-/* Name those that do not end, on stderr, and let them be. */
+/* Name those that do not end, on stderr. */
 void wf_children_abandon(wf_iso *iso);
 
-/* The isolate of a child, once the running coroutine has changed: a cancellation that came while another
- * one ran must not be lost. */
-void wf_interrupt_arm(wf_iso *iso, lua_State *L);
-static inline void wf_interrupt_check(wf_iso *iso, lua_State *L) {
-  if (wf_unlikely(atomic_load_explicit(&iso->port->interrupt, memory_order_relaxed))) wf_interrupt_arm(iso, L);
-}
+/* The isolate is about to go: let go of all runs, report what failed since its handle was finalised. */
+void wf_children_forget(wf_iso *iso, lua_State *L);
 
 #endif

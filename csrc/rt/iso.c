@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/cancel.h"
+#include "rt/child.h"
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
+#include "rt/preempt.h"
+#include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -52,21 +56,30 @@ static void close_member(wf_iso *iso) {
   wf_free(m);
 }
 
+static void ext_give_back(wf_iso *iso, wf_task *t) {
+  if (t->ext == NULL) return;
+  wf_scopes_forget(iso, t);
+  t->ext->next_free = iso->free_ext;
+  iso->free_ext = t->ext;
+  t->ext = NULL;
+  t->flags &= ~(uint32_t)WF_F_INNER;
+}
+
 /* The sentinel: made before everything else of weft, hence finalised after it. */
 static int iso_gc(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
   wf_iso_shutdown(iso, L);
+  wf_children_forget(iso, L);
   iso->closed = 1;
+  wf_preempt_set(iso, 0);
+  if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;
-  wf_walk w = {0, NULL};
-  for (wf_task *t = &iso->main; t != NULL; t = wf_iso_walk(iso, &w)) { /* those that were left behind */
-    if (t->ext == NULL) continue;
-    t->ext->next_free = iso->free_ext;
-    iso->free_ext = t->ext;
-    t->ext = NULL;
-  }
+  wf_scopes_forget(iso, &iso->main);
+  iso->cur = &iso->main;
+  wf_task *t; /* left behind */
+  for (wf_walk w = {0, NULL}; (t = wf_iso_walk(iso, &w)) != NULL;) ext_give_back(iso, t);
   while (iso->free_ext != NULL) {
     wf_ext *x = iso->free_ext;
     iso->free_ext = x->next_free;
@@ -75,9 +88,11 @@ static int iso_gc(lua_State *L) {
   wf_free(iso->slots);
   wf_free(iso->idle);
   wf_free(iso->sources);
+  /* Finalisers of objects that are older than weft in this state run after this, and may call it. */
   iso->slots = NULL;
   iso->idle = NULL;
   iso->sources = NULL;
+  iso->nslots = iso->slots_room = iso->nidle = iso->idle_room = iso->nsources = iso->sources_room = 0;
   return 0;
 }
 
@@ -121,10 +136,13 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, wf_clock_ns());
   wf_list_init(&iso->children);
+  wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   iso->main.co = iso->L;
   iso->main.state = WF_RUNNING;
   iso->main.flags = WF_F_MAIN | WF_F_LOOKED;
+  iso->main.ext = &iso->main_ext;
+  wf_list_init(&iso->main_ext.joiners);
   iso->main.seq = iso->seq = 1;
   iso->cur = &iso->main;
   iso->running = L;

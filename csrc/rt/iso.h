@@ -23,6 +23,8 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "base/clock.h"
@@ -72,6 +74,7 @@ enum {
   WF_F_NOMEM = 1 << 18,    /* it ended by running out of memory: no value is kept */
   WF_F_OUTSIDE = 1 << 19,  /* its wait counts in iso->outside */
   WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
+  WF_F_SLICED = 1 << 21,   /* its slice was over: it is ready without having waited */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -208,13 +211,20 @@ struct wf_iso {
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
   lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
+  void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
+  /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler
+   * too, and read by it: relaxed. */
+  _Atomic bool pressed;
+  uint32_t strikes;              /* of that hook */
+  uint64_t quiet_until, press_end;
   lua_Hook hook;       /* of L, when the innermost inline wait last looked */
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
   wf_wheel wheel;
   wf_port *port;
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
-  wf_link children;    /* thread jobs started here that have not been reaped */
+  wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
   uint32_t slots_room, nslots; /* nslots: the first index never used */
@@ -227,15 +237,22 @@ struct wf_iso {
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
+  uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
+  timer_t slice_timer;
+  uint32_t slice_tries;
+  const wf_task *struck; /* the cancelled task that the hook struck last, and how often */
+  uint32_t struck_times;
   wf_source *sources;
   bool places_usable;
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
+  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
+  wf_ext main_ext;
 };
 
 /* The coroutine whose C frame waits: values for the task go there. */

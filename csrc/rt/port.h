@@ -26,10 +26,8 @@ struct wf_port {
   _Atomic uint32_t refs;
   wf_mpsc inbox;
   wf_parker parker;
-  /* Set by whoever wants the isolate to stop what it runs (cancel of a thread), read by its
-   * carrier: in the signal handler, in hooks, after every change of the running coroutine.
-   * Sequentially consistent on both sides: the setter signals after the store, and a carrier
-   * that misses the signal sees the store at its next change. */
+  /* Set by whoever wants the isolate to stop what it runs (cancel of a thread) before it sends the
+   * signal, read by its carrier in the signal handler and in hooks (press.c). */
   _Atomic uint32_t interrupt;
 };
 

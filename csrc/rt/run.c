@@ -1,13 +1,6 @@
-/* See run.h: the child's side. Everything here runs on the child's thread.
- *
- * Spinning code is stopped by a signal: the parent sets port->interrupt, then sends SIGURG to this very
- * thread; the handler arms a count hook on the coroutine that runs; the hook raises the cancellation.
- * A handler that finds another coroutine running in the moment of a switch is made up for by
- * wf_interrupt_check, which every resumer calls after the switch.
- */
+/* See run.h: the child's side. Everything here runs on the child's thread. */
 #include "rt/run.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,97 +8,55 @@
 #include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/copool.h"
+#include "rt/exit.h"
+#include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
-#include "rt/task.h"
 
-enum {
-  HOOK_NOW = 1,          /* instructions until the hook: at the next one */
-  HOOK_SOON = 1000,      /* between two strikes */
-  STRIKES_SPACED = 3,    /* strikes with a pause for cleaning up in between; then at every instruction */
-  STRIKE_PAUSE_NS = 20 * 1000 * 1000,
-};
+/* The run of this thread. */
+static __thread wf_run *here;
 
-/* The isolate whose carrier this thread is, and its run: read by the signal handler on this thread. The
- * TLS model makes the access async-signal-safe in a loaded library. */
-static __thread wf_iso *volatile here_iso __attribute__((tls_model("initial-exec")));
-static __thread wf_run *here_run __attribute__((tls_model("initial-exec")));
-static __thread uint32_t strikes __attribute__((tls_model("initial-exec")));
-static __thread uint64_t quiet_until __attribute__((tls_model("initial-exec")));
+/* Being cancelled ------------------------------------------------------------------------------ */
 
-/* Interrupting ------------------------------------------------------------------------------- */
-
-void wf_run_cancel_here(wf_iso *iso, wf_run *r) {
-  lua_State *L = iso->L;
-  wf_task *t, *root = &iso->main;
-  if (!lua_checkstack(L, 8)) return;
-  lua_pushnil(L);
-  pthread_mutex_lock(&r->lock); /* the reason is never changed once set, and not freed while we hold r */
-  const wf_msg *reason = r->reason;
-  pthread_mutex_unlock(&r->lock);
-  if (reason != NULL) {
-    lua_pop(L, 1);
-    if (wf_unpack(L, reason) != 1) lua_pushnil(L);
-  }
-  int at = lua_gettop(L);
-  wf_task_cancel(iso, L, root, at);
-  t = iso->cur;
-  if (t != root && !wf_task_finished(t)) wf_task_cancel(iso, L, t, at);
-  lua_settop(L, at - 1);
-}
-
+/* Cancel the function, and what runs or waits on top of it on the C stack. Protected. Stack: isolate,
+ * reason's message. */
 static int cancel_here(lua_State *L) {
-  wf_run_cancel_here(lua_touserdata(L, 1), here_run);
+  wf_iso *iso = lua_touserdata(L, 1);
+  const wf_msg *reason = lua_touserdata(L, 2);
+  if (reason == NULL || wf_unpack(L, reason) != 1) lua_pushnil(L);
+  int at = lua_gettop(L);
+  wf_task_cancel(iso, L, &iso->main, at);
+  wf_task_cancel(iso, L, iso->cur, at);
+  for (uint32_t i = 1; i < iso->nslots; i++) {
+    wf_task *t = wf_iso_slot(iso, i);
+    if (t != NULL && (t->flags & WF_F_INLINE)) wf_task_cancel(iso, L, t, at);
+  }
   return 0;
 }
 
-static void on_count(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  wf_iso *iso = here_iso;
-  if (iso == NULL || !atomic_load(&iso->port->interrupt)) {
-    lua_sethook(L, NULL, 0, 0);
-    return;
-  }
-  lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_SOON);
-  wf_task *t = iso->cur;
-  if (!(t->flags & WF_F_ASKED)) {
-    lua_checkstack(L, 4);
+void wf_run_cancel_here(wf_iso *iso, wf_run *r) {
+  lua_State *L = iso->bench;
+  pthread_mutex_lock(&r->lock); /* the reason is never changed once set, and not freed while we hold r */
+  wf_msg *reason = r->reason;
+  pthread_mutex_unlock(&r->lock);
+  for (int tries = 0; tries < 2 && lua_checkstack(L, 4); tries++) {
     lua_pushcfunction(L, cancel_here);
     lua_pushlightuserdata(L, iso);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    lua_pushlightuserdata(L, tries == 0 ? reason : NULL);
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+    lua_pop(L, 1);
   }
-  wf_cancel_look(iso, t);
-  if (!(t->flags & WF_F_CANCEL)) return; /* shielded for now */
-  uint64_t now = wf_clock_ns();
-  if (now < quiet_until) return;
-  if (++strikes < STRIKES_SPACED)
-    quiet_until = now + STRIKE_PAUSE_NS;
-  else
-    lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
-  wf_cancel_raise(iso, L, t);
+  wf_task_cancel_bare(iso, &iso->main);
+  wf_task_cancel_bare(iso, iso->cur);
 }
 
-/* SIGURG, on the child's thread: lua_sethook is what lua.c calls in its handler too. */
-static void on_signal(int sig) {
-  (void)sig;
-  wf_iso *iso = here_iso;
-  if (iso != NULL && atomic_load(&iso->port->interrupt)) lua_sethook(iso->running, on_count, LUA_MASKCOUNT, HOOK_NOW);
-}
-
-void wf_interrupt_arm(wf_iso *iso, lua_State *L) {
-  if (iso == here_iso && lua_gethook(L) != on_count) lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_NOW);
-}
-
-static void install_handler(void) {
-  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigemptyset(&sa.sa_mask);
-  sigaction(SIGURG, &sa, NULL);
-}
+static void on_press(wf_iso *iso) { wf_run_cancel_here(iso, here); }
 
 /* os.exit in a child: the main isolate does it; this one is over. */
 static int run_exit(wf_iso *iso, lua_State *L, int code) {
-  if (!wf_exit_ask(iso->parent, code)) return luaL_error(L, "not enough memory");
-  wf_run_cancel_here(iso, here_run);
+  if (!wf_exit_ask(iso, code)) return luaL_error(L, "not enough memory");
+  wf_run_cancel_here(iso, here);
   wf_task *t = iso->cur;
   t->flags &= ~(uint32_t)WF_F_UNWIND;
   wf_cancel_raise(iso, L, t);
@@ -121,7 +72,8 @@ static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
   if (r->outcome == WF_DONE) {
     r->outcome = WF_FAILED;
   } else { /* an error value that cannot travel: say what it was */
-    lua_pushfstring(L, "%s (the error value itself: %s)", luaL_tolstring(L, first, NULL), luaL_tolstring(L, -2, NULL));
+    const char *why = luaL_tolstring(L, -1, NULL), *text = luaL_tolstring(L, first, NULL);
+    lua_pushfstring(L, "%s (%s)", text, why);
   }
   r->output = wf_pack(L, lua_gettop(L), 1, "value");
 }
@@ -149,6 +101,7 @@ static int run_body(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
   wf_iso *iso = lua_touserdata(L, 2);
   lua_pushcfunction(L, wf_unwind_handler);
+  wf_cancel_point(iso, L);
   if (r->locals != NULL) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
     wf_unpack(L, r->locals);
@@ -159,17 +112,34 @@ static int run_body(lua_State *L) {
   int n = wf_unpack(L, r->input);
   wf_msg_free(r->input);
   r->input = NULL;
-  wf_cancel_point(iso, L);
   int status = lua_pcall(L, n - 1, LUA_MULTRET, 3);
   wf_unwind_end(iso, &iso->main);
   if (status == LUA_OK) {
     r->outcome = WF_DONE;
-    keep_output(L, r, 4, "result");
+    if (lua_gettop(L) > 3) keep_output(L, r, 4, "result"); /* no output: no results */
   } else {
     r->outcome = is_own_cancel(iso, L) ? WF_CANCELLED : WF_FAILED;
     keep_traceback(iso, L, r);
     keep_output(L, r, 4, "value");
   }
+  return 0;
+}
+
+/* run_body has raised: the function was cancelled before it began, the message could not be unpacked, or
+ * the results not be packed, most likely for want of memory. Protected. Stack: run, isolate, error. */
+static int keep_error(lua_State *L) {
+  wf_run *r = lua_touserdata(L, 1);
+  wf_iso *iso = lua_touserdata(L, 2);
+  if (r->output != NULL) return 0;
+  r->outcome = WF_FAILED;
+  if (r->input != NULL && (iso->main.flags & WF_F_ASKED)) { /* whatever error the interruption has become */
+    r->outcome = WF_CANCELLED;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
+    if (lua_rawgetp(L, -1, &iso->main) != LUA_TNIL) lua_replace(L, 3);
+    lua_settop(L, 3);
+  }
+  if (wf_state_hit_cap(L)) wf_state_set_cap(L, 0); /* the message needs a little */
+  r->output = wf_pack(L, 3, 1, "value");
   return 0;
 }
 
@@ -183,31 +153,37 @@ static int run_open(lua_State *L) {
   iso->open_core = r->open_core;
   iso->parent = r->parent;
   iso->exit = run_exit;
+  iso->on_press = on_press;
+  iso->press_end = WF_NEVER;
   wf_trace(WF_TRACE_NEW, WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, &iso->main), 0);
-  here_iso = iso;
-  pthread_mutex_lock(&r->lock);
-  wf_port_hold(iso->port);
-  r->port = iso->port;
-  bool cancelled = r->cancelled;
-  pthread_mutex_unlock(&r->lock);
-  if (cancelled) wf_run_cancel_here(iso, r);
   lua_pushlightuserdata(L, iso);
   return 1;
 }
 
-/* The state failed outside the function: most likely for want of memory. */
-static void run_failed(lua_State *L, wf_run *r) {
-  if (r->output != NULL) return;
-  r->outcome = WF_FAILED;
-  if (L != NULL && wf_state_hit_cap(L)) wf_state_set_cap(L, 0); /* the message needs a little */
+/* From now on the parent can reach the isolate; and not any more. */
+static void run_show(wf_run *r, wf_iso *iso) {
+  wf_press_by_signal(iso);
+  wf_port_hold(iso->port);
+  pthread_mutex_lock(&r->lock);
+  r->port = iso->port;
+  bool cancelled = r->cancelled;
+  pthread_mutex_unlock(&r->lock);
+  if (!cancelled) return;
+  /* No signal will come. */
+  atomic_store(&iso->port->interrupt, 1);
+  wf_press_begin(iso, WF_NEVER);
+  wf_run_cancel_here(iso, r);
 }
 
-static int keep_error(lua_State *L) {
-  wf_run *r = lua_touserdata(L, 1);
-  r->output = wf_pack(L, 2, 1, "value");
-  return 0;
+static void run_hide(wf_run *r) {
+  pthread_mutex_lock(&r->lock);
+  wf_port *port = r->port;
+  r->port = NULL;
+  pthread_mutex_unlock(&r->lock);
+  wf_press_by_signal(NULL);
+  wf_port_release(port);
 }
 
 /* Weft replaces some library functions once the library opens. */
@@ -217,13 +193,24 @@ static void on_opened(lua_State *L, const char *lib, void *ud) {
   if (iso != NULL && iso->on_library != NULL) iso->on_library(iso, L, lib);
 }
 
+static void run_function(wf_run *r, wf_iso *iso, lua_State *L) {
+  lua_pushcfunction(L, run_body);
+  lua_pushlightuserdata(L, r);
+  lua_pushlightuserdata(L, iso);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    lua_pushcfunction(L, keep_error);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, r);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, iso);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+}
+
 void wf_run_main(void *arg) {
   wf_run *r = arg;
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, install_handler);
-  here_run = r;
-  strikes = 0;
-  quiet_until = 0;
+  here = r;
   wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened};
   lua_State *L = wf_state_open(&o);
   r->outcome = WF_FAILED;
@@ -232,31 +219,18 @@ void wf_run_main(void *arg) {
     lua_pushlightuserdata(L, r);
     if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
       wf_iso *iso = lua_touserdata(L, -1);
-      lua_pushcfunction(L, run_body);
-      lua_pushlightuserdata(L, r);
-      lua_pushlightuserdata(L, iso);
-      if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-        run_failed(L, r);
-        lua_pushcfunction(L, keep_error);
-        lua_pushlightuserdata(L, r);
-        lua_pushvalue(L, -3);
-        if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-      }
+      run_show(r, iso);
+      run_function(r, iso, L);
       wf_iso_shutdown(iso, L);
       wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
-      pthread_mutex_lock(&r->lock);
-      wf_port *port = r->port;
-      r->port = NULL;
-      pthread_mutex_unlock(&r->lock);
-      here_iso = NULL;
-      wf_port_release(port);
+      run_hide(r);
     }
     wf_state_close(L);
   }
-  /* The hold of this thread goes with the mail. */
+  /* The hold of this thread goes with the mail. The parent's port must not be held by what may lie in it. */
   wf_port *parent = r->parent;
-  wf_port_hold(parent);
   wf_run_hold(r);
+  r->parent = NULL;
   wf_port_post(parent, &r->mail);
   wf_family_leave(&r->member);
   wf_run_release(r);

@@ -17,7 +17,7 @@
 struct wf_run {
   /* Relaxed increments by holders, release decrements, acquire by the last one, who frees. */
   _Atomic uint32_t refs;
-  wf_port *parent; /* held */
+  wf_port *parent; /* held; NULL once the child has posted its mail */
   wf_member member; /* from before the thread starts until its very end */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
   wf_msg *locals;  /* the starter's task-locals, or NULL */
@@ -44,8 +44,9 @@ struct wf_run {
   wf_mail mail;
   wf_thread *thread;
   wf_link link;        /* in the parent's list of children */
-  wf_child *child;     /* NULL once the handle has been collected */
+  wf_child *child;     /* valid as long as the run is in a list of the parent's */
   bool looked, detached;
+  bool finalised;      /* the handle was, before the end: its state closes */
   uint32_t line : 20, source : 12; /* where it was started */
 };
 
@@ -53,7 +54,8 @@ wf_run *wf_run_new(void);
 void wf_run_hold(wf_run *r);
 void wf_run_release(wf_run *r);
 
-/* On the child's carrier: cancel its function, and what spins, for the reason that the run has. */
+/* On the child's carrier: cancel its function, and what spins, for the reason that the run has. Never
+ * raises; when memory is out the reason is lost, not the cancellation. */
 void wf_run_cancel_here(wf_iso *iso, wf_run *r);
 
 /* The thread's function; takes over one hold. */

@@ -6,9 +6,10 @@
 #include <math.h>
 
 #include "lx/error.h"
-#include "rt/port.h"
 #include "rt/announce.h"
 #include "rt/family.h"
+#include "rt/port.h"
+#include "rt/press.h"
 #include "rt/report.h"
 #include "rt/swait.h"
 #include "rt/task.h"
@@ -156,6 +157,16 @@ void wf_cancel_raise_in_turn(wf_iso *iso, lua_State *L, wf_task *t) {
   wf_cancel_raise(iso, L, t);
 }
 
+void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
+  note_inner(iso, L, t);
+  wf_trace(WF_TRACE_STOP, WF_WHY_PREEMPT, iso->id, wf_task_id(iso, t), 0);
+  t->claim = WF_GOT;
+  t->got = 0;
+  t->flags |= WF_F_SLICED | WF_F_PARKED;
+  wf_ready_push(iso, t);
+  iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
+}
+
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
   bool may_yield = L == iso->running && lua_isyieldable(L);
@@ -193,6 +204,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
     if (wf_unlikely(nargs < 0)) return;
   } else {
     nargs = wf_unlikely(t->flags & WF_F_INNER) ? 0 : t->got;
+    if (wf_unlikely(t->flags & WF_F_SLICED)) wf_turn_begin(t);
     t->flags &= ~(uint32_t)WF_F_PARKED;
   }
   lua_State *co = t->co;
@@ -200,6 +212,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   iso->cur = t;
   iso->running = co;
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  wf_press_check(iso, co);
   /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
   int status = lua_resume(co, NULL, nargs, &nres);
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
@@ -318,6 +331,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->cur = cur;
   iso->running = running;
   t->state = WF_RUNNING;
+  wf_press_check(iso, L);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
 }
 

@@ -127,6 +127,15 @@ static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
   iso->tail = t;
 }
 
+/* The running task's slice is over: put it at the end of the ready queue. L is about to yield. [-0, +0, m] */
+void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t);
+
+/* It goes on. */
+static inline void wf_turn_begin(wf_task *t) {
+  t->flags &= ~(uint32_t)WF_F_SLICED;
+  t->claim = WF_IDLE;
+}
+
 /* For the parker: was a hook set on the main thread since the inline wait looked last? That is how a host
  * interrupts a script (lua.c on Ctrl-C). `ud` is the isolate. */
 bool wf_iso_hook_changed(void *ud);

@@ -9,10 +9,11 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DEADLINE_MS = 1500, SHOWN = 4 };
+enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
 static _Atomic bool forked;
@@ -63,25 +64,32 @@ static int ended_k(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* Cancel all and wait. Protected: memory may be short. */
-static int cancel_all(lua_State *L) {
+/* Cancel all. The walk must not be disturbed: cancelling without an error object allocates nothing, so no
+ * finaliser runs. */
+static void cancel_all(wf_iso *iso) {
+  wf_task *t;
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) wf_task_cancel_bare(iso, t);
+  wf_children_cancel(iso);
+}
+
+/* Wait for all. Protected: memory may be short. */
+static int wait_all(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
-  wf_task *t, *self = iso->cur;
-  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) wf_task_cancel(iso, L, t, 0);
-  wf_children_cancel(iso, L);
+  wf_task *self = iso->cur;
   self->flags &= ~(uint32_t)WF_F_CANCEL; /* the end itself is not cancelled */
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
-  if (wf_task_ext(iso, self) == NULL) return 0;
+  wf_press_begin(iso, deadline);
+  bool queue = wf_task_ext(iso, self) != NULL; /* else, a task without memory, it looks from time to time */
   while (!wf_iso_all_done(iso, self) && wf_clock_ns() < deadline) {
     wf_wait_begin(iso, L, WF_WHY_WAIT);
-    wf_wait_queue(self, &iso->waiting_all);
+    if (queue) wf_wait_queue(self, &iso->waiting_all);
     if (!wf_list_empty(&iso->children)) {
       self->flags |= WF_F_OUTSIDE;
       iso->outside++;
     }
-    wf_wait_until(iso, self, deadline);
+    wf_wait_until(iso, self, queue ? deadline : wf_clock_ns() + LOOK_MS * 1000000ull);
     lua_State *running = iso->running;
-    iso->running = NULL; /* wait inline, wherever this is */
+    iso->running = iso->bench; /* wait inline, wherever this is */
     wf_wait_park(iso, L, self, 0, ended_k);
     iso->running = running;
     self->claim = WF_IDLE;
@@ -98,7 +106,8 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   if (!quiet) say_what_ran(iso);
   if (iso->live == 0 && wf_list_empty(&iso->children)) return;
   if (!lua_checkstack(L, 8)) return;
-  lua_pushcfunction(L, cancel_all);
+  cancel_all(iso);
+  lua_pushcfunction(L, wait_all);
   lua_pushlightuserdata(L, iso);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   if (!wf_iso_all_done(iso, iso->cur)) say_what_is_stuck(iso);

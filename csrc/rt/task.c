@@ -190,9 +190,7 @@ int wf_task_main(lua_State *L) {
   wf_task *t = lua_touserdata(L, HANDLE);
   if (wf_unlikely(t->flags & WF_F_ASKED)) { /* cancelled before it began: it never does */
     lua_settop(L, HANDLER);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, wf_iso_up(L)->cancels);
-    lua_rawgetp(L, -1, t);
-    lua_remove(L, -2);
+    wf_cancel_push(wf_iso_up(L), L, t);
     return task_k(L, LUA_ERRRUN, (lua_KContext)t);
   }
   int status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER, (lua_KContext)t, task_k);
@@ -212,7 +210,7 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   } else {
     /* Out of memory while the end was being kept: wf_task_main itself failed. The handle is on the
      * coroutine's stack until the reset. */
-    if (!wf_task_finished(t) || t->state == WF_DONE) wf_task_failed(iso, t);
+    wf_task_failed(iso, t);
     lua_resetthread(co);
     wf_co_done(iso, co, slot, false);
   }

@@ -44,7 +44,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
     p = &iso->places[((uintptr_t)pc >> 2) % WF_PLACES];
     if (wf_likely(p->pc == pc && pc != NULL)) {
       t->source = p->source & SOURCES_MAX;
-      t->line = p->line;
+      t->line = p->line & LINE_MASK;
       return;
     }
   }
@@ -65,7 +65,7 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
 }
 
 const char *wf_where_text(const wf_iso *iso, uint32_t source, uint32_t line, char *buf, size_t size) {
-  if (source == 0)
+  if (source == 0 || source > iso->nsources)
     buf[0] = '\0';
   else
     snprintf(buf, size, "%s:%u", iso->sources[source - 1].text, line);

@@ -8,7 +8,7 @@ local weft = {}
 
 for _, name in ipairs {
   "go", "thread", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
-  "shield", "is", "on_unhandled", "register",
+  "shield", "preempt", "is", "on_unhandled", "register",
   "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
 } do
   weft[name] = core[name]

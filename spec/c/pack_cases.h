@@ -226,12 +226,20 @@
  "refuse('arg 2.cb: a C function with upvalues that is in no loaded module cannot cross isolates', 1, {cb = hidden(1)})\n"
  "reach(1) refuse('arg 1: a C function that is in no loaded module cannot leave the process', f)\n"},
 
+{"=light userdata and C functions of libraries",
+ "assert(cross(pointer()) == pointer() and cross({pointer(), [pointer()] = 1})[1] == pointer())\n"
+ "assert(cross(foreign()) == foreign())\n"
+ "refuse('arg 1: a C function whose library cannot be kept loaded cannot cross isolates', nowhere())\n"
+ "for r = 1, 2 do reach(r) refuse('arg 1.p: a light userdata cannot leave the process', {p = pointer()}) end\n"},
+
 {"=objects outside Lua",
  "local b = box(7) local c = cross(b) assert(#c == 7 and c ~= b)\n"
  "local t = cross({b, b, x = {b}}) assert(#t[1] == 7 and t[1] == t[2] and t[2] == t.x[1])\n"
  "local f = cross(function() return #b end) assert(f() == 7)\n"
  "for i = 1, 30 do assert(#cross({{}, box(i + 100), 'x'})[2] == i + 100) end\n"
  "refuse('arg 2.list[1]: a box with 13 stays at home', b, {list = {box(13)}})\n"
+ "refuse('arg 1: box 14 is closed', box(14))\n"
+ "refuse('arg 2: a test.box cannot cross isolates', 1, box(15))\n"
  "refuse('arg 3: a coroutine cannot cross isolates', b, {b, box(8)}, coroutine.create(print))\n"
  "reach(1) refuse('arg 1[1]: a test.box cannot leave the process', {b})\n"},
 

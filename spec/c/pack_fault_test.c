@@ -6,8 +6,6 @@
  * allocation reaches any more. */
 #include "pack_util.h"
 
-static heap there_heap;
-
 static const char *const values[] = {
     "return 1, nil, true, 2.5, 'text'",
     "return {1, 2, {3, x = 'y', [2.5] = false}}",
@@ -101,9 +99,9 @@ static int try_one(const char *value, heap *victim, long at, int for_ever, int w
   CHECK(reached <= after, "%s: better with a failure: %d, %d", value, reached, after);
   lua_close(L);
   lua_close(there);
-  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0, "%s: failure %ld leaves %zu + %zu + %zu blocks",
-        value, at, c_heap.blocks, here_heap.blocks, there_heap.blocks);
-  CHECK(box_live == 0, "%s: failure %ld leaves %ld boxes", value, at, box_live);
+  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0,
+        "%s: failure %ld leaves %zu + %zu + %zu blocks", value, at, c_heap.blocks, here_heap.blocks, there_heap.blocks);
+  CHECK(box_live == 0, "%s: failure %ld leaves %ld boxes", value, at, (long)box_live);
   steps++;
   return hit;
 }

@@ -2,9 +2,8 @@
  *
  * Each case is a Lua chunk, run in one state with the functions of pack_util.h; `there` is a second one. At the end
  * both states are closed and nothing may be left of our memory. */
+#include "lx/pack_state.h"
 #include "pack_util.h"
-
-static heap there_heap;
 
 static const struct {
   const char *name, *code;
@@ -87,9 +86,29 @@ static void messages_are_read_again(void) {
   wf_msg_free(m);
 }
 
+/* After 2^32 messages the marks of the scratch begin anew, and old ones mean nothing. */
+static void marks_begin_anew(void) {
+  lua_State *L = state_new(&here_heap);
+  luaL_dostring(L, "local t = {} for i = 1, 3 do t[i] = {key = 'value', n = i} end t[4] = t[1] return t");
+  wf_pack_state *st = wf_pack_state_push(L);
+  lua_pop(L, 1);
+  st->scratch.gen = UINT32_MAX - 3;
+  for (int i = 0; i < 8; i++) {
+    wf_msg *m = wf_pack(L, 1, 1, "value");
+    CHECK(wf_unpack(L, m) == 1 && lua_rawlen(L, -1) == 4, "marks %d", i);
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 4);
+    CHECK(lua_rawequal(L, -1, -2) && lua_getfield(L, -1, "n") && lua_tointeger(L, -1) == 1, "marks %d", i);
+    lua_settop(L, 1);
+    wf_msg_free(m);
+  }
+  lua_close(L);
+}
+
 static void cells(void) {
   lua_State *L = state_new(&here_heap);
-  luaL_dostring(L, "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
+  luaL_dostring(L,
+                "return nil, true, false, 0, -1, math.maxinteger, 0.5, -0.0, 1/0, 'x', '', 'fourteen bytes', 'a\\0b'");
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     wf_cell c;
@@ -129,8 +148,9 @@ int main(int argc, char **argv) {
   lua_close(there);
   messages_outlive_states();
   messages_are_read_again();
+  marks_begin_anew();
   cells();
-  CHECK(box_live == 0, "%ld boxes left", box_live);
+  CHECK(box_live == 0, "%ld boxes left", (long)box_live);
   CHECK(c_heap.blocks == 0 && c_heap.bytes == 0, "%zu blocks of ours left", c_heap.blocks);
   CHECK(here_heap.blocks == 0 && there_heap.blocks == 0, "blocks of Lua left");
   printf("%zu cases, %d failures\n", sizeof cases / sizeof *cases, failures);

@@ -5,24 +5,29 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
 
+/* Not every test uses everything here. */
+#define MAYBE_UNUSED __attribute__((unused))
+
 static int failures;
 
-#define CHECK(cond, ...)                                  \
-  do {                                                    \
-    if (!(cond)) {                                        \
-      printf("%s:%d: %s: ", __FILE__, __LINE__, #cond);   \
-      printf(__VA_ARGS__);                                \
-      printf("\n");                                       \
-      failures++;                                         \
-    }                                                     \
+#define CHECK(cond, ...)                                \
+  do {                                                  \
+    if (!(cond)) {                                      \
+      printf("%s:%d: %s: ", __FILE__, __LINE__, #cond); \
+      printf(__VA_ARGS__);                              \
+      printf("\n");                                     \
+      failures++;                                       \
+    }                                                   \
   } while (0)
 
 /* Memory that is counted, and fails on request: the one behind wf_malloc and that of each Lua state. */
@@ -63,7 +68,7 @@ static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
 }
 
 /* For wf_alloc_set. Sizes stand in front of the blocks. */
-static void *heap_c(void *ud, void *block, size_t size) {
+MAYBE_UNUSED static void *heap_c(void *ud, void *block, size_t size) {
   heap *h = ud;
   size_t *head = block == NULL ? NULL : (size_t *)block - 2;
   if (size == 0) {
@@ -82,14 +87,14 @@ static void *heap_c(void *ud, void *block, size_t size) {
   return head + 2;
 }
 
-static heap c_heap, here_heap;
+static heap c_heap MAYBE_UNUSED, here_heap MAYBE_UNUSED, there_heap MAYBE_UNUSED;
 
 /* `there` of the test scripts: the second state. */
 static lua_State *there;
 
 /* ---- a class of userdata that travels: a counted box ---- */
 
-static long box_live, box_takes;
+static atomic_long box_live;
 
 typedef struct box {
   atomic_int refs;
@@ -115,10 +120,11 @@ static void box_push(lua_State *L, box *b);
 
 static void *box_take(lua_State *L, int idx) {
   box **u = lua_touserdata(L, idx);
-  box_takes++;
-  if ((*u)->value == 13) {
-    lua_pushliteral(L, "a box with 13 stays at home");
-    return NULL;
+  switch ((*u)->value) { /* the errors that a class may give */
+    case 13: lua_pushliteral(L, "a box with 13 stays at home"); return NULL;
+    case 14: lx_error_new(L, "closed", "box %d is closed", 14); return NULL;
+    case 15: lua_pushnil(L); return NULL;
+    default: break;
   }
   atomic_fetch_add(&(*u)->refs, 1);
   return *u;
@@ -276,15 +282,36 @@ static int l_hidden(lua_State *L) {
   return 1;
 }
 
-static lua_State *state_new(heap *h) {
-  static const luaL_Reg lib[] = {{"cross", l_cross}, {"copy", l_copy}, {"at", l_at}, {"reach", l_reach},
-                                 {"bytes", l_bytes}, {"box", box_new}, {"hidden", l_hidden},
-                                 {"register", wf_register}, {NULL, NULL}};
+/* A light userdata; a C function of a shared library; one whose code is in no file. */
+static int l_pointer(lua_State *L) {
+  lua_pushlightuserdata(L, &failures);
+  return 1;
+}
+
+static int l_foreign(lua_State *L) {
+  lua_pushcfunction(L, (lua_CFunction)(uintptr_t)uv_version);
+  return 1;
+}
+
+static int l_nowhere(lua_State *L) {
+  lua_pushcfunction(L, (lua_CFunction)(uintptr_t)lua_touserdata(L, lua_upvalueindex(1)));
+  return 1;
+}
+
+MAYBE_UNUSED static lua_State *state_new(heap *h) {
+  static const luaL_Reg lib[] = {
+      {"cross", l_cross},     {"copy", l_copy},       {"at", l_at},         {"reach", l_reach},
+      {"bytes", l_bytes},     {"box", box_new},       {"hidden", l_hidden}, {"register", wf_register},
+      {"pointer", l_pointer}, {"foreign", l_foreign}, {NULL, NULL},
+  };
   lua_State *L = lua_newstate(heap_lua, h);
   if (L == NULL) abort();
   luaL_openlibs(L);
   lua_pushglobaltable(L);
   luaL_setfuncs(L, lib, 0);
+  lua_newuserdatauv(L, 64, 0);
+  lua_pushcclosure(L, l_nowhere, 1);
+  lua_setfield(L, -2, "nowhere");
   lua_pop(L, 1);
   return L;
 }

@@ -6,9 +6,9 @@ main([N0]) ->
     N = list_to_integer(N0),
     Data = [record(I) || I <- lists:seq(1, 1000)],
     once(3, Data),
-    T = erlang:monotonic_time(nanosecond),
+    T = cpu(),
     once(N, Data),
-    io:format("us ~.3f~n", [(erlang:monotonic_time(nanosecond) - T) / 1000 / N]),
+    io:format("us ~.3f~n", [(cpu() - T) / 1000 / N]),
     halt(0).
 
 once(0, _) -> ok;
@@ -22,3 +22,8 @@ record(I) ->
       email => list_to_binary("user" ++ S ++ "@example.org"), tags => [<<"alpha">>, <<"beta">>, <<"gamma">>],
       address => #{street => list_to_binary("Main street " ++ S), zip => 10000 + I}, balance => -I * 1000,
       note => binary:copy(<<"lorem ipsum ">>, 4), ratio => 1 / I}.
+
+%% The CPU time that the process has had, in ns (it is told in ms).
+cpu() ->
+    {Ms, _} = erlang:statistics(runtime),
+    Ms * 1000000.

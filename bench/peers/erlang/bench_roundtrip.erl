@@ -5,9 +5,9 @@
 main([N0]) ->
     N = list_to_integer(N0),
     Echo = spawn(fun echo/0),
-    T = erlang:monotonic_time(nanosecond),
+    T = cpu(),
     ask(Echo, self(), N),
-    io:format("ns ~.3f~n", [(erlang:monotonic_time(nanosecond) - T) / N]),
+    io:format("ns ~.3f~n", [(cpu() - T) / N]),
     halt(0).
 
 ask(_, _, 0) -> ok;
@@ -17,3 +17,8 @@ ask(Echo, Self, N) ->
 
 echo() ->
     receive {From, N} -> From ! N, echo() end.
+
+%% The CPU time that the process has had, in ns (it is told in ms).
+cpu() ->
+    {Ms, _} = erlang:statistics(runtime),
+    Ms * 1000000.

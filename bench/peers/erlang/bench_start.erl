@@ -9,9 +9,9 @@ main([N0, B0]) ->
     B = list_to_integer(B0),
     Parent = self(),
     Body = fun() -> Parent ! done end,
-    T = erlang:monotonic_time(nanosecond),
+    T = cpu(),
     rounds(N div B, B, Body),
-    io:format("ns ~.3f~n", [(erlang:monotonic_time(nanosecond) - T) / N]),
+    io:format("ns ~.3f~n", [(cpu() - T) / N]),
     halt(0).
 
 rounds(0, _, _) -> ok;
@@ -22,3 +22,8 @@ start(N, Body) -> spawn(Body), start(N - 1, Body).
 
 await(0) -> ok;
 await(N) -> receive done -> await(N - 1) end.
+
+%% The CPU time that the process has had, in ns (it is told in ms).
+cpu() ->
+    {Ms, _} = erlang:statistics(runtime),
+    Ms * 1000000.

@@ -6,8 +6,15 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"time"
+	"syscall"
 )
+
+// cpu is the CPU time that the process has had, in ns.
+func cpu() float64 {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return float64(r.Utime.Nano() + r.Stime.Nano())
+}
 
 func main() {
 	n, _ := strconv.Atoi(os.Args[1])
@@ -18,12 +25,12 @@ func main() {
 			b <- <-a
 		}
 	}()
-	t := time.Now()
+	t := cpu()
 	for i := 0; i < n; i++ {
 		a <- i
 		if <-b != i {
 			panic("another value came back")
 		}
 	}
-	fmt.Printf("ns %.3f\n", float64(time.Since(t).Nanoseconds())/float64(n))
+	fmt.Printf("ns %.3f\n", (cpu()-t)/float64(n))
 }

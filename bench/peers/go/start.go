@@ -8,8 +8,16 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
+
+// cpu is the CPU time that the process has had, in ns.
+func cpu() float64 {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return float64(r.Utime.Nano() + r.Stime.Nano())
+}
 
 func main() {
 	n, _ := strconv.Atoi(os.Args[1])
@@ -28,7 +36,12 @@ func main() {
 			wg.Done()
 		}
 	}
-	t := time.Now()
+	now := cpu
+	if p > 1 { // on several processors what counts is the time that passes
+		began := time.Now()
+		now = func() float64 { return float64(time.Since(began).Nanoseconds()) }
+	}
+	t := now()
 	for r := 0; r < n/batch; r++ {
 		wg.Add(batch)
 		for i := 0; i < batch; i++ {
@@ -36,7 +49,7 @@ func main() {
 		}
 		wg.Wait()
 	}
-	ns := float64(time.Since(t).Nanoseconds()) / float64(n)
+	ns := (now() - t) / float64(n)
 	if ran != int64(n/batch*batch) {
 		panic("goroutines lost")
 	}

@@ -10,13 +10,13 @@ end
 
 chan.go(body)
 chan.go(body)
-local t = clock.now()
+local t = clock.cpu()
 chan.run()
-print("ns", (clock.now() - t) / (2 * n))
+print("ns", (clock.cpu() - t) / (2 * n))
 
 local pause = coroutine.yield
 local step = coroutine.wrap(function() while true do pause() end end)
 step()
-t = clock.now()
+t = clock.cpu()
 for _ = 1, n do step() end
-print("bare_ns", (clock.now() - t) / n)
+print("bare_ns", (clock.cpu() - t) / n)

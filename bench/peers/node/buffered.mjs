@@ -1,4 +1,11 @@
 // One async function sends integers through a bounded queue of 128, another receives; promises only where one must wait.
+
+// The CPU time that the process has had, in ns.
+const cpu = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1e3;
+};
+
 const n = +process.argv[2];
 const capacity = 128;
 let queue = [];
@@ -34,7 +41,7 @@ function receive() {
   return new Promise((wake) => (wakeReceiver = wake));
 }
 
-const t = process.hrtime.bigint();
+const t = cpu();
 const receiver = (async () => {
   let sum = 0;
   for (let i = 0; i < n; i++) {
@@ -48,4 +55,4 @@ for (let i = 1; i <= n; i++) {
   if (p) await p;
 }
 if ((await receiver) !== (n * (n + 1)) / 2) throw new Error("values lost");
-console.log("rate", n / (Number(process.hrtime.bigint() - t) / 1e9));
+console.log("rate", n / ((cpu() - t) / 1e9));

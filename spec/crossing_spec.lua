@@ -1,0 +1,252 @@
+-- Channels between threads: they start private, and are shared for good once they have crossed.
+
+local helper = require "spec.helper"
+local weft = require "weft"
+
+describe("a channel that crosses", function()
+  it("is the same channel on the way back", function()
+    local ch = weft.channel(3)
+    assert.equal(ch, weft.thread(function(c) return c end, ch):join())
+    local again, capacity = weft.thread(function(c) return { c }, c:capacity() end, ch):join()
+    assert.equal(ch, again[1])
+    assert.equal(3, capacity)
+  end)
+
+  it("takes along what it keeps, in order, and goes on to copy", function()
+    local ch = weft.channel(4)
+    local t = { 1 }
+    ch:send(t)
+    ch:send(nil)
+    ch:send "text"
+    local a, n, s = weft.thread(function(c) return c:recv(), (c:recv()), (c:recv()) end, ch):join()
+    assert.same({ { 1 }, nil, "text" }, { a, n, s })
+    ch:send(t)
+    local copy = ch:recv()
+    assert.same(t, copy)
+    assert.not_equal(t, copy)
+  end)
+
+  it("takes along those who wait for it", function()
+    local ch = weft.channel()
+    local receivers = {}
+    for i = 1, 3 do receivers[i] = weft.go(function() return (ch:recv()) end) end
+    weft.yield()
+    weft.thread(function(c) for i = 1, 3 do c:send(i) end end, ch):join()
+    for i = 1, 3 do assert.equal(i, receivers[i]:join()) end
+
+    local other = weft.channel(1)
+    other:send "kept"
+    local senders = {}
+    for i = 1, 3 do senders[i] = weft.go(function() other:send { i } end) end
+    weft.yield()
+    local got = weft.thread(function(c)
+      local list = { (c:recv()) }
+      for _ = 1, 3 do list[#list + 1] = c:recv()[1] end
+      return list
+    end, other):join()
+    assert.same({ "kept", 1, 2, 3 }, got)
+    for i = 1, 3 do senders[i]:join() end
+  end)
+
+  it("stays private when something in it cannot travel", function()
+    local ch = weft.channel(2)
+    ch:send(coroutine.create(print))
+    helper.raises("a coroutine cannot cross isolates", weft.thread, function() end, ch)
+    assert.equal("thread", type((ch:recv())))
+    ch:send(1)
+    assert.equal(1, weft.thread(function(c) return (c:recv()) end, ch):join())
+  end)
+
+  it("is closed for all, wakes all, and drains", function()
+    local ch, ready = weft.channel(1), weft.channel()
+    local threads = {}
+    for i = 1, 3 do
+      threads[i] = weft.thread(function(c, r)
+        r:send(true)
+        local n = 0
+        for _ in c do n = n + 1 end
+        return n
+      end, ch, ready)
+    end
+    for _ = 1, 3 do ready:recv() end
+    for i = 1, 10 do ch:send(i) end
+    ch:close()
+    ch:close()
+    local n = 0
+    for i = 1, 3 do n = n + threads[i]:join() end
+    assert.equal(10, n)
+    local ok, err = pcall(ch.send, ch, 1)
+    assert.is_false(ok)
+    assert.is_true(weft.is(err, "closed"))
+    assert.same({ false, "closed" }, { ch:try_send(1) })
+    assert.same({ nil, false, "closed" }, { ch:try_recv() })
+    assert.is_true(weft.thread(function(c) return c:is_closed() end, ch):join())
+  end)
+
+  it("has its other methods", function()
+    local ch = weft.channel(2)
+    weft.thread(function() end, ch):join()
+    assert.same({ true }, { ch:try_send "a" })
+    assert.same({ true }, { ch:try_send "b" })
+    assert.same({ false, "full" }, { ch:try_send "c" })
+    assert.equal(2, #ch)
+    assert.same({ "a", "b", n = 2 }, ch:recv_many(5))
+    assert.same({ nil, false, "empty" }, { ch:try_recv() })
+    local job = weft.go(function() return ch:recv_many(5) end)
+    weft.yield()
+    weft.thread(function(c) c:send(7) end, ch):join()
+    assert.same({ 7, n = 1 }, job:join())
+    assert.truthy(tostring(ch):find("weft.channel %d+ %(0 of 2%)"))
+  end)
+
+  it("does not hold a task that is cancelled or out of time", function()
+    local ch = weft.channel()
+    weft.thread(function() end, ch):join()
+    local job = weft.go(function() return ch:recv() end)
+    weft.yield()
+    job:cancel()
+    assert.is_false((job:result()))
+    assert.same({ nil, "timeout" }, { weft.select { { ch }, timeout = 0.001 } })
+    helper.raises("timeout", weft.timeout, 0.001, ch.send, ch, 1)
+    job = weft.go(function() return (ch:recv()) end)
+    weft.thread(function(c) c:send "alive" end, ch):join()
+    assert.equal("alive", job:join())
+  end)
+end)
+
+describe("select over shared and private channels", function()
+  it("takes each value once", function()
+    local a, b, private, out = weft.channel(), weft.channel(3), weft.channel(), weft.channel()
+    local n = helper.scale(300, 3000)
+    local function feed(c, count, sign)
+      for i = 1, count do c:send(sign * i) end
+      c:close()
+    end
+    local feeders = { weft.thread(feed, a, n, 1), weft.thread(feed, b, n, -1) }
+    weft.go(feed, private, n, 1)
+    local sink = weft.thread(function(c)
+      local count = 0
+      for _ in c do count = count + 1 end
+      return count
+    end, out)
+    local sums, sent, open = { [a] = 0, [b] = 0, [private] = 0 }, 0, 3
+    local cases = { { a }, { b }, { private }, { out, send = "x" } }
+    while open > 0 do
+      local i, v, ok = weft.select(cases)
+      local ch = cases[i][1]
+      if ch == out then
+        sent = sent + 1
+      elseif ok then
+        sums[ch] = sums[ch] + v
+      else
+        table.remove(cases, i)
+        open = open - 1
+      end
+    end
+    out:close()
+    local sum = n * (n + 1) // 2
+    assert.same({ sum, -sum, sum }, { sums[a], sums[b], sums[private] })
+    assert.equal(sent, sink:join())
+    for _, job in ipairs(feeders) do job:join() end
+  end)
+
+  it("waits for two threads that select for each other", function()
+    local a, b, done = weft.channel(), weft.channel(), weft.channel(2)
+    local n = helper.scale(200, 5000)
+    local function play(ours, theirs, rounds, finished)
+      local w = require "weft"
+      local sent, got = 0, 0
+      while sent < rounds or got < rounds do
+        local cases = {}
+        if got < rounds then cases[#cases + 1] = { theirs } end
+        if sent < rounds then cases[#cases + 1] = { ours, send = sent + 1 } end
+        local i = w.select(cases)
+        if cases[i][1] == theirs then got = got + 1 else sent = sent + 1 end
+      end
+      finished:send(sent + got)
+    end
+    local jobs = { weft.thread(play, a, b, n, done), weft.thread(play, b, a, n, done) }
+    assert.equal(4 * n, done:recv() + done:recv())
+    for _, job in ipairs(jobs) do job:join() end
+  end)
+end)
+
+describe("many threads on one channel", function()
+  it("conserve the values while receivers give up and are cancelled", function()
+    local ch, n, producers = weft.channel(4), helper.scale(200, 2000), 3
+    local jobs = {}
+    for p = 1, producers do
+      jobs[p] = weft.thread(function(c, base, count)
+        for i = 1, count do c:send(base + i) end
+      end, ch, p * 100000, n)
+    end
+    local count, sum, want = 0, 0, 0
+    for p = 1, producers do want = want + n * p * 100000 + n * (n + 1) // 2 end
+    local function take(v, ok)
+      if ok then count, sum = count + 1, sum + v end
+    end
+    while count < producers * n do
+      local job = weft.go(function()
+        local i, v, ok = weft.select { { ch }, timeout = 0.0005 }
+        if i then take(v, ok) end
+      end)
+      local other = weft.go(function() take(ch:recv()) end)
+      weft.yield()
+      other:cancel()
+      job:wait()
+      other:wait()
+    end
+    assert.equal(want, sum)
+    for _, job in ipairs(jobs) do job:join() end
+  end)
+end)
+
+describe("a deadlock of several threads", function()
+  it("is raised in the main chunk and names the tasks of all", function()
+    local out, err, code = helper.run_script [[
+      local weft = require "weft"
+      local a, b = weft.channel(), weft.channel()
+      local job = weft.thread({ name = "other" }, function(x, y) y:send(x:recv()) end, a, b)
+      local ok, e = pcall(b.recv, b)
+      print(ok, e.kind)
+      print((e.message:gsub("%d+", "N")))
+      a:send "goes on"
+      print((b:recv()))
+      job:join()
+    ]]
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert.truthy(out:find("false\tdeadlock\ndeadlock: all N tasks are asleep\n", 1, true))
+    assert.truthy(out:find("main: waits in recv for weft.channel N (N of N) at", 1, true))
+    assert.truthy(out:find("thread N, main: waits in recv", 1, true))
+    assert.truthy(out:find("goes on\n", 1, true))
+  end)
+
+  it("is no alarm while somebody sleeps, starts or ends", function()
+    local ch = weft.channel()
+    for _ = 1, helper.scale(30, 500) do
+      local job = weft.thread(function(c)
+        require("weft").sleep(0.0002)
+        c:send(1)
+      end, ch)
+      assert.equal(1, ch:recv())
+      job:join()
+    end
+    for _ = 1, helper.scale(30, 500) do
+      local job = weft.thread(function(c) return (c:recv()) end, ch)
+      ch:send(2)
+      assert.equal(2, job:join())
+    end
+  end)
+
+  it("is found when the last one who could send has ended", function()
+    local ch = weft.channel()
+    for _ = 1, helper.scale(10, 200) do
+      local job = weft.thread(function(c) return c:capacity() end, ch)
+      local ok, err = pcall(ch.recv, ch)
+      assert.is_false(ok)
+      assert.is_true(weft.is(err, "deadlock"))
+      job:join()
+    end
+  end)
+end)
