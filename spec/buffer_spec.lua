@@ -623,7 +623,7 @@ describe("a buffer in other isolates", function()
     local stop = weft.atomic(0)
     local job = weft.thread(function()
       local n = 0
-      while stop:load(1, "relaxed") == 0 do
+      while n < 2 or stop:load(1, "relaxed") == 0 do
         for i = 1, 64 do b[i] = n % 2 == 0 and 0 or -1 end
         b:fill(n % 2 == 0 and -1 or 0)
         n = n + 1

@@ -59,6 +59,7 @@ static void collect_some(wf_iso *iso, lua_State *L, size_t bytes) {
 
 /* Push a closed buffer, to be opened at once. [-0, +1, m] */
 static wf_buffer *buffer_push(wf_iso *iso, lua_State *L, size_t bytes) {
+  if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
   luaL_checkstack(L, 6, NULL);
   collect_some(iso, L, bytes);
   wf_buffer *b = wf_class_push(iso, L, WF_CLASS_BUFFER, sizeof *b, 0);
@@ -74,16 +75,22 @@ static void buffer_open(wf_buffer *b, wf_view *view) {
   b->v = view->v;
   b->weight = b->v.n * b->v.stride;
   b->object.iso->outside_bytes += b->weight;
+  wf_list_append(&b->object.iso->buffers, &b->link);
 }
 
 void wf_buffer_close(wf_buffer *b) {
   wf_view *view = b->view;
   if (view == NULL) return;
   b->object.iso->outside_bytes -= b->weight;
+  wf_list_unlink(&b->link);
   b->view = NULL;
   b->v.n = 0;
   b->v.data = NULL;
   wf_view_release(view);
+}
+
+void wf_buffer_close_all(wf_iso *iso) {
+  while (!wf_list_empty(&iso->buffers)) wf_buffer_close(wf_list_entry(iso->buffers.next, wf_buffer, link));
 }
 
 wf_buffer *wf_buffer_new(wf_iso *iso, lua_State *L, enum wf_elem type, size_t n, size_t stride) {

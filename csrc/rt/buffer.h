@@ -48,6 +48,7 @@ typedef struct wf_buffer {
   size_t weight;    /* counted in iso->outside_bytes */
   uint32_t seq;     /* number in its isolate, for names in reports */
   uint32_t labelled; /* the trace in which it has its label */
+  wf_link link;     /* in iso->buffers while open */
   bool known;       /* it is in iso->shared_handles */
 } wf_buffer;
 
@@ -62,6 +63,7 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
 
 /* Give up what the buffer holds. Called by finalisers too: no Lua. */
 void wf_buffer_close(wf_buffer *b);
+void wf_buffer_close_all(wf_iso *iso);
 
 /* Crossing: a view that keeps the elements alive, with a hold for the caller; and back. [-0, +0, m] [-0, +1, e] */
 wf_view *wf_buffer_take(lua_State *L, int idx);

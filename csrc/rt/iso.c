@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
+#include "rt/buffer.h"
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
@@ -71,6 +72,7 @@ static int iso_gc(lua_State *L) {
   wf_iso_shutdown(iso, L);
   wf_children_forget(iso, L);
   iso->closed = 1;
+  wf_buffer_close_all(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
@@ -136,6 +138,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, wf_clock_ns());
   wf_list_init(&iso->children);
+  wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   iso->main.co = iso->L;

@@ -197,6 +197,7 @@ struct wf_iso {
   uint32_t objects;    /* channels and locks made so far: their numbers */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
   uint32_t outside;    /* waits that only something outside the isolate can end */
+  wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
   uint32_t guarded;    /* coroutines in the table `guarded` */
