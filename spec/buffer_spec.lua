@@ -302,8 +302,19 @@ describe("memory of buffers", function()
 
   it("outlives a finaliser that runs after the buffer's", function()
     helper.run_ok [[
+      local b, s
+      old = setmetatable({}, { __gc = function() -- older than weft: runs when weft has closed
+        assert(#b == 0 and #s == 0)
+        for _, call in ipairs {
+          function() return b[1] end, function() b[1] = 1 end, function() b:add(1, 1) end, function() b:wait(1, 0) end,
+          function() b:wake(1) end, function() b:sum() end, function() b:slice(1) end, function() weft.buffer("i8", 1) end,
+          function() weft.atomic(0) end, function() s:copy "x" end,
+        } do assert(not pcall(call)) end
+        b:close()
+      end })
       local weft = require "weft"
-      local b = weft.buffer("i64", 10)
+      b = weft.buffer("i64", 10)
+      s = b:slice(3)
       setmetatable({}, { __gc = function() -- made after it, and before the state closes
         print(#b, pcall(function() return b[1] end))
       end })
