@@ -198,7 +198,8 @@ return {
     metric = "sum_ns", unit = "ns", pin = true, seconds = 25,
     subjects = {
       weft("buffer", { "many", M }, {
-        { "sum_ns" }, { "fill_ns", "weft, fill" }, { "copy_ns", "weft, copy" }, { "max_ns", "weft, max" }, { "sort_ns", "weft, sort" },
+        { "sum_ns" }, { "fill_ns", "weft, fill" }, { "copy_ns", "weft, copy" }, { "max_ns", "weft, max" },
+        { "sort_ns", "weft, sort" },
         { "table_sum_ns", "lua, sum" }, { "table_fill_ns", "lua, fill" }, { "table_copy_ns", "lua, table.move" },
         { "table_max_ns", "lua, max" }, { "table_sort_ns", "lua, table.sort" },
       }),

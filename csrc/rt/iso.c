@@ -113,6 +113,9 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
   luaL_checkstack(L, 8, NULL);
+  lua_createtable(L, 0, 1); /* the sentinel's metatable, before there is anything that it would have to free */
+  lua_pushcfunction(L, iso_gc);
+  lua_setfield(L, -2, "__gc");
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
   iso->port = wf_port_new();
@@ -126,9 +129,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
     luaL_error(L, "not enough memory");
   }
   iso->is_child = member != NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, iso_gc);
-  lua_setfield(L, -2, "__gc");
+  lua_insert(L, -2);
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   iso->L = lua_tothread(L, -1);

@@ -23,7 +23,9 @@
 typedef struct wf_swait wf_swait;
 typedef struct wf_shared wf_shared;
 
-/* A value on its way between isolates: in the cell, or in the message when it does not fit one. */
+/* A value on its way between isolates: in the cell, or in the message when it does not fit one. `msg` is NULL
+ * when nothing is to be freed. An object that lives outside Lua (a buffer, a channel) goes by its handle, in the
+ * cell, with a mark for a message (swait.c). */
 typedef struct wf_parcel {
   wf_cell cell;
   wf_msg *msg;
