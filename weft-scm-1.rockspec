@@ -29,7 +29,13 @@ build = {
     ["weft.core"] = {
       sources = {
         "csrc/base/alloc.c",
+        "csrc/base/elem_atomic.c",
+        "csrc/base/elem_bulk.c",
+        "csrc/base/elem_sort.c",
         "csrc/base/wheel.c",
+        "csrc/lib/l_buffer.c",
+        "csrc/lib/l_buffer_atomic.c",
+        "csrc/lib/l_buffer_bulk.c",
         "csrc/lib/l_channel.c",
         "csrc/lib/l_condition.c",
         "csrc/lib/l_core.c",
@@ -66,6 +72,7 @@ build = {
         "csrc/lx/unpack_func.c",
         "csrc/lx/unpack_strict.c",
         "csrc/rt/announce.c",
+        "csrc/rt/buffer.c",
         "csrc/rt/cancel.c",
         "csrc/rt/channel.c",
         "csrc/rt/child.c",

@@ -35,6 +35,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_job(iso, L);
   wf_lib_task(iso, L);
   wf_lib_channel(iso, L);
+  wf_lib_buffer(iso, L);
   wf_lib_select(iso, L);
   wf_lib_sync(iso, L);
   wf_lib_scope(iso, L);

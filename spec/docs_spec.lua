@@ -73,6 +73,7 @@ local function objects()
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
+    ["weft.buffer"] = weft.buffer("i8", 1),
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
@@ -89,6 +90,7 @@ local function methods_of(name, object)
     return found
   end
   local index = getmetatable(object).__index
+  if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
     if not k:match "^__" then found[k] = v end

@@ -37,11 +37,12 @@ local gc_modes = {
 local gc_mode = gc_modes[os.getenv "GC" or ""]
 if gc_mode then assert(load(gc_mode))() end
 
--- Collects until nothing more goes: finalisers may free what others held.
+-- Collects until nothing more goes: finalisers may free what others held, and what has one goes in the cycle after.
 function M.collect()
   local before
   repeat
     before = collectgarbage "count"
+    collectgarbage()
     collectgarbage()
   until collectgarbage "count" >= before - 0.1
 end

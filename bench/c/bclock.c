@@ -1,7 +1,8 @@
 /* bclock: the clock of every Lua program in bench/, weft's and its peers' alike,
  * so that none is timed by an instrument of its own. A plain Lua C module without
  * state; all numbers are floats: now() and cpu() in nanoseconds, rss() and peak()
- * in bytes. */
+ * in bytes. And bare(n): n doubles in a userdata whose metamethods check nothing,
+ * the floor of anything with elements that is written in C. */
 #include "bench.h"
 
 #include <lauxlib.h>
@@ -30,11 +31,35 @@ static int clock_peak(lua_State *L) {
   return 1;
 }
 
+static int bare_index(lua_State *L) {
+  const double *b = lua_touserdata(L, 1);
+  lua_pushnumber(L, b[lua_tointeger(L, 2) - 1]);
+  return 1;
+}
+
+static int bare_newindex(lua_State *L) {
+  double *b = lua_touserdata(L, 1);
+  b[lua_tointeger(L, 2) - 1] = lua_tonumber(L, 3);
+  return 0;
+}
+
+static int clock_bare(lua_State *L) {
+  size_t size = (size_t)luaL_checkinteger(L, 1) * sizeof(double);
+  memset(lua_newuserdatauv(L, size, 0), 0, size);
+  lua_newtable(L);
+  lua_pushcfunction(L, bare_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, bare_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
 int luaopen_bclock(lua_State *L);
 
 int luaopen_bclock(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"now", clock_now}, {"cpu", clock_cpu}, {"rss", clock_rss}, {"peak", clock_peak}, {NULL, NULL}};
+      {"now", clock_now}, {"cpu", clock_cpu}, {"rss", clock_rss}, {"peak", clock_peak}, {"bare", clock_bare}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -180,6 +180,44 @@ return {
     },
     goals = { { subject = "C state to state copy", most = 1.2 } },
   },
+  {
+    name = "element", title = "one element of a buffer, from a loop in Lua",
+    metric = "get_ns", unit = "ns", pin = true, seconds = 20,
+    subjects = {
+      weft("buffer", { "one", size(5 * M) }, {
+        { "get_ns" }, { "set_ns", "weft, b[i] = v" }, { "load_ns", "weft, load(b, i)" }, { "add_ns", "weft, add(b, i, v)" },
+        { "cas_ns", "weft, cas(b, i, v, w)" }, { "method_ns", "weft, b:add(i, v)" },
+        { "table_get_ns", "table t[i]" }, { "table_set_ns", "table t[i] = v" },
+        { "bare_get_ns", "C metamethod, b[i]" }, { "bare_set_ns", "C metamethod, b[i] = v" },
+      }),
+    },
+    goals = { { subject = "C metamethod, b[i]", most = 1.3 } },
+  },
+  {
+    name = "bulk", title = "a million f64: sum and others, an element",
+    metric = "sum_ns", unit = "ns", pin = true, seconds = 25,
+    subjects = {
+      weft("buffer", { "many", M }, {
+        { "sum_ns" }, { "fill_ns", "weft, fill" }, { "copy_ns", "weft, copy" }, { "max_ns", "weft, max" },
+        { "sort_ns", "weft, sort" },
+        { "table_sum_ns", "lua, sum" }, { "table_fill_ns", "lua, fill" }, { "table_copy_ns", "lua, table.move" },
+        { "table_max_ns", "lua, max" }, { "table_sort_ns", "lua, table.sort" },
+      }),
+      c("C, sum", "limit_buffer", { M }, { { "sum_ns" }, { "fill_ns", "C, fill" }, { "copy_ns", "C, memcpy" },
+        { "max_ns", "C, max" }, { "sort_ns", "C, qsort" } }),
+    },
+    goals = { { subject = "C, sum", most = 1.2 } },
+  },
+  {
+    name = "share", title = "buffers of 1 MiB through a channel (128), thread to thread, by reference",
+    metric = "rate", unit = "buf/s", more = true, seconds = 15,
+    subjects = {
+      weft("buffer", { "share", size(M) }),
+      { name = "go", kind = "go", program = "share", args = { size(5 * M) },
+        rows = { { "rate" }, { "locked_rate", "go, locked to two threads" } } },
+    },
+    goals = { { number = M, least = 1 } },
+  },
   curve("start", "start + finish of n tasks at once", M),
   curve("among", "channel round trip among n parked tasks", 500 * K),
   curve("visit", "channel round trip with each of n tasks in turn", 500 * K),

@@ -8,6 +8,7 @@
 void wf_lib_task(wf_iso *iso, lua_State *L);      /* l_task.c: go, current, sleep, yield ... */
 void wf_lib_job(wf_iso *iso, lua_State *L);       /* l_job.c: the methods of jobs */
 void wf_lib_channel(wf_iso *iso, lua_State *L);   /* l_channel.c */
+void wf_lib_buffer(wf_iso *iso, lua_State *L);    /* l_buffer.c: buffers, atomics */
 void wf_lib_select(wf_iso *iso, lua_State *L);    /* l_select.c */
 void wf_lib_scope(wf_iso *iso, lua_State *L);     /* l_scope.c: cancel scopes, shields */
 void wf_lib_coroutine(wf_iso *iso, lua_State *L); /* l_coroutine.c; the library's table is on top instead */

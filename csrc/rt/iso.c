@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
+#include "rt/buffer.h"
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
@@ -71,6 +72,7 @@ static int iso_gc(lua_State *L) {
   wf_iso_shutdown(iso, L);
   wf_children_forget(iso, L);
   iso->closed = 1;
+  wf_buffer_close_all(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
@@ -113,6 +115,9 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
   luaL_checkstack(L, 8, NULL);
+  lua_createtable(L, 0, 1); /* the sentinel's metatable, before there is anything that it would have to free */
+  lua_pushcfunction(L, iso_gc);
+  lua_setfield(L, -2, "__gc");
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
   iso->port = wf_port_new();
@@ -126,9 +131,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
     luaL_error(L, "not enough memory");
   }
   iso->is_child = member != NULL;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, iso_gc);
-  lua_setfield(L, -2, "__gc");
+  lua_insert(L, -2);
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   iso->L = lua_tothread(L, -1);
@@ -138,6 +141,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, wf_clock_ns());
   wf_list_init(&iso->children);
+  wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   iso->main.co = iso->L;

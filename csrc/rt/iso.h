@@ -162,6 +162,7 @@ enum wf_class {
   WF_CLASS_THREAD, /* a job of kind thread */
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
+  WF_CLASS_BUFFER,
   WF_CLASS_MUTEX,
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
@@ -198,6 +199,9 @@ struct wf_iso {
   uint32_t objects;    /* channels and locks made so far: their numbers */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
   uint32_t outside;    /* waits that only something outside the isolate can end */
+  wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
+  size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
+  size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
   uint32_t guarded;    /* coroutines in the table `guarded` */
   uint32_t closers;    /* coroutine.close calls on the C stack */
   uint32_t unseen;     /* failures whose report may be due at the next idle moment */

@@ -6,31 +6,61 @@
 
 /* Parcels ------------------------------------------------------------------------------------- */
 
+/* What `msg` is when the cell has a handle: its head points to the wf_transfer, its value is the handle. */
+#define HANDLE ((wf_msg *)(uintptr_t)1)
+
+static const wf_transfer *parcel_ops(const wf_parcel *p) { return (const wf_transfer *)(uintptr_t)p->cell.v.head; }
+
+/* Take the handle of an object outside Lua; false when it is none, or cannot cross: wf_pack says why. [-0, +0, m] */
+static bool handle_put(lua_State *L, int idx, wf_parcel *p) {
+  if (lua_type(L, idx) != LUA_TUSERDATA || luaL_getmetafield(L, idx, "__weft_transfer") == LUA_TNIL) return false;
+  const wf_transfer *ops = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  if (ops == NULL) return false;
+  void *handle = ops->take(L, idx);
+  if (handle == NULL) {
+    lua_pop(L, 1);
+    return false;
+  }
+  p->cell.v.head = (uintptr_t)ops;
+  p->cell.v.u.p = handle;
+  p->msg = HANDLE;
+  return true;
+}
+
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) {
   p->msg = NULL;
-  if (wf_cell_put(L, idx, &p->cell)) return;
+  if (wf_cell_put(L, idx, &p->cell) || handle_put(L, idx, p)) return;
   p->msg = wf_pack(L, idx, 1, what);
   if (p->msg == NULL) lua_error(L);
 }
 
-static int unpack_one(lua_State *L) { return wf_unpack(L, lua_touserdata(L, 1)); }
+static int unpack_one(lua_State *L) {
+  const wf_parcel *p = lua_touserdata(L, 1);
+  if (p->msg != HANDLE) return wf_unpack(L, p->msg);
+  parcel_ops(p)->give(L, p->cell.v.u.p);
+  return 1;
+}
 
 void wf_parcel_push(lua_State *L, wf_parcel *p) {
-  wf_msg *m = p->msg;
-  if (wf_likely(m == NULL)) {
+  if (wf_likely(p->msg == NULL)) {
     wf_cell_push(L, &p->cell);
     return;
   }
+  wf_parcel own = *p;
   p->msg = NULL;
   lua_pushcfunction(L, unpack_one);
-  lua_pushlightuserdata(L, m);
+  lua_pushlightuserdata(L, &own);
   int status = lua_pcall(L, 1, 1, 0);
-  wf_msg_free(m);
+  wf_parcel_free(&own);
   if (status != LUA_OK) lua_error(L);
 }
 
 void wf_parcel_free(wf_parcel *p) {
-  wf_msg_free(p->msg);
+  if (p->msg == HANDLE)
+    parcel_ops(p)->drop(p->cell.v.u.p);
+  else
+    wf_msg_free(p->msg);
   p->msg = NULL;
 }
 
@@ -169,6 +199,8 @@ wf_snode *wf_snode_take_locked(wf_link *queue) {
   }
   return NULL;
 }
+
+bool wf_snode_claim_locked(wf_snode *n, bool here) { return take(n->wait, here ? WF_TAKEN_HERE : WF_TAKEN_THERE); }
 
 bool wf_snode_waiting_locked(wf_link *queue) {
   for (wf_link *l = queue->next; l != queue; l = l->next)

@@ -23,7 +23,9 @@
 typedef struct wf_swait wf_swait;
 typedef struct wf_shared wf_shared;
 
-/* A value on its way between isolates: in the cell, or in the message when it does not fit one. */
+/* A value on its way between isolates: in the cell, or in the message when it does not fit one. `msg` is NULL
+ * when nothing is to be freed. An object that lives outside Lua (a buffer, a channel) goes by its handle, in the
+ * cell, with a mark for a message (swait.c). */
 typedef struct wf_parcel {
   wf_cell cell;
   wf_msg *msg;
@@ -53,6 +55,7 @@ typedef struct wf_snode {
   wf_swait *wait;
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
+  const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 } wf_snode;
 
@@ -95,7 +98,11 @@ void wf_swait_abandon(wf_task *t);
  * the queue now; NULL: nobody waits. The caller fills in the record and posts it. */
 wf_snode *wf_snode_take_locked(wf_link *queue);
 
-/* The same without taking anything: does anybody seem to wait? */
+/* Any thread, under the same lock: win this node's wait, on the carrier of its own isolate (which then calls
+ * wf_wake) or on another thread (which then fills in the record and posts it). False: it is won already. */
+bool wf_snode_claim_locked(wf_snode *n, bool here);
+
+/* Does anybody in the queue seem to wait? Takes nothing. */
 bool wf_snode_waiting_locked(wf_link *queue);
 
 /* After the lock was released: send the record home. */

@@ -6,6 +6,7 @@ local helper = require "spec.helper"
 local waits = {
   "weft.sleep(1e6)", "ch:recv()", "ch:send(1)", "weft.select { { ch }, { other }, timeout = 1e6 }", "other:join()",
   "other:wait(1e6)", "weft.timeout(1e6, weft.sleep, 1e6)", "coroutine.wrap(weft.sleep)(1e6)",
+  "weft.atomic(0):wait(1, 0)", "weft.atomic(0):wait(1, 0, 1e6)",
 }
 
 describe("a waiting task that a stranger resumes", function()
