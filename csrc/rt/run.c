@@ -1,6 +1,7 @@
 /* See run.h: the child's side. Everything here runs on the child's thread. */
 #include "rt/run.h"
 
+#include <lualib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -192,7 +193,14 @@ static void run_hide(wf_run *r) {
 static void on_opened(lua_State *L, const char *lib, void *ud) {
   (void)ud;
   wf_iso *iso = wf_iso_of(L);
-  if (iso != NULL && iso->on_library != NULL) iso->on_library(iso, L, lib);
+  if (iso == NULL) return;
+  if (iso->on_library != NULL) iso->on_library(iso, L, lib);
+  if (strcmp(lib, LUA_LOADLIBNAME) == 0) { /* nothing to look for, and the same weft as the starter's */
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, iso->open_core);
+    lua_setfield(L, -2, "weft.core");
+    lua_pop(L, 1);
+  }
 }
 
 static void run_function(wf_run *r, wf_iso *iso, lua_State *L) {
