@@ -225,7 +225,7 @@ static int lib_job_methods(lua_State *L) {
   return 1;
 }
 
-/* core.watch(job, channel, token): send the token to the channel, which has room, when the job has
+/* core.watch(job, channel, token): send the token to the channel, which has no limit, when the job has
  * ended. False when it has ended already: then nothing is sent. Counts as looking. */
 static int lib_watch(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
@@ -238,6 +238,7 @@ static int lib_watch(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
+  wf_channel_reserve(L, lua_touserdata(L, 2), 2, 3); /* the end may be for want of memory */
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
   const void *key = j.task != NULL ? (const void *)j.task : j.child;
   if (lua_rawgetp(L, -1, key) == LUA_TNIL) {

@@ -61,13 +61,13 @@ static void cells_grow(lua_State *L, wf_channel *c, int self) {
 
 /* Can one more value of this type be kept, now or once there is a place, without a failure? */
 static inline bool keep_ready(const wf_channel *c, int type) {
-  return (c->count < c->room || c->count == c->capacity) && (fits_cell(type) || c->refs);
+  return (c->count + c->reserved < c->room || c->count == c->capacity) && (fits_cell(type) || c->refs);
 }
 
 /* See to it. [-0, +0, m] */
 static void keep_prepare(lua_State *L, wf_channel *c, int self, int type) {
   while (!keep_ready(c, type)) {
-    if (c->count == c->room && c->count < c->capacity) {
+    if (c->count + c->reserved >= c->room && c->count < c->capacity) {
       cells_grow(L, c, self);
     } else {
       size_t room = c->room;
@@ -248,8 +248,14 @@ void wf_channel_close(wf_iso *iso, wf_channel *c) {
   wf_waitq_wake_all(iso, &c->senders, WF_CLOSED);
 }
 
+void wf_channel_reserve(lua_State *L, wf_channel *c, int self, int value) {
+  keep_prepare(L, c, self, lua_type(L, value));
+  c->reserved++;
+}
+
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self) {
   self = lua_absindex(L, self);
   wf_channel *c = lua_touserdata(L, self);
+  c->reserved--;
   wf_channel_send_now(iso, L, c, self, lua_gettop(L));
 }

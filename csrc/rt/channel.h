@@ -34,6 +34,7 @@ typedef struct wf_channel {
   size_t room;     /* cells, a power of two or 0 */
   size_t head;     /* index of the oldest */
   size_t count;
+  size_t reserved; /* cells set aside for what will be offered */
   size_t capacity;
   uint32_t seq;    /* number in its isolate, for names in reports */
   bool closed;
@@ -68,7 +69,10 @@ enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c
 /* Close: receivers get nil, false; senders get an error. Harmless when closed already. */
 void wf_channel_close(wf_iso *iso, wf_channel *c);
 
-/* Send the value on top of the stack to the channel at `self`, which has room. [-0, +0, m] */
+/* Set room aside for a value that will be offered, of the type of the one at `value`. [-0, +0, m] */
+void wf_channel_reserve(lua_State *L, wf_channel *c, int self, int value);
+
+/* Send the value on top of the stack to the channel at `self`, in the room set aside. [-0, +0, -] */
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self);
 
 /* Push the i-th kept value, from 0, and leave it there. [-0, +1, -] */

@@ -233,8 +233,10 @@ void wf_task_failed(wf_iso *iso, wf_task *t) {
   t->state = WF_FAILED;
   t->flags |= WF_F_NOMEM;
   t->flags &= ~(uint32_t)WF_F_PACKED;
+  lua_checkstack(iso->bench, LUA_MINSTACK);
+  if (t->flags & WF_F_WATCHED) task_tell_watchers(iso, iso->bench, t);
   task_tell(iso, t);
-  task_forget(iso, iso->L, t);
+  task_forget(iso, iso->bench, t);
 }
 
 int wf_task_results(lua_State *L, wf_task *t, int idx) {
