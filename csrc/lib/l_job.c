@@ -157,6 +157,11 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
   }
 }
 
+static const char *kind_of(wf_job j) {
+  if (j.task == NULL) return "thread";
+  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+}
+
 /* job.id, job.name, job.kind; everything else is a method. Upvalue 2: the methods. */
 static int job_index(lua_State *L) {
   lua_pushvalue(L, 2);
@@ -169,7 +174,7 @@ static int job_index(lua_State *L) {
   else if (strcmp(key, "name") == 0)
     push_name(iso, L, j);
   else if (strcmp(key, "kind") == 0)
-    lua_pushstring(L, j.task != NULL ? "task" : "thread");
+    lua_pushstring(L, kind_of(j));
   return 1;
 }
 
@@ -221,14 +226,14 @@ static int lib_job_methods(lua_State *L) {
 }
 
 /* core.watch(job, channel, token): send the token to the channel, which has room, when the job has
- * ended. False when it has ended already: then nothing is sent. Counts as looking. */
+ * ended. False when it has ended already: then nothing is sent. Counts as looking, unless a 4th argument is true. */
 static int lib_watch(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, 1);
   wf_iso_check(iso, L, 2, WF_CLASS_CHANNEL);
   luaL_checkany(L, 3);
+  if (!lua_toboolean(L, 4)) wf_job_looked(iso, j);
   lua_settop(L, 3);
-  wf_job_looked(iso, j);
   if (wf_job_finished(j)) {
     lua_pushboolean(L, 0);
     return 1;

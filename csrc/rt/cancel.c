@@ -115,7 +115,9 @@ int wf_unwind_handler(lua_State *L) {
   else
     t->flags |= WF_F_UNWIND;
   wf_cancel_update(iso, t);
-  if (!lx_error_is(L, 1, "cancelled")) {
+  if (t->flags & WF_F_TOLD) {
+    t->flags &= ~(uint32_t)WF_F_TOLD;
+  } else if (!lx_error_is(L, 1, "cancelled")) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
     luaL_traceback(L, L, NULL, 1);
     lua_rawsetp(L, -2, t);

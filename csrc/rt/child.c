@@ -266,6 +266,17 @@ void wf_child_looked(wf_child *c) { c->run->looked = true; }
 
 void wf_child_detach(wf_child *c) { c->run->detached = true; }
 
+void wf_child_background(wf_iso *iso, wf_child *c) {
+  c->run->looked = c->run->detached = c->run->background = true;
+  wf_iso_tell_all_done(iso);
+}
+
+bool wf_children_all_background(const wf_iso *iso) {
+  for (const wf_link *l = iso->children.next; l != &iso->children; l = l->next)
+    if (!wf_list_entry(l, wf_run, link)->background) return false;
+  return true;
+}
+
 wf_link *wf_child_joiners(wf_child *c) { return &c->joiners; }
 
 uint64_t wf_child_id(const wf_child *c) {

@@ -45,7 +45,7 @@ struct wf_run {
   wf_thread *thread;
   wf_link link;        /* in the parent's list of children */
   wf_child *child;     /* NULL once the handle has been collected */
-  bool looked, detached;
+  bool looked, detached, background;
   uint32_t line : 20, source : 12; /* where it was started */
 };
 

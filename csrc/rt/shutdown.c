@@ -74,7 +74,7 @@ static int cancel_all(lua_State *L) {
   self->flags &= ~(uint32_t)WF_F_CANCEL; /* the end itself is not cancelled */
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
   if (wf_task_ext(iso, self) == NULL) return 0;
-  while (!wf_iso_all_done(iso, self) && wf_clock_ns() < deadline) {
+  while (!wf_iso_all_ended(iso, self) && wf_clock_ns() < deadline) {
     wf_wait_begin(iso, L, WF_WHY_WAIT);
     wf_wait_queue(self, &iso->waiting_all);
     if (!wf_list_empty(&iso->children)) {
@@ -103,7 +103,7 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   lua_pushcfunction(L, cancel_all);
   lua_pushlightuserdata(L, iso);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (!wf_iso_all_done(iso, iso->cur)) say_what_is_stuck(iso);
+  if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
 }
 
 void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
