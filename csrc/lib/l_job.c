@@ -230,7 +230,7 @@ static int lib_job_methods(lua_State *L) {
 static int lib_watch(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, 1);
-  wf_iso_check(iso, L, 2, WF_CLASS_CHANNEL);
+  if (wf_object_test(L, 2, WF_CLASS_CHANNEL, sizeof(wf_channel)) == NULL) luaL_typeerror(L, 2, "weft.channel");
   luaL_checkany(L, 3);
   if (!lua_toboolean(L, 4)) wf_job_looked(iso, j);
   lua_settop(L, 3);

@@ -89,11 +89,19 @@ static int lib_seal(lua_State *L) {
   return 1;
 }
 
-/* core.unseal(sealed): the values, copied once more. */
+/* core.unseal(sealed[, last]): the values, copied once more. `last`: it is discarded then. */
 static int lib_unseal(lua_State *L) {
-  sealed *s = *check_sealed(L, 1);
+  sealed **box = check_sealed(L, 1);
+  sealed *s = *box;
   luaL_argcheck(L, s != NULL, 1, "it was discarded");
-  return wf_unpack(L, s->msg);
+  bool last = lua_toboolean(L, 2);
+  int n = wf_unpack(L, s->msg);
+  if (last) { /* a finaliser that ran meanwhile may have discarded it: then it is not ours to drop */
+    s = *box;
+    *box = NULL;
+    if (s != NULL) sealed_drop(s);
+  }
+  return n;
 }
 
 /* core.discard(sealed), and the finaliser: this holder needs it no more. */
@@ -167,10 +175,22 @@ static int lib_atomically(lua_State *L) {
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
+/* core.bare(f, ...): f's results; what it starts inherits no task-locals. It must not block. */
+static int lib_bare(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_task *t = iso->cur;
+  uint32_t locals = t->flags & WF_F_LOCALS;
+  t->flags &= ~(uint32_t)WF_F_LOCALS;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  t->flags |= locals;
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
 void wf_lib_pool(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"seal", lib_seal},         {"unseal", lib_unseal},   {"discard", lib_discard},
                                    {"stand_in", lib_stand_in}, {"place", lib_place},     {"background", lib_background},
                                    {"failure", lib_failure},   {"fail", lib_fail},       {"atomically", lib_atomically},
+                                   {"bare", lib_bare},
                                    {NULL, NULL}};
   lua_createtable(L, 0, 3);
   lua_pushliteral(L, "weft.sealed");

@@ -1,0 +1,98 @@
+--- The clerk of a pool: takes the workers' answers and keeps them fed.
+--
+-- It is a task that lives while chunks are with workers; so an idle pool has nothing that runs or waits. It adds its
+-- functions to weft.pool_crew, whose rules hold here too.
+
+local core = require "weft.core"
+local crew = require "weft.pool_crew"
+local errors = require "weft.pool_error"
+local worker = require "weft.pool_worker"
+
+local PATIENCE = 32 -- answers that the clerk takes before others have a turn
+
+-- What a worker has put into its `out`.
+local function on_answer(pool, w, what, ok, answer)
+  if w.new then
+    w.new = false
+    if not ok then answer = { 0, answer } end
+    if not ok or what ~= worker.RESULTS then crew.break_down(pool, errors.init(w.slot, answer[2], answer[3])) end
+    return
+  end
+  local chunk = table.remove(w.at, 1)
+  pool._out = pool._out - 1
+  if not chunk.request.over then
+    if not ok then crew.fail(pool, chunk, chunk.n == 1 and 1 or 0, answer) -- it cannot be made here
+    elseif what == worker.FAILURE then crew.fail(pool, chunk, table.unpack(answer, 1, 3))
+    else chunk.request:done(chunk, answer) end
+  end
+  crew.feed(pool, w)
+end
+
+local function on_worker_end(pool, no, w)
+  pool._by_no[no] = nil
+  if w.stopped then return end
+  w.stopped = true
+  pool._workers[w.slot] = nil
+  local at, _, err = w.at, w.job:result()
+  pool._out = pool._out - #at
+  for i = 2, #at do pool._queue:put_back(at[i]) end
+  if at[1] then crew.fail(pool, at[1], 0, ("a worker has ended: %s"):format(errors.text_of(err))) end
+  crew.feed_all(pool)
+end
+
+local function on_news(pool, news)
+  local number, what = worker.read(news)
+  if what == worker.LEFT then
+    local r = pool._calls[number] -- if it is there still, its job was cancelled before it began
+    return r and crew.stop(pool, r)
+  end
+  local w = pool._by_no[number]
+  if what == worker.ENDED then
+    on_worker_end(pool, number, w)
+  elseif not w.stopped then
+    on_answer(pool, w, what, pcall(w.out.try_recv, w.out))
+  end
+end
+
+--- Takes the answers that are there.
+function crew.take_answers(pool)
+  while true do
+    local news, ok = pool._replies:try_recv()
+    if not ok then return end
+    on_news(pool, news)
+  end
+end
+
+-- Is there still something to wait for? If not, the clerk is gone when this returns.
+local function clerk_stays(pool)
+  pool._clerk = pool._out > 0
+  return pool._clerk
+end
+
+-- Takes replies until all chunks are back.
+local function take_all(pool)
+  local replies, taken = pool._replies, 0
+  while core.atomically(clerk_stays, pool) do
+    core.atomically(on_news, pool, (replies:recv()))
+    taken = taken + 1
+    if taken % PATIENCE == 0 then core.yield() end
+  end
+end
+
+--- The clerk's task.
+function crew.clerk(pool)
+  repeat
+    local ok, err = pcall(take_all, pool)
+    if not ok then core.atomically(crew.break_down, pool, err) end -- no memory, or the script is ending
+  until ok or core.is(err, "cancelled")
+end
+
+--- Waits until `init` has succeeded in all workers, or failed in one. Blocks.
+function crew.await_init(pool)
+  for _ = 1, pool.size do
+    core.atomically(on_news, pool, (pool._replies:recv()))
+    if pool._broken then return pool._broken end
+  end
+end
+
+return crew

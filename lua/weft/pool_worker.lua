@@ -1,0 +1,120 @@
+--- What runs in a worker of a pool: in a thread of its own, or in a task of the pool's isolate.
+--
+-- A worker takes messages from its inbox, in order, until that is closed:
+--
+--   { id, n, items, code }  a chunk: the function of that id on each of n items; the function comes sealed with the first
+--                           chunk of its id that this worker gets
+--   { 0, 1, call }          one call: function and arguments, sealed
+--   id                      the function of that id is not needed any more
+--
+-- and answers each chunk and call once, in the same order, in two parts: first into its own `out` what came of it,
+--
+--   results                 the list of n first results; of a call all results, sealed
+--   { at, error, traceback} item `at` failed; 0: none in particular, or the call
+--
+-- then into `replies`, which all workers share, the news (M.news) that RESULTS or a FAILURE is there. So the pool knows
+-- whose answer it is even when it cannot be made there; and a message that cannot be made here is the next in turn.
+-- With a function `init` there is one more answer before all: RESULTS true, or a FAILURE, after which the worker ends.
+
+local core = require "weft.core"
+local errors = require "weft.pool_error"
+
+local M = {}
+
+-- News are integers: a number and what happened. The first two of a worker, by its number; ENDED too, when its job has;
+-- LEFT when the job of a call has ended, by the call's id.
+M.RESULTS, M.FAILURE, M.ENDED, M.LEFT = 0, 1, 2, 3
+
+function M.news(number, what) return number << 2 | what end
+
+--- What a piece of news is: number, what.
+function M.read(news) return news >> 2, news & 3 end
+
+local function pack(_, ...) return table.pack(...) end
+
+local function unpack(packed) return table.unpack(packed, 1, packed.n) end
+
+--- How values are sealed and opened: copied, between isolates, or as they are. seal(what, ...), open(sealed[, last]).
+function M.sealing(copies)
+  if copies then return core.seal, core.unseal end
+  return pack, unpack
+end
+
+--- f on each item; at[1] is the index of the one that runs.
+function M.each(f, items, n, results, at)
+  for i = 1, n do
+    at[1] = i
+    results[i] = f(items[i])
+  end
+  return results
+end
+
+local function run_chunk(open, known, message, at)
+  local id, code = message[1], message[4]
+  if code then known[id] = open(code, true) end
+  return M.each(known[id], message[3], message[2], {}, at)
+end
+
+local function apply(f, ...) return f(...) end
+
+local function run_call(seal, open, call)
+  local results = table.pack(apply(open(call, true)))
+  return seal("result", table.unpack(results, 1, results.n))
+end
+
+local function run_init(open, init, slot)
+  open(init, true)(slot)
+  return true
+end
+
+local function answer_failure(out, at, err, traceback)
+  local ok, why = pcall(out.try_send, out, { at, err, traceback })
+  if not ok then -- the error itself cannot cross
+    why = errors.text_of(why):gsub("^value%[2%]", "value")
+    out:try_send { at, ("%s (the error value itself: %s)"):format(errors.text_of(err), why), traceback }
+  end
+  return M.FAILURE
+end
+
+-- Puts into `out` what core.scope_run gave.
+local function answer(out, at, ok, results)
+  if not ok then return answer_failure(out, at, results, core.failure()) end
+  local sent, why = pcall(out.try_send, out, results)
+  if sent then return M.RESULTS end
+  return answer_failure(out, errors.of_sealing(why, "result"))
+end
+
+--- A worker's life. `mark` is a task-local that says whose worker this is.
+function M.run(inbox, out, replies, no, slot, copies, init, mark)
+  local seal, open = M.sealing(copies)
+  local scope, known, at = core.scope(), {}, {}
+
+  local function handle(message)
+    at[1] = 0
+    if message[1] == 0 then return answer(out, 0, core.scope_run(scope, run_call, seal, open, message[3])) end
+    local ok, results = core.scope_run(scope, run_chunk, open, known, message, at)
+    return answer(out, at[1], ok, results)
+  end
+
+  core.set(mark, true)
+  if init then
+    local what = answer(out, 0, core.scope_run(scope, run_init, open, init, slot))
+    replies:try_send(M.news(no, what))
+    if what == M.FAILURE then return end
+  end
+  while true do
+    local ok, message, more = pcall(inbox.recv, inbox)
+    if not ok then
+      if core.is(message, "cancelled") then error(message, 0) end
+      replies:try_send(M.news(no, answer_failure(out, 0, message)))
+    elseif not more then
+      return
+    elseif math.type(message) then
+      known[message] = nil
+    else
+      replies:try_send(M.news(no, handle(message)))
+    end
+  end
+end
+
+return M
