@@ -162,6 +162,7 @@ void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s) {
     scope_unlink(iso, s);
     s->task = NULL;
     s->co = NULL;
+    s->asked = s->unwinding = false; /* it may be entered again */
     wf_alarm_stop(iso, &s->alarm);
     if (t != NULL) wf_cancel_update(iso, t);
   }

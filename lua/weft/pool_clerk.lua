@@ -49,17 +49,8 @@ local function on_news(pool, news)
   local w = pool._by_no[number]
   if what == worker.ENDED then
     on_worker_end(pool, number, w)
-  elseif not w.stopped then
+  elseif #w.at > 0 or w.new then
     on_answer(pool, w, what, pcall(w.out.try_recv, w.out))
-  end
-end
-
---- Takes the answers that are there.
-function crew.take_answers(pool)
-  while true do
-    local news, ok = pool._replies:try_recv()
-    if not ok then return end
-    on_news(pool, news)
   end
 end
 

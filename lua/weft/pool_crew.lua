@@ -129,15 +129,11 @@ local function worker_leave(pool, w, r, reason)
   for _, chunk in ipairs(take_back(pool, w)) do
     if chunk.request ~= r then pool._queue:put_back(chunk) end
   end
-  if #w.at > 1 then -- it has finished the first of two: its answer is there
-    w.held = true
-    M.take_answers(pool)
-    w.held = nil
-  end
-  local runs = w.at[#w.at]
+  local runs = w.at[#w.at] -- one before it is finished: its answer is on the way and will be taken
   if not runs or runs.request ~= r then return end
   w.stopped = true
-  pool._out = pool._out - #w.at
+  w.at[#w.at] = nil
+  pool._out = pool._out - 1
   pool._workers[w.slot] = nil
   w.job:cancel(reason)
   table.insert(r.killed, w)
@@ -179,7 +175,7 @@ end
 
 -- Fills the worker up to `most` chunks. False when there are no more.
 local function fill(pool, w, most)
-  while #w.at < most and not w.stopped and not w.held do
+  while #w.at < most and not w.stopped do
     local chunk = pool._queue:next()
     if not chunk then return false end
     hand(pool, w, chunk)
@@ -203,7 +199,7 @@ end
 --- Fills a worker that has answered.
 function M.feed(pool, w)
   fill(pool, w, AHEAD)
-  if #w.at == 0 and not w.stopped and not w.held then share(pool, w) end
+  if #w.at == 0 and not w.stopped then share(pool, w) end
 end
 
 -- Fills the places of workers that are gone, if there is something to do.
@@ -249,7 +245,7 @@ end
 function M.dismiss(pool, cancel, reason)
   local gone = {}
   for _, w in pairs(pool._workers) do
-    w.stopped = true
+    w.stopped, w.at = true, {}
     gone[#gone + 1] = w
     if cancel then w.job:cancel(reason) end
     w.inbox:close()
