@@ -245,10 +245,7 @@ function Pool:__close(err)
   if err == nil then self:close() else self:cancel() end
 end
 
--- Forgotten: nothing runs or waits, else it would be held.
-function Pool:__gc()
-  for _, w in pairs(self._workers or {}) do w.inbox:close() end
-end
+function Pool:__gc() crew.abandon(self._number) end
 
 function Pool:__tostring()
   return ("weft.pool %d (%s, %d worker%s%s)"):format(self._number, self.kind, self.size, self.size == 1 and "" or "s",

@@ -33,8 +33,10 @@ end
 local function worker_start(pool, slot)
   local no, inbox, out = pool._no + 1, core.channel(UNBOUNDED), core.channel(UNBOUNDED)
   pool._no = no
-  local ok, job, message, code = pcall(core.bare, pool._start, { name = "worker " .. slot }, worker.run, inbox, out,
-    pool._replies, no, slot, pool._copies, pool._init, pool._mark)
+  local seal, open = pool._seal, pool._open
+  if pool._copies then seal, open = nil, nil end
+  local ok, job, message, code = pcall(core.bare, pool._start, { name = "worker " .. slot }, worker.life(), inbox, out,
+    pool._replies, no, slot, pool._init, pool._mark, seal, open)
   if not ok then return nil, job end
   if not job then return nil, message, code end
   core.background(job)
@@ -232,8 +234,13 @@ M.feed_all = feed_all
 
 ---------------------------------------------------------------------- coming and going
 
+-- The workers of each pool that is open, by its number: when a forgotten pool is collected they are still there to be
+-- told; what was collected with it might not be.
+local open = {}
+
 --- Starts all workers. Nothing, or nil, message, code when the system refuses one.
 function M.hire(pool)
+  open[pool._number] = pool._workers
   for slot = 1, pool.size do
     local w, message, code = worker_start(pool, slot)
     if not w then return nil, message, code end
@@ -251,7 +258,14 @@ function M.dismiss(pool, cancel, reason)
     w.inbox:close()
   end
   pool._workers, pool._out = {}, 0
+  open[pool._number] = nil
   return gone
+end
+
+--- The pool has been collected: nothing runs or waits, else it would be held.
+function M.abandon(number)
+  for _, w in pairs(open[number] or {}) do w.inbox:close() end
+  open[number] = nil
 end
 
 --- Waits for the end of the jobs of workers or requests. Blocks.
