@@ -9,6 +9,7 @@
 #include "rt/job.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shutdown.h"
 #include "rt/task.h"
 
 enum { SELF = 1 };
@@ -226,14 +227,14 @@ static int lib_job_methods(lua_State *L) {
 }
 
 /* core.watch(job, channel, token): send the token to the channel, which has room, when the job has
- * ended. False when it has ended already: then nothing is sent. Counts as looking, unless a 4th argument is true. */
+ * ended. False when it has ended already: then nothing is sent. Counts as looking. */
 static int lib_watch(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, 1);
   if (wf_object_test(L, 2, WF_CLASS_CHANNEL, sizeof(wf_channel)) == NULL) luaL_typeerror(L, 2, "weft.channel");
   luaL_checkany(L, 3);
-  if (!lua_toboolean(L, 4)) wf_job_looked(iso, j);
   lua_settop(L, 3);
+  wf_job_looked(iso, j);
   if (wf_job_finished(j)) {
     lua_pushboolean(L, 0);
     return 1;
@@ -257,7 +258,10 @@ static int lib_watch(lua_State *L) {
 }
 
 static int job_gc(lua_State *L) {
-  wf_child_gc(wf_iso_up(L), L, lua_touserdata(L, SELF));
+  wf_iso *iso = wf_iso_up(L);
+  wf_child *c = lua_touserdata(L, SELF);
+  wf_iso_maybe_closing(iso, L, iso->thread_handles, c);
+  wf_child_gc(iso, L, c);
   return 0;
 }
 

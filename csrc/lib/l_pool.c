@@ -115,12 +115,13 @@ static int lib_discard(lua_State *L) {
 
 /* Standing in ---------------------------------------------------------------------------------- */
 
-/* core.stand_in(job, kind): the task stands for work of that kind: so says its `kind`. */
+/* core.stand_in(job, kind): the task stands for work of that kind: so says its `kind`. It begins in any case, also
+ * when it is cancelled before, so that it can cancel the work. */
 static int lib_stand_in(lua_State *L) {
   static const char *const kinds[] = {"task", "thread", "isolate", NULL};
   static const uint32_t flags[] = {0, WF_F_AS_THREAD, WF_F_AS_ISOLATE};
   wf_task *t = wf_iso_check(wf_iso_up(L), L, 1, WF_CLASS_TASK);
-  t->flags |= flags[luaL_checkoption(L, 2, NULL, kinds)];
+  t->flags |= WF_F_STAND_IN | flags[luaL_checkoption(L, 2, NULL, kinds)];
   return 0;
 }
 

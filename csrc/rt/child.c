@@ -57,6 +57,10 @@ static char *copied(const char *s) {
 static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_THREAD, sizeof *c, 1);
   wf_list_init(&c->joiners);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->thread_handles);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, c);
+  lua_pop(L, 1);
   c->run = wf_run_new();
   if (c->run == NULL) luaL_error(L, "not enough memory");
   c->run->child = c;

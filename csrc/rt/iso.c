@@ -139,6 +139,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   iso->tracebacks = table_ref(L, NULL);
   iso->guarded_ref = table_ref(L, "k");
   iso->shared_handles = table_ref(L, "v");
+  iso->thread_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
   iso->bench = lua_newthread(L);

@@ -78,6 +78,7 @@ enum {
   WF_F_TOLD = 1 << 23,     /* the traceback of the error that it raises is in `tracebacks` already */
   WF_F_AS_THREAD = 1 << 24,  /* it stands for work that a thread, */
   WF_F_AS_ISOLATE = 1 << 25, /* or an isolate does */
+  WF_F_STAND_IN = 1 << 26,   /* it begins even when it was cancelled before */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -242,7 +243,8 @@ struct wf_iso {
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
-  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles,
+      thread_handles;
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;

@@ -108,4 +108,13 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
 
 void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
 
+void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
+  if (iso->closed || iso->closing) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, handles);
+  lua_rawgetp(L, -1, key);
+  bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
+  lua_pop(L, 2);
+  if (there) shutdown(iso, L, false);
+}
+
 void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }

@@ -206,7 +206,7 @@ static int task_k(lua_State *L, int status, lua_KContext ctx) {
 
 int wf_task_main(lua_State *L) {
   wf_task *t = lua_touserdata(L, HANDLE);
-  if (wf_unlikely(t->flags & WF_F_ASKED)) { /* cancelled before it began: it never does */
+  if (wf_unlikely((t->flags & (WF_F_ASKED | WF_F_STAND_IN)) == WF_F_ASKED)) { /* cancelled before it began: it never does */
     lua_settop(L, HANDLER);
     lua_rawgeti(L, LUA_REGISTRYINDEX, wf_iso_up(L)->cancels);
     lua_rawgetp(L, -1, t);

@@ -281,7 +281,7 @@ local function new(opts, level)
   self._start, self._copies, self._mark = core[VERBS[kind]], kind ~= "task", ("weft.pool %d"):format(last_id)
   self._seal, self._open = worker.sealing(self._copies)
   self._init = opts.init and self._seal("init", opts.init)
-  self._replies, self._queue, self._requests, self._calls = core.channel(math.maxinteger), queue.new(), {}, {}
+  self._replies, self._queue, self._requests = core.channel(math.maxinteger), queue.new(), {}
   self._workers, self._by_no, self._gone, self._no, self._id, self._out = {}, {}, {}, 0, 0, 0
   local hired, message, code = crew.hire(self)
   if not hired then

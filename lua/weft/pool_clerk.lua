@@ -10,6 +10,13 @@ local worker = require "weft.pool_worker"
 
 local PATIENCE = 32 -- answers that the clerk takes before others have a turn
 
+-- The index of the item that failed. Of a whole chunk that could not be made on the other side nobody knows it, unless
+-- there is only one.
+local function index_of(chunk, at)
+  if at ~= worker.ALL then return at end
+  return chunk.n == 1 and chunk.request.code and 1 or 0
+end
+
 -- What a worker has put into its `out`.
 local function on_answer(pool, w, what, ok, answer)
   if w.new then
@@ -21,8 +28,8 @@ local function on_answer(pool, w, what, ok, answer)
   local chunk = table.remove(w.at, 1)
   pool._out = pool._out - 1
   if not chunk.request.over then
-    if not ok then crew.fail(pool, chunk, chunk.n == 1 and 1 or 0, answer) -- it cannot be made here
-    elseif what == worker.FAILURE then crew.fail(pool, chunk, table.unpack(answer, 1, 3))
+    if not ok then crew.fail(pool, chunk, index_of(chunk, worker.ALL), answer)
+    elseif what == worker.FAILURE then crew.fail(pool, chunk, index_of(chunk, answer[1]), answer[2], answer[3])
     else chunk.request:done(chunk, answer) end
   end
   crew.feed(pool, w)
@@ -42,10 +49,6 @@ end
 
 local function on_news(pool, news)
   local number, what = worker.read(news)
-  if what == worker.LEFT then
-    local r = pool._calls[number] -- if it is there still, its job was cancelled before it began
-    return r and crew.stop(pool, r)
-  end
   local w = pool._by_no[number]
   if what == worker.ENDED then
     on_worker_end(pool, number, w)

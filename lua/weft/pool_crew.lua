@@ -25,10 +25,6 @@ local feed_all, request_stop
 
 ---------------------------------------------------------------------- workers
 
-local function watch(pool, job, news)
-  if not core.watch(job, pool._replies, news, true) then pool._replies:try_send(news) end
-end
-
 -- A worker for the place, or nil and why not.
 local function worker_start(pool, slot)
   local no, inbox, out = pool._no + 1, core.channel(UNBOUNDED), core.channel(UNBOUNDED)
@@ -42,7 +38,8 @@ local function worker_start(pool, slot)
   core.background(job)
   local w = { slot = slot, inbox = inbox, out = out, job = job, at = {}, knows = {}, new = pool._init ~= nil }
   pool._workers[slot], pool._by_no[no] = w, w
-  watch(pool, job, worker.news(no, worker.ENDED))
+  local ended = worker.news(no, worker.ENDED)
+  if not core.watch(job, pool._replies, ended) then pool._replies:try_send(ended) end
   return w
 end
 
@@ -96,10 +93,6 @@ function M.add(pool, r)
   pool._id = pool._id + 1
   r.id = pool._id
   pool._requests[r] = true
-  if r.job then
-    pool._calls[r.id] = r
-    watch(pool, r.job, worker.news(r.id, worker.LEFT))
-  end
   pool._queue:offer(r)
   feed_all(pool)
 end
@@ -114,7 +107,7 @@ end
 function M.over(pool, r)
   if r.over then return end
   r.over = true
-  pool._requests[r], pool._calls[r.id] = nil, nil
+  pool._requests[r] = nil
   if pool._copies then core.discard(r.code or r.call) end
   for slot = 1, pool.size do
     local w = pool._workers[slot]

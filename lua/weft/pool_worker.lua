@@ -5,12 +5,13 @@
 --   { id, n, items, code }  a chunk: the function of that id on each of n items; the function comes sealed with the first
 --                           chunk of its id that this worker gets
 --   { 0, 1, call }          one call: function and arguments, sealed
---   id                      the function of that id is not needed any more
+--   id                      the function of that id is not needed any more. Until then, when it has failed once, further
+--                           chunks of it fail at once: nobody wants their results
 --
 -- and answers each chunk and call once, in the same order, in two parts: first into its own `out` what came of it,
 --
 --   results                 the list of n first results; of a call all results, sealed
---   { at, error, traceback} item `at` failed; 0: none in particular, or the call
+--   { at, error, traceback} item `at` failed; 0: none in particular, or the call; ALL: the chunk could not be made here
 --
 -- then into `replies`, which all workers share, the news (M.news) that RESULTS or a FAILURE is there. So the pool knows
 -- whose answer it is even when it cannot be made there; and a message that cannot be made here is the next in turn.
@@ -23,10 +24,10 @@ local core = require "weft.core"
 
 local M = {}
 
--- News are integers: a number and what happened. The first two of a worker, by its number; ENDED too, when its job has;
--- LEFT when the job of a call has ended, by the call's id.
-local RESULTS <const>, FAILURE <const>, ENDED <const>, LEFT <const> = 0, 1, 2, 3
-M.RESULTS, M.FAILURE, M.ENDED, M.LEFT = RESULTS, FAILURE, ENDED, LEFT
+-- News are integers: the worker's number and what happened; ENDED when its job has.
+local RESULTS <const>, FAILURE <const>, ENDED <const> = 0, 1, 2
+local ALL <const> = -1
+M.RESULTS, M.FAILURE, M.ENDED, M.ALL = RESULTS, FAILURE, ENDED, ALL
 
 function M.news(number, what) return number << 2 | what end
 
@@ -49,14 +50,18 @@ local function run(inbox, out, replies, no, slot, init, mark, seal, open)
   local known, at, scope = {}, {}, core.scope()
   seal, open = seal or core.seal, open or core.unseal
 
+  local function skipped() error("an item before has failed", 0) end
+
   -- The function on each item; at[1] is the index of the one that runs.
   local function run_chunk(id, n, items, code)
     if code then known[id] = open(code, true) end
     local f, results = known[id], {}
+    known[id] = skipped
     for i = 1, n do
       at[1] = i
       results[i] = f(items[i])
     end
+    known[id] = f
     return results
   end
 
@@ -107,7 +112,7 @@ local function run(inbox, out, replies, no, slot, init, mark, seal, open)
     local ok, message, more = pcall(inbox.recv, inbox)
     if not ok then
       if core.is(message, "cancelled") then error(message, 0) end
-      replies:try_send(no << 2 | answer_failure(0, message))
+      replies:try_send(no << 2 | answer_failure(ALL, message))
     elseif not more then
       return
     elseif math.type(message) then

@@ -3,8 +3,9 @@
 --   local bar <close> = progress.new { total = 1000 }
 --   bar:step()  bar:step(10)      counts, and draws when the last drawing was some time ago
 --
--- Draws on stderr if that is a terminal, else nothing. The line is drawn over and over after a carriage return; no other
--- control character is used. Closing leaves the last state there and ends the line: what follows begins on a new one.
+-- It draws on stderr; where that is no terminal there is no bar, and new gives nil. The line is drawn over and over after a
+-- carriage return; no other control character is used. Closing leaves the last state there and ends the line: what follows
+-- begins on a new one.
 
 local core = require "weft.core"
 local term = require "weft.term"
@@ -66,7 +67,7 @@ end
 
 --- Draws the state now.
 function Progress:draw()
-  if not self._out then return end
+  if self._closed then return end
   local now = self._clock()
   self._drawn = now
   local line = M.line(self.done, self.total, now - self._start, self._width, self._ascii)
@@ -79,16 +80,16 @@ end
 --- `n` more are done, 1 if not given.
 function Progress:step(n)
   self.done = self.done + (n or 1)
-  if self._out and self._clock() - self._drawn >= INTERVAL then self:draw() end
+  if self._clock() - self._drawn >= INTERVAL then self:draw() end
 end
 
 --- Ends the line; nothing is drawn any more.
 function Progress:close()
-  if not self._out then return end
+  if self._closed then return end
   self:draw()
   self._out:write "\n"
   self._out:flush()
-  self._out = nil
+  self._closed = true
 end
 
 Progress.__close = Progress.close
@@ -102,7 +103,8 @@ function M.new(opts)
   local out, width, ascii = opts.out, opts.width, opts.ascii
   if not out then
     local tty, columns = core.trace_terminal(true)
-    if tty then out, width, ascii = io.stderr, term.width(columns) - 1, not term.unicode() end
+    if not tty then return nil end
+    out, width, ascii = io.stderr, term.width(columns) - 1, not term.unicode()
   end
   local clock = opts.clock or core.now
   local self = setmetatable({
