@@ -68,7 +68,8 @@ enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c
 /* Close: receivers get nil, false; senders get an error. Harmless when closed already. */
 void wf_channel_close(wf_iso *iso, wf_channel *c);
 
-/* Send the value on top of the stack to the channel at `self`, which has room. [-0, +0, m] */
+/* Send the value on top of the stack to the channel at `self`, which has room. [-0, +0, m]; when the channel has
+ * crossed [-0, +0, e] */
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self);
 
 /* Push the i-th kept value, from 0, and leave it there. [-0, +1, -] */
