@@ -53,7 +53,10 @@ local function take_back(pool, w)
       forget[#forget + 1] = message
     else
       n = n + 1
-      if message[4] then w.knows[message[1]] = nil end
+      local sealed = message[4]
+      if sealed then w.knows[message[1]] = nil end
+      if message[1] == 0 then sealed = message[3] end
+      if sealed and pool._copies then core.discard(sealed) end -- this copy of the handle; at the end no collector comes
     end
   end
   for _, id in ipairs(forget) do w.inbox:try_send(id) end
