@@ -74,6 +74,7 @@ local function objects()
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
     ["weft.buffer"] = weft.buffer("i8", 1),
+    ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
@@ -100,9 +101,8 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
+    for _, late in ipairs { "trace", "pool", "map" } do assert(weft[late], late) end
     local there = keys(weft)
-    if not rawget(weft, "trace") then there[#there + 1] = "trace" end
-    table.sort(there)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
     table.sort(said)
@@ -155,6 +155,7 @@ describe("the stubs", function()
     end
     local job = weft.go({ name = "n" }, function() end)
     for field in pairs(classes["weft.job"].fields) do assert(job[field] ~= nil, field) end
+    for field in pairs(classes["weft.pool"].fields) do assert(there["weft.pool"][field] ~= nil, field) end
   end)
 
   it("have the options that weft.go and weft.thread know", function()
@@ -165,6 +166,17 @@ describe("the stubs", function()
       assert(job, message):join()
     end
     weft.wait()
+  end)
+
+  it("have the options that pools know", function()
+    local values = { kind = "task", size = 1, init = function() end, chunk = 2, progress = true, ordered = false }
+    for name in pairs(classes["weft.pool.options"].fields) do weft.pool({ [name] = values[name] }):close() end
+    for name in pairs(classes["weft.map.options"].fields) do weft.map(function() end, { 1 }, { [name] = values[name] }) end
+    local pool <close> = weft.pool { kind = "task" }
+    for name in pairs(classes["weft.pool.map.options"].fields) do pool:map(function() end, { 1 }, { [name] = values[name] }) end
+    for name in pairs(classes["weft.pool.imap.options"].fields) do
+      for _ in pool:imap(function() end, { 1 }, { [name] = values[name] }) do end
+    end
   end)
 
   it("have the options that a timeline knows", function()

@@ -258,9 +258,37 @@ describe("producer_consumer", function()
   end)
 end)
 
+describe("sort4", function()
+  it("sorts with four and merges", function()
+    local out = run "sort4"
+    read(out, "^(four sorters share the work[^\n]*)\n")
+    local n, one, ratio = read(out, "\nsorting (%d+) numbers takes one sorter (%d+%.%d+) s; four are (%d+%.%d+) times as fast")
+    assert.equal(20000, n)
+    assert.is_true(one >= 0 and ratio > 0)
+    local share = read(out, "\nthe merge is (%d+) %% of their time")
+    assert.is_true(share > 0 and share < 100)
+    assert.equal(4, count(out, "\nworker %d [^\n]*█"))
+  end)
+end)
+
+describe("amdahl", function()
+  it("fits the law", function()
+    local out = run "amdahl"
+    read(out, "^(the serial share caps the speed%-up[^\n]*)\n")
+    local workers = count(out, "\n%d+ workers?: %d+%.%d+ s %(")
+    assert.is_true(workers >= 4)
+    local measured, law = 0, 0
+    for line in out:gmatch "|([ *o]*)\n" do measured, law = measured + count(line, "%*"), law + count(line, "o") end
+    assert.equal(workers, measured)
+    assert.equal(workers, law)
+    read(out, "\nthe peak is at (%d+) workers, (%d+%.%d+) times as fast as one")
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
-    for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer" } do
+    for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer", "sort4",
+      "amdahl" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

@@ -21,7 +21,7 @@
 ---@class weft.job
 ---@field id integer  unique in this process
 ---@field name string?  as given in the options
----@field kind string  "task" or "thread"
+---@field kind string  "task" or "thread"; of pool:submit the pool's kind
 local job = {}
 
 ---Waits for the end and returns the function's results, or raises its error: the same value, a string unchanged. From

@@ -239,7 +239,7 @@ function weft.preempt(slice) end
 -----> true true false
 ---```
 ---@param value any
----@param kind? string  "cancelled" "timeout" "closed" "deadlock" "transfer" "memory"; any of them when nil
+---@param kind? string  "cancelled" "timeout" "closed" "deadlock" "transfer" "memory" "item" "init"; any of them when nil
 ---@return boolean yes
 function weft.is(value, kind) end
 
@@ -295,6 +295,8 @@ function weft.register(name, metatable) end
 ---| deadlock | by a blocking call that can never end; the message names every task, what it waits for and where |
 ---| transfer | where a value cannot travel to another state; the message names its path |
 ---| memory | where a message to another state finds no memory or is too large |
+---| item | by pool:map, pool:imap and weft.map: an item failed; `index`, `cause` and `traceback` say which and how |
+---| init | by weft.pool: `init` failed in a worker; `cause` and `traceback` say how |
 ---
 ---```lua
 ---local ok, err = pcall(function() weft.channel():recv() end)
@@ -304,6 +306,9 @@ function weft.register(name, metatable) end
 ---@field kind string
 ---@field message string
 ---@field reason any  what job:cancel was given
+---@field index integer?  of kind "item": the place of the item in the list
+---@field cause any  of kinds "item" and "init": the error as it was raised
+---@field traceback string?  of kinds "item" and "init": where that was
 local error_value = {}
 
 ---# What travels

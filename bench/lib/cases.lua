@@ -167,6 +167,18 @@ return {
     goals = { { subject = "C thread + lean state", most = 1.3 } },
   },
   {
+    name = "map", title = "weft.map of CPU-bound Lua on two cores, 64 chunks: speed-up over one",
+    metric = "speedup", unit = "x", units = { speedup = "x", item_us = "us" }, more = true, seconds = 40,
+    subjects = {
+      { name = "weft", kind = "weft", program = "map", args = { size(M), 3, size(M) },
+        rows = { { "speedup" }, { "item_us", "an empty function, per item" } } },
+      { name = "two processes", kind = "lua", program = "lua_map", args = { size(M), 3 }, rows = { { "speedup" } } },
+      { name = "go", kind = "go", program = "map", args = { size(4 * M), 3 }, rows = { { "speedup" } } },
+      { name = "lanes", kind = "lua", program = "lanes_map", args = { size(M), 3 }, rows = { { "speedup" } } },
+    },
+    goals = { { subject = "two processes", least = 0.97 } },
+  },
+  {
     name = "encode", title = "encode + decode of 1,000 records of 10 mixed fields",
     metric = "us", unit = "us", pin = true, seconds = 20,
     subjects = {

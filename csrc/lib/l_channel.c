@@ -5,6 +5,7 @@
 #include "lx/error.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
+#include "rt/shutdown.h"
 
 enum { SELF = WF_CHANNEL_SELF, VALUE = WF_CHANNEL_VALUE, LIST = 3, LIST_MAX = 1 << 26 };
 
@@ -200,6 +201,8 @@ static int channel_tostring(lua_State *L) {
 static int channel_gc(lua_State *L) {
   wf_channel *c = lua_touserdata(L, SELF);
   wf_shchan *s = c->shared;
+  wf_iso *iso = c->object.iso;
+  if (s != NULL) wf_iso_maybe_closing(iso, L, iso->shared_handles, s);
   c->shared = NULL;
   c->closed = true;
   if (s != NULL) wf_shared_release(&s->shared);

@@ -19,38 +19,59 @@ static lua_State *check_co(lua_State *L) {
   return co;
 }
 
-/* True when the coroutine at `idx` is guarded. [-0, +0, -] */
-static bool guarded(wf_iso *iso, lua_State *L, lua_State *co) {
-  if (wf_likely(iso->guarded == 0)) return false;
+/* Push `guarded` and the coroutine. [-0, +2, -] */
+static void push_guard(wf_iso *iso, lua_State *L, lua_State *co) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->guarded_ref);
   lua_pushthread(co);
   if (co != L) lua_xmove(co, L, 1);
-  bool yes = lua_rawget(L, -2) != LUA_TNIL;
+}
+
+/* True when the coroutine is guarded. [-0, +0, -] */
+static bool guarded(wf_iso *iso, lua_State *L, lua_State *co) {
+  if (wf_likely(iso->guarded == 0)) return false;
+  push_guard(iso, L, co);
+  lua_rawget(L, -2);
+  bool yes = lua_toboolean(L, -1);
   lua_pop(L, 2);
   return yes;
 }
 
-/* Guard a coroutine, or end that. [-0, +0, m] */
+/* Give the coroutine an entry. Protected. Stack: table, coroutine. */
+static int guard_first(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+/* Guard a coroutine, or end that: its entry is true or false. Never raises, for it may be in the middle of a wait:
+ * without memory for the entry it stays unguarded, and who resumes it then gets an error there. [-0, +0, -] */
 static void guard(wf_iso *iso, lua_State *L, lua_State *co, bool on) {
-  luaL_checkstack(L, 4, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->guarded_ref);
-  lua_pushthread(co);
-  if (co != L) lua_xmove(co, L, 1);
+  if (!lua_checkstack(L, 6) || !lua_checkstack(co, 1)) return;
+  push_guard(iso, L, co);
   lua_pushvalue(L, -1);
-  bool was = lua_rawget(L, -3) != LUA_TNIL;
+  int type = lua_rawget(L, -3);
+  bool was = type == LUA_TBOOLEAN && lua_toboolean(L, -1);
   lua_pop(L, 1);
+  if (type == LUA_TNIL && on) {
+    lua_pushcfunction(L, guard_first);
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -3);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+      lua_pop(L, 3);
+      return;
+    }
+  }
   if (was != on) {
     if (on)
       iso->guarded++;
     else
       iso->guarded--;
+    lua_pushboolean(L, on);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+  } else {
+    lua_pop(L, 2);
   }
-  if (on)
-    lua_pushboolean(L, 1);
-  else
-    lua_pushnil(L);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
 }
 
 /* State of a coroutine as coroutine.status names it. */

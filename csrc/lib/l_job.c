@@ -9,6 +9,7 @@
 #include "rt/job.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shutdown.h"
 #include "rt/task.h"
 
 enum { SELF = 1 };
@@ -157,6 +158,11 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
   }
 }
 
+static const char *kind_of(wf_job j) {
+  if (j.task == NULL) return "thread";
+  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+}
+
 /* job.id, job.name, job.kind; everything else is a method. Upvalue 2: the methods. */
 static int job_index(lua_State *L) {
   lua_pushvalue(L, 2);
@@ -169,7 +175,7 @@ static int job_index(lua_State *L) {
   else if (strcmp(key, "name") == 0)
     push_name(iso, L, j);
   else if (strcmp(key, "kind") == 0)
-    lua_pushstring(L, j.task != NULL ? "task" : "thread");
+    lua_pushstring(L, kind_of(j));
   return 1;
 }
 
@@ -230,7 +236,7 @@ static int lib_job_methods(lua_State *L) {
 static int lib_watch(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, 1);
-  wf_iso_check(iso, L, 2, WF_CLASS_CHANNEL);
+  if (wf_object_test(L, 2, WF_CLASS_CHANNEL, sizeof(wf_channel)) == NULL) luaL_typeerror(L, 2, "weft.channel");
   luaL_checkany(L, 3);
   lua_settop(L, 3);
   wf_job_looked(iso, j);

@@ -105,9 +105,11 @@ static int lib_shield(lua_State *L) {
   return shield_k(L, lua_pcallk(L, lua_gettop(L) - SCOPE - 1, LUA_MULTRET, 0, (lua_KContext)s, shield_k), (lua_KContext)s);
 }
 
+/* One that a task is in is finalised when the state closes, before the task is cancelled: it must stay. */
 static int scope_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  if (!iso->closed) wf_scope_leave(iso, L, lua_touserdata(L, SCOPE));
+  wf_scope *s = lua_touserdata(L, SCOPE);
+  if (!iso->closed && s->task == NULL) wf_scope_leave(iso, L, s);
   return 0;
 }
 

@@ -169,12 +169,13 @@ static int trace_words(lua_State *L) {
   return 2;
 }
 
-/* trace_terminal() -> whether standard output is a terminal, its columns or nil. */
+/* trace_terminal([stderr]) -> whether standard output, or standard error, is a terminal, its columns or nil. */
 static int trace_terminal(lua_State *L) {
 #ifdef TIOCGWINSZ
-  lua_pushboolean(L, isatty(STDOUT_FILENO));
+  int fd = lua_toboolean(L, 1) ? STDERR_FILENO : STDOUT_FILENO;
+  lua_pushboolean(L, isatty(fd));
   struct winsize size;
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+  if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     lua_pushinteger(L, size.ws_col);
     return 2;
   }

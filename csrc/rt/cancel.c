@@ -136,7 +136,9 @@ int wf_unwind_handler(lua_State *L) {
   else
     t->flags |= WF_F_UNWIND;
   wf_cancel_update(iso, t);
-  if (!lx_error_is(L, 1, "cancelled")) {
+  if (t->flags & WF_F_TOLD) {
+    t->flags &= ~(uint32_t)WF_F_TOLD;
+  } else if (!lx_error_is(L, 1, "cancelled")) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
     luaL_traceback(L, L, NULL, 1);
     lua_rawsetp(L, -2, t);
@@ -181,6 +183,7 @@ void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s) {
     scope_unlink(iso, s);
     s->task = NULL;
     s->co = NULL;
+    s->asked = s->unwinding = false; /* it may be entered again */
     wf_alarm_stop(iso, &s->alarm);
     if (t != NULL) wf_cancel_update(iso, t);
   }

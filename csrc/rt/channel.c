@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rt/sched.h"
+#include "rt/shchan.h"
 
 enum { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_INTEGER, KEPT_FLOAT, KEPT_POINTER, KEPT_REF };
 enum { UV_CELLS = 1, UV_REFS = 2, FIRST_ROOM = 8 };
@@ -249,6 +250,7 @@ void wf_channel_close(wf_iso *iso, wf_channel *c) {
 }
 
 void wf_channel_reserve(lua_State *L, wf_channel *c, int self, int value) {
+  if (c->shared != NULL) return;
   keep_prepare(L, c, self, lua_type(L, value));
   c->reserved++;
 }
@@ -256,6 +258,12 @@ void wf_channel_reserve(lua_State *L, wf_channel *c, int self, int value) {
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self) {
   self = lua_absindex(L, self);
   wf_channel *c = lua_touserdata(L, self);
-  c->reserved--;
-  wf_channel_send_now(iso, L, c, self, lua_gettop(L));
+  if (c->shared == NULL) {
+    c->reserved--;
+    wf_channel_send_now(iso, L, c, self, lua_gettop(L));
+    return;
+  }
+  wf_parcel p;
+  wf_parcel_put(L, lua_gettop(L), &p, "value");
+  if (wf_shchan_send_now(c->shared, &p) != WF_CHANNEL_OK) wf_parcel_free(&p);
 }

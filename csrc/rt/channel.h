@@ -72,7 +72,8 @@ void wf_channel_close(wf_iso *iso, wf_channel *c);
 /* Set room aside for a value that will be offered, of the type of the one at `value`. [-0, +0, m] */
 void wf_channel_reserve(lua_State *L, wf_channel *c, int self, int value);
 
-/* Send the value on top of the stack to the channel at `self`, in the room set aside. [-0, +0, -] */
+/* Send the value on top of the stack to the channel at `self`, in the room set aside. [-0, +0, -]; when the
+ * channel has crossed [-0, +0, e] */
 void wf_channel_offer(wf_iso *iso, lua_State *L, int self);
 
 /* Push the i-th kept value, from 0, and leave it there. [-0, +1, -] */

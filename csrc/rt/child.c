@@ -287,7 +287,10 @@ void wf_child_gc(wf_iso *iso, lua_State *L) {
   wf_child *c = lua_touserdata(L, 1);
   wf_run *r = c->run;
   if (r == NULL) return;
-  if (c->state < WF_DONE && wf_link_in_list(&r->link)) { /* the state closes */
+  /* The handle is anchored while the thread runs: the state closes. End all that runs, before more of what it
+   * uses is finalised. */
+  if (c->state < WF_DONE && wf_link_in_list(&r->link)) wf_iso_shutdown(iso, L);
+  if (c->state < WF_DONE && wf_link_in_list(&r->link)) {
     r->finalised = true;
     return;
   }
@@ -325,6 +328,17 @@ void wf_child_watch(wf_iso *iso, wf_child *c) {
 }
 
 void wf_child_detach(wf_child *c) { c->run->detached = true; }
+
+void wf_child_background(wf_iso *iso, wf_child *c) {
+  c->run->looked = c->run->detached = c->run->background = true;
+  wf_iso_tell_all_done(iso);
+}
+
+bool wf_children_all_background(const wf_iso *iso) {
+  for (const wf_link *l = iso->children.next; l != &iso->children; l = l->next)
+    if (!wf_list_entry(l, wf_run, link)->background) return false;
+  return true;
+}
 
 wf_link *wf_child_joiners(wf_child *c) { return &c->joiners; }
 

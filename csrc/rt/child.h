@@ -39,6 +39,11 @@ void wf_child_watch(wf_iso *iso, wf_child *c);
 void wf_child_looked(wf_child *c);
 void wf_child_detach(wf_child *c);
 wf_link *wf_child_joiners(wf_child *c);
+
+/* From now on weft.wait does not wait for it, and nobody is told of its end. */
+void wf_child_background(wf_iso *iso, wf_child *c);
+bool wf_children_all_background(const wf_iso *iso);
+
 int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx);
 uint64_t wf_child_id(const wf_child *c);
 const char *wf_child_name(const wf_child *c); /* NULL: none */

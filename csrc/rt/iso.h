@@ -76,6 +76,11 @@ enum {
   WF_F_SHARED = 1 << 20,   /* other isolates can end its wait: ext->shared (swait.h) */
   WF_F_SLICED = 1 << 21,   /* its slice was over: it is ready without having waited */
   WF_F_STRAY = 1 << 22,    /* it has yielded by a coroutine.yield that is not weft's */
+  WF_F_BACKGROUND = 1 << 23, /* weft.wait does not wait for it */
+  WF_F_TOLD = 1 << 24,     /* the traceback of the error that it raises is in `tracebacks` already */
+  WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
+  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
+  WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -198,6 +203,8 @@ struct wf_iso {
   uint32_t seq;        /* of the newest task */
   uint32_t objects;    /* channels and locks made so far: their numbers */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
+  uint32_t background; /* of these: tasks with WF_F_BACKGROUND */
+  uint32_t atomic;     /* calls of core.atomically on the C stack: no time slice ends */
   uint32_t outside;    /* waits that only something outside the isolate can end */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */

@@ -68,6 +68,10 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
   wf_iso *iso = wf_press_iso();
   lua_sethook(L, NULL, 0, 0);
   if (iso == NULL || iso->slice_ns == 0) return;
+  if (iso->atomic != 0) { /* soon */
+    if (L != iso->L) lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
+    return;
+  }
   wf_task *t = iso->cur;
   if (t->flags & WF_F_CANCEL) {
     /* It was cancelled and does not come to a blocking call. If it catches the error and goes on, it is struck

@@ -45,7 +45,7 @@ struct wf_run {
   wf_thread *thread;
   wf_link link;        /* in the parent's list of children */
   wf_child *child;     /* valid as long as the run is in a list of the parent's */
-  bool looked, detached;
+  bool looked, detached, background;
   bool finalised;      /* the handle was, before the end: its state closes */
   uint32_t line : 20, source : 12; /* where it was started */
 };

@@ -80,7 +80,7 @@ static int wait_all(lua_State *L) {
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
   wf_press_begin(iso, deadline);
   bool queue = wf_task_ext(iso, self) != NULL; /* else, a task without memory, it looks from time to time */
-  while (!wf_iso_all_done(iso, self) && wf_clock_ns() < deadline) {
+  while (!wf_iso_all_ended(iso, self) && wf_clock_ns() < deadline) {
     wf_wait_begin(iso, L, WF_WHY_WAIT);
     if (queue) wf_wait_queue(self, &iso->waiting_all);
     if (!wf_list_empty(&iso->children)) {
@@ -110,9 +110,18 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   lua_pushcfunction(L, wait_all);
   lua_pushlightuserdata(L, iso);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (!wf_iso_all_done(iso, iso->cur)) say_what_is_stuck(iso);
+  if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
 }
 
 void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+
+void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
+  if (iso->closed || iso->closing) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, handles);
+  lua_rawgetp(L, -1, key);
+  bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
+  lua_pop(L, 2);
+  if (there) shutdown(iso, L, false);
+}
 
 void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }

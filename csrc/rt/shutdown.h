@@ -13,4 +13,9 @@ void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
 /* True in a child process made by fork() without exec: nothing of weft works there. */
 bool wf_forked(void);
 
+/* For finalisers of objects that tasks use (at index 1), and that the weak table `handles` (a registry reference) has
+ * under `key`: an object that is still there says that the state is closing, where everything is finalised, also what is
+ * still in use. Then the shutdown begins here, before the first of them is gone. [-0, +0, m] */
+void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "rt/cancel.h"
 #include "rt/channel.h"
+#include "rt/child.h"
 #include "rt/copool.h"
 #include "rt/report.h"
 #include "rt/sched.h"
@@ -87,12 +88,28 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
   }
 }
 
-bool wf_iso_all_done(wf_iso *iso, const wf_task *self) {
+/* Tasks that wait until all others have finished, `self` among them. */
+static uint32_t count_waiting(const wf_iso *iso, const wf_task *self) {
   uint32_t waiting = 0;
   for (wf_link *l = iso->waiting_all.next; l != &iso->waiting_all; l = l->next)
     if (!(wf_list_entry(l, wf_node, link)->task->flags & WF_F_MAIN)) waiting++;
   if (self != NULL && !(self->flags & WF_F_MAIN)) waiting++;
-  return iso->live <= waiting && wf_list_empty(&iso->children);
+  return waiting;
+}
+
+bool wf_iso_all_done(wf_iso *iso, const wf_task *self) {
+  return iso->live - iso->background <= count_waiting(iso, self) && wf_children_all_background(iso);
+}
+
+bool wf_iso_all_ended(wf_iso *iso, const wf_task *self) {
+  return iso->live <= count_waiting(iso, self) && wf_list_empty(&iso->children);
+}
+
+void wf_task_background(wf_iso *iso, wf_task *t) {
+  if (wf_task_finished(t) || (t->flags & WF_F_BACKGROUND)) return;
+  t->flags |= WF_F_BACKGROUND | WF_F_DETACHED | WF_F_LOOKED;
+  iso->background++;
+  wf_iso_tell_all_done(iso);
 }
 
 void wf_iso_tell_all_done(wf_iso *iso) {
@@ -102,6 +119,7 @@ void wf_iso_tell_all_done(wf_iso *iso) {
 /* Tell those who wait for the end of the task. */
 static void task_tell(wf_iso *iso, wf_task *t) {
   iso->live--;
+  if (wf_unlikely(t->flags & WF_F_BACKGROUND)) iso->background--;
   wf_iso_tell_all_done(iso);
   if (t->ext != NULL) wf_waitq_wake_all(iso, &t->ext->joiners, WF_GOT);
 }
@@ -195,7 +213,7 @@ static int task_k(lua_State *L, int status, lua_KContext ctx) {
 
 int wf_task_main(lua_State *L) {
   wf_task *t = lua_touserdata(L, HANDLE);
-  if (wf_unlikely(t->flags & WF_F_ASKED)) { /* cancelled before it began: it never does */
+  if (wf_unlikely((t->flags & (WF_F_ASKED | WF_F_STAND_IN)) == WF_F_ASKED)) { /* cancelled before it began: it never does */
     lua_settop(L, HANDLER);
     wf_cancel_push(wf_iso_up(L), L, t);
     return task_k(L, LUA_ERRRUN, (lua_KContext)t);

@@ -31,8 +31,15 @@ void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status);
 /* Send their tokens to the channels of the watchers' list on top: {channel, token, ...}. [-1, +0, m] */
 void wf_watchers_tell(wf_iso *iso, lua_State *L);
 
-/* True when every task but `self` and those that wait for the same has finished, and every child. */
+/* True when every task but `self` and those that wait for the same has finished, and every child; those in the
+ * background do not count. */
 bool wf_iso_all_done(wf_iso *iso, const wf_task *self);
+
+/* The same of all, for the end of the isolate. */
+bool wf_iso_all_ended(wf_iso *iso, const wf_task *self);
+
+/* From now on weft.wait does not wait for the task, and nobody is told of its end. */
+void wf_task_background(wf_iso *iso, wf_task *t);
 
 /* A task or a child has ended: wake those in weft.wait() if it was the last. */
 void wf_iso_tell_all_done(wf_iso *iso);

@@ -64,6 +64,13 @@ void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
   *p = (wf_place){pc, t->source, t->line};
 }
 
+void wf_where_level(wf_iso *iso, lua_State *L, int level, wf_task *t) {
+  lua_Debug ar;
+  if (level < 0 || !lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar) || ar.currentline < 0) return;
+  t->source = source_find(iso, ar.short_src) & SOURCES_MAX;
+  t->line = (uint32_t)ar.currentline & LINE_MASK;
+}
+
 const char *wf_where_text(const wf_iso *iso, uint32_t source, uint32_t line, char *buf, size_t size) {
   if (source == 0 || source > iso->nsources)
     buf[0] = '\0';

@@ -13,6 +13,10 @@
 /* Note the line that calls the running C function as the place where t starts. [-0, +0, m] */
 void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* The same for the function at a level of the stack (1: who calls the running C function), uncached. Notes nothing
+ * when there is no such line. [-0, +0, m] */
+void wf_where_level(wf_iso *iso, lua_State *L, int level, wf_task *t);
+
 /* "file.lua:12" in buf, "" when not known. */
 const char *wf_where_text(const wf_iso *iso, uint32_t source, uint32_t line, char *buf, size_t size);
 

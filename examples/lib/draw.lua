@@ -48,14 +48,17 @@ function M.bars(rows, log)
   end
 end
 
--- Prints values as a curve over a row of labels, from zero up.
-function M.curve(labels, values, unit, title)
+-- Prints values as a curve over a row of labels, from zero up; a second curve, if there is one, as circles.
+function M.curve(labels, values, unit, title, second)
   local most, rows = math.max(table.unpack(values)), 8
+  if second then most = math.max(most, table.unpack(second)) end
   print(("%13s"):format(unit))
   for row = rows, 1, -1 do
     local line = { ("%12s |"):format(M.number(most * row / rows)) }
+    local function at(v) return math.max(1, math.floor(v / most * rows + 0.5)) == row end
     for i, v in ipairs(values) do
-      line[i + 1] = math.max(1, math.floor(v / most * rows + 0.5)) == row and "   *  " or "      "
+      local other = second and at(second[i])
+      line[i + 1] = at(v) and (other and "   *o " or "   *  ") or other and "   o  " or "      "
     end
     print((table.concat(line):gsub(" +$", "")))
   end

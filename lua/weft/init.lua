@@ -19,13 +19,14 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-local later = { trace = "weft.trace" }
+local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
 
 return setmetatable(weft, {
   __index = function(self, name)
-    local module = later[name]
-    if not module then return nil end
-    local value = require(module)
+    local place = later[name]
+    if not place then return nil end
+    local value = require(place[1])
+    if place[2] then value = value[place[2]] end
     rawset(self, name, value)
     return value
   end,
