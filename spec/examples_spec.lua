@@ -2,6 +2,7 @@
 -- picture is there. What is asserted of the numbers does not depend on how fast or how busy the machine is.
 
 local helper = require "spec.helper"
+local weft = require "weft"
 
 -- The output of an example, which must end well and write nothing to stderr.
 local function run(name, opts)
@@ -40,6 +41,8 @@ local function with_file(source, f)
   helper.remove_dir(dir)
   if not ok then error(err, 0) end
 end
+
+local function has_taskset() return os.execute "taskset -c 0 true 2>/dev/null" end
 
 local LAST_LINE = "\nthree_ways general=(%d+%.%d+) concurrent=(%d+%.%d+) parallel=(%d+%.%d+) speedup=(%d+%.%d+) cpus=(%d+)\n$"
 
@@ -80,7 +83,7 @@ describe("three_ways", function()
   end)
 
   it("says what one CPU cannot show", function()
-    if not os.execute "taskset -c 0 true 2>/dev/null" then return pending "no taskset here" end
+    if not has_taskset() then return pending "no taskset here" end
     local out = run("three_ways", { shell = "taskset -c 0" })
     has(out, "one CPU only")
     has(out, "two threads, one core")
@@ -285,10 +288,64 @@ describe("amdahl", function()
   end)
 end)
 
+describe("counter_ladder", function()
+  it("climbs from a variable to a new thread", function()
+    local out = run "counter_ladder"
+    read(out, "^(each level of contention costs about ten times more[^\n]*)\n")
+    for _, level in ipairs { "a variable", "an atomic", "an atomic of two threads", "under a lock of two threads",
+      "by its owner, another thread", "by a new thread" } do
+      read(out, "\n" .. level .. " +[█]+ ([%d.]+) ?[kMG]? ns %(")
+    end
+    assert.is_true(read(out, "five steps from [%d.]+ ?[kMG]? to [%d.]+ ?[kMG]?, ([%d.]+) times each\n$") > 1)
+  end)
+end)
+
+describe("false_sharing", function()
+  it("shows what a distance costs", function()
+    if weft.cpus() == 1 then return pending "one CPU" end
+    local out = run "false_sharing"
+    read(out, "^(neighbours in a cache line hurt[^\n]*)\n")
+    assert.equal(3, count(out, "bytes apart: +[%d.]+ ns an addition %b(), +[%+%-][%d.]+ against one thread alone; same line\n"))
+    assert.equal(3, count(out, "against one thread alone\n"))
+    local stars = 0
+    for line in out:gmatch "|([ *]*)\n" do stars = stars + count(line, "%*") end
+    assert.equal(6, stars)
+    read(out, "\nslow%-down against one thread alone %([%d.]+ ns%): ([%d.]+) times 8 bytes apart, ([%d.]+) times 64 bytes apart\n$")
+  end)
+
+  it("says what one CPU cannot show", function()
+    if not has_taskset() then return pending "no taskset here" end
+    has(run("false_sharing", { shell = "taskset -c 0" }), "one CPU only")
+  end)
+end)
+
+describe("store_buffer", function()
+  it("counts what two threads saw, and that a fence is none to pass", function()
+    if weft.cpus() == 1 then return pending "one CPU" end
+    local out = run "store_buffer"
+    read(out, "^(CPUs reorder[^\n]*)\n")
+    assert.equal(3, count(out, "\n  thread 1 reads old y +%d+ "))
+    for rounds, a, b, c, d in out:gmatch ", (%d+) rounds:\n[^\n]*\n[^\n]-y +(%d+) [ █]+(%d+)[^\n]*\n[^\n]-y +(%d+) [ █]+(%d+)" do
+      assert.equal(tonumber(rounds), a + b + c + d)
+    end
+    assert.equal(0, select(3, read(out, "in a million rounds: (%d+) in C, (%d+) in Lua, (%d+) with a fence\n$")))
+  end)
+
+  it("says what one CPU cannot show", function()
+    if not has_taskset() then return pending "no taskset here" end
+    has(run("store_buffer", { shell = "taskset -c 0" }), "one CPU only")
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer", "sort4",
       "amdahl" } do
+  end)
+end)
+
+    for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
+      "counter_ladder", "false_sharing", "store_buffer" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)
@@ -304,6 +361,6 @@ describe("every example", function()
       has(helper.read_file(path), "-- Claim: ")
     end
     files:close()
-    assert.is_true(n >= 8)
+    assert.is_true(n >= 11)
   end)
 end)
