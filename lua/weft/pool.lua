@@ -84,6 +84,7 @@ local function map(self, f, items, n, opts)
   local r = {
     pool = self, code = self._seal("arg", f), items = items, n = n, at = 0, missing = n, results = { n = n }, chunk = opts.chunk,
     bites = self.size * BITES, box = core.channel(1), bar = bar, next = map_next, done = map_done, lost = map_lost,
+    failed = false, error = false,
   }
   core.atomically(crew.add, self, r)
   local ok, err = pcall(map_wait, r)
@@ -145,7 +146,7 @@ local function stand_in(self, r)
   end
   if not r.failed then return self._open(r.results, true) end
   core.shield(crew.await, r.killed)
-  core.fail(r.error, r.traceback)
+  core.fail(r.error, r.traceback or nil)
 end
 
 local function submit(self, opts, f, ...)
@@ -159,7 +160,7 @@ local function submit(self, opts, f, ...)
   end
   local r = {
     pool = self, call = self._seal("arg", f, ...), box = core.channel(1),
-    next = call_next, done = call_done, lost = call_lost,
+    next = call_next, done = call_done, lost = call_lost, failed = false, error = false, traceback = false,
   }
   local job = core.go(opts, stand_in, self, r)
   r.job = job

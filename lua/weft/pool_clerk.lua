@@ -8,6 +8,7 @@ local crew = require "weft.pool_crew"
 local errors = require "weft.pool_error"
 local worker = require "weft.pool_worker"
 
+local ATTEMPTS = 3
 local PATIENCE = 32 -- answers that the clerk takes before others have a turn
 
 -- The index of the item that failed. Of a whole chunk that could not be made on the other side nobody knows it, unless
@@ -73,12 +74,22 @@ local function take_all(pool)
   end
 end
 
+-- Memory ran out: tell all who wait. False when there is none even for that.
+local function break_down(pool, err)
+  for _ = 1, ATTEMPTS do
+    if pcall(core.atomically, crew.break_down, pool, err) then return true end
+    collectgarbage()
+  end
+  return false
+end
+
 --- The clerk's task.
 function crew.clerk(pool)
+  local ok, err
   repeat
-    local ok, err = pcall(take_all, pool)
-    if not ok then core.atomically(crew.break_down, pool, err) end -- no memory, or the script is ending
-  until ok or core.is(err, "cancelled")
+    ok, err = pcall(take_all, pool)
+  until ok or core.is(err, "cancelled") or not break_down(pool, err) -- then those who wait are in a deadlock, and told so
+  pool._clerk = false
 end
 
 --- Waits until `init` has succeeded in all workers, or failed in one. Blocks.

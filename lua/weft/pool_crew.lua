@@ -74,6 +74,7 @@ local function hand(pool, w, chunk)
   local id, code = r.code and r.id or 0, nil
   if id ~= 0 and not w.knows[id] then code = r.code end
   local ok, why = pcall(w.inbox.try_send, w.inbox, { id, chunk.n, chunk.items, code })
+  if ok and not why then ok, why = false, "not enough memory" end -- the inbox has no other limit
   if not ok then
     M.fail(pool, chunk, errors.of_sealing(why, "value", "%[3%]"))
     return false
@@ -81,29 +82,39 @@ local function hand(pool, w, chunk)
   if code then w.knows[id] = true end
   w.at[#w.at + 1] = chunk
   pool._out = pool._out + 1
-  if not pool._clerk then
-    local started, job = pcall(core.go, { name = "pool" }, M.clerk, pool)
-    pool._clerk = started -- not when the script is ending
-    if started then job:detach() end
-  end
   return true
 end
 
 ---------------------------------------------------------------------- requests
 
+-- Hands out what the request has, with a clerk to take the answers. Memory may run out in between: then the
+-- pool cannot be relied on any more.
+local function offer(pool, r)
+  pool._queue:offer(r)
+  local ok, err = pcall(feed_all, pool)
+  if not ok then M.break_down(pool, err) end
+end
+
+local function clerk_start(pool)
+  if pool._clerk then return end
+  core.go({ name = "pool" }, M.clerk, pool):detach()
+  pool._clerk = true
+end
+
 --- Takes a request on.
 function M.add(pool, r)
+  clerk_start(pool)
   pool._id = pool._id + 1
   r.id = pool._id
   pool._requests[r] = true
-  pool._queue:offer(r)
-  feed_all(pool)
+  offer(pool, r)
 end
 
 --- The request has more to hand out than when it was looked at last.
 function M.more(pool, r)
-  pool._queue:offer(r)
-  feed_all(pool)
+  if r.over then return end
+  clerk_start(pool)
+  offer(pool, r)
 end
 
 --- The request has all that it wanted.
@@ -156,17 +167,15 @@ function M.fail(pool, chunk, at, err, traceback)
   local r = chunk.request
   if r.over then return end
   if at > 0 then err = errors.item(chunk.first + at - 1, err, traceback) end
-  request_stop(pool, r)
   r:lost(err, traceback)
+  request_stop(pool, r)
 end
 
---- The pool can do nothing any more.
+--- The pool can do nothing any more. Those who wait are told first, which needs no memory.
 function M.break_down(pool, err)
   pool._broken = pool._broken or err
-  for r in pairs(pool._requests) do
-    request_stop(pool, r)
-    r:lost(err)
-  end
+  for r in pairs(pool._requests) do r:lost(err) end
+  for r in pairs(pool._requests) do request_stop(pool, r) end
 end
 
 ---------------------------------------------------------------------- feeding

@@ -158,7 +158,8 @@ function M.start(pool, f, items, n, opts)
   local window = WINDOW * pool.size
   local r = setmetatable({
     pool = pool, code = pool._seal("arg", f), ordered = opts.ordered ~= false, chunk = chunk, window = window,
-    at = 0, flying = 0, held = {}, want = 1, box = core.channel(UNBOUNDED), owner = core.identity(), done = done, lost = lost,
+    failed = false, error = false, at = 0, flying = 0, held = {}, want = 1, box = core.channel(UNBOUNDED),
+    owner = core.identity(), done = done, lost = lost,
   }, Loop)
   if n then
     r.items, r.n, r.next = items, n, next_of_list

@@ -12,9 +12,9 @@ end
 --- The request has chunks to hand out.
 function Queue:offer(r)
   if r.queued or r.over then return end
-  r.queued = true
+  self[self.last + 1] = r -- may find no memory: then nothing has changed
   self.last = self.last + 1
-  self[self.last] = r
+  r.queued = true
 end
 
 --- The chunk was with a worker that did not begin it.

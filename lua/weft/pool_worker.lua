@@ -87,11 +87,11 @@ local function run(inbox, out, replies, no, slot, init, mark, seal, open)
     return FAILURE
   end
 
-  -- Puts into `out` what core.scope_run gave.
+  -- Puts into `out` what core.scope_run gave. (It is never full, but there may be no memory: then the worker ends.)
   local function answer(ok, results)
     if not ok then return answer_failure(at[1], results, core.failure()) end
     local sent, why = pcall(out.try_send, out, results)
-    if sent then return RESULTS end
+    if sent then return assert(why, "not enough memory") and RESULTS end
     return answer_failure(require("weft.pool_error").of_sealing(why, "result"))
   end
 
