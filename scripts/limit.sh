@@ -18,7 +18,8 @@ pid=$!
 exec 3<&-
 
 (
-  trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
+  # KILL: a TERM may meet the child before it has become sleep, and be lost.
+  trap 'kill -KILL $(jobs -p) 2>/dev/null; exit 0' TERM
   sleep "$limit" &
   wait $!
   bash "$here/stacks.sh" -t "$pid" >"$stacks" 2>&1

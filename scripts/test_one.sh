@@ -55,7 +55,7 @@ setsid ${prefix[@]+"${prefix[@]}"} env --default-signal=INT,QUIT "${cmd[@]}" </d
 pid=$!
 trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
 
-( trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
+( trap 'kill -KILL $(jobs -p) 2>/dev/null; exit 0' TERM
   sleep "$weft_limit" &
   wait $!
   : >"$base.hang" # becomes the report as it was then
