@@ -61,7 +61,7 @@ function weft.buffer(type, n, opts) end
 
 ---Options of weft.buffer.
 ---@class weft.buffer.options
----@field stride? integer  bytes from one element to the next, a multiple of their size, which is the default; 64 gives each a cache line of its own
+---@field stride? integer  bytes from one element to the next; a multiple of their size, the default; 64: a cache line each
 
 ---Makes an atomic integer: a buffer of one i64, in a cache line of its own.
 ---

@@ -159,13 +159,14 @@ double wf_elems_sum_float(const wf_elems_view *v) {
   double waiting[DOUBLINGS];
   int levels = 0;
   size_t blocks = 0;
+  if (v->n == 0) return 0.0;
   for (size_t at = 0; at < v->n; at += FLOAT_BLOCK) {
     size_t n = v->n - at < FLOAT_BLOCK ? v->n - at : FLOAT_BLOCK;
     double sum = kernels[v->type].sum_float(v->data + at * v->stride, n, v->stride);
     for (size_t carry = blocks++; carry & 1; carry >>= 1) sum = waiting[--levels] + sum;
     waiting[levels++] = sum;
   }
-  double sum = levels == 0 ? 0.0 : waiting[--levels];
+  double sum = waiting[--levels];
   while (levels > 0) sum = waiting[--levels] + sum;
   return sum;
 }

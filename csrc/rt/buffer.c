@@ -94,10 +94,11 @@ void wf_buffer_close_all(wf_iso *iso) {
 }
 
 wf_buffer *wf_buffer_new(wf_iso *iso, lua_State *L, enum wf_elem type, size_t n, size_t stride) {
-  wf_buffer *b = buffer_push(iso, L, n * stride);
+  size_t bytes = n * stride;
+  wf_buffer *b = buffer_push(iso, L, bytes);
   wf_memory *m = memory_new(type, n, stride);
   if (m == NULL) {
-    lx_error_new(L, "memory", "not enough memory for a buffer of %I bytes", (lua_Integer)(n * stride));
+    lx_error_new(L, "memory", "not enough memory for a buffer of %I bytes", (lua_Integer)bytes);
     lua_error(L);
   }
   buffer_open(b, &m->whole);
