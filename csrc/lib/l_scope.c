@@ -81,9 +81,10 @@ static int lib_timeout(lua_State *L) {
   lua_replace(L, SCOPE);
   lua_pushcfunction(L, wf_unwind_handler);
   lua_insert(L, HANDLER);
-  wf_scope_enter(iso, L, SCOPE);
   lx_error_new(L, "timeout", "timeout: not finished within %f s", seconds);
-  wf_scope_until(iso, L, s, when);
+  wf_scope_set_error(iso, L, s);
+  wf_scope_enter(iso, L, SCOPE);
+  wf_scope_until(iso, s, when);
   return timeout_k(L, lua_pcallk(L, lua_gettop(L) - FUNC, LUA_MULTRET, HANDLER, (lua_KContext)s, timeout_k), (lua_KContext)s);
 }
 
@@ -105,11 +106,12 @@ static int lib_shield(lua_State *L) {
   return shield_k(L, lua_pcallk(L, lua_gettop(L) - SCOPE - 1, LUA_MULTRET, 0, (lua_KContext)s, shield_k), (lua_KContext)s);
 }
 
-/* One that a task is in is finalised when the state closes, before the task is cancelled: it must stay. */
+/* One that a task is in is finalised when the state closes, before the task is cancelled: it must stay. One of
+ * a generator that nobody resumes any more must go. */
 static int scope_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_scope *s = lua_touserdata(L, SCOPE);
-  if (!iso->closed && s->task == NULL) wf_scope_leave(iso, L, s);
+  if (!iso->closed && (s->task == NULL || s->co != s->task->co)) wf_scope_leave(iso, L, s);
   return 0;
 }
 

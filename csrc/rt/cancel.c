@@ -249,8 +249,7 @@ void wf_scopes_drop(wf_iso *iso, const lua_State *co) {
   }
 }
 
-/* Keep the error on top as what the scope will raise. [-1, +0, m] */
-static void scope_set_error(wf_iso *iso, lua_State *L, wf_scope *s) {
+void wf_scope_set_error(wf_iso *iso, lua_State *L, wf_scope *s) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, s);
@@ -264,8 +263,7 @@ static void on_scope_end(wf_iso *iso, wf_alarm *a) {
   if (s->task != NULL) wf_cancel_update(iso, s->task);
 }
 
-void wf_scope_until(wf_iso *iso, lua_State *L, wf_scope *s, uint64_t when) {
-  scope_set_error(iso, L, s);
+void wf_scope_until(wf_iso *iso, wf_scope *s, uint64_t when) {
   if (when != WF_NEVER) wf_alarm_set(iso, &s->alarm, s->task, when, on_scope_end);
 }
 
@@ -274,7 +272,7 @@ void wf_scope_cancel(wf_iso *iso, lua_State *L, wf_scope *s) {
     lua_pop(L, 1);
     return;
   }
-  scope_set_error(iso, L, s);
+  wf_scope_set_error(iso, L, s);
   s->asked = true;
   if (s->task != NULL) wf_cancel_update(iso, s->task);
 }

@@ -41,7 +41,8 @@ void wf_unwind_end(wf_iso *iso, wf_task *t);
 /* Push a new scope. [-0, +1, m] */
 wf_scope *wf_scope_push(wf_iso *iso, lua_State *L);
 
-/* Enter the scope at `idx` of the stack, where the caller keeps it, and leave it. [-0, +0, m] */
+/* Enter the scope at `idx` of the stack, where the caller keeps it, and leave it. Between entering it and the
+ * protected call that leaves it nothing may raise. [-0, +0, m] */
 void wf_scope_enter(wf_iso *iso, lua_State *L, int idx);
 void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s);
 
@@ -58,8 +59,11 @@ void wf_scopes_drop(wf_iso *iso, const lua_State *co);
  * [-1, +0, m] */
 void wf_scope_cancel(wf_iso *iso, lua_State *L, wf_scope *s);
 
-/* End the scope at `when` with the error on top of the stack. The scope has been entered. [-1, +0, m] */
-void wf_scope_until(wf_iso *iso, lua_State *L, wf_scope *s, uint64_t when);
+/* The error on top of the stack is what the scope will raise, should its time be over. [-1, +0, m] */
+void wf_scope_set_error(wf_iso *iso, lua_State *L, wf_scope *s);
+
+/* End the scope, which has been entered, at `when`. */
+void wf_scope_until(wf_iso *iso, wf_scope *s, uint64_t when);
 
 /* Push the error that the scope was cancelled with, or nil. [-0, +1, -] */
 void wf_scope_error(wf_iso *iso, lua_State *L, const wf_scope *s);
