@@ -199,7 +199,8 @@ static int channel_tostring(lua_State *L) {
 
 /* Finaliser of a channel that has crossed. A finaliser that runs later, when the state closes, finds it closed. */
 static int channel_gc(lua_State *L) {
-  wf_channel *c = lua_touserdata(L, SELF);
+  wf_channel *c = wf_object_test(L, SELF, WF_CLASS_CHANNEL, sizeof *c);
+  if (c == NULL) return 0; /* a script can get hold of this function, and call it */
   wf_shchan *s = c->shared;
   wf_iso *iso = c->object.iso;
   if (s != NULL) wf_iso_maybe_closing(iso, L, iso->shared_handles, s);

@@ -267,7 +267,8 @@ static int lib_watch(lua_State *L) {
 }
 
 static int job_gc(lua_State *L) {
-  wf_child_gc(wf_iso_up(L), L);
+  wf_iso *iso = wf_iso_up(L);
+  if (wf_iso_test(iso, L, SELF, WF_CLASS_THREAD) != NULL) wf_child_gc(iso, L);
   return 0;
 }
 

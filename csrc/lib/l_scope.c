@@ -110,8 +110,8 @@ static int lib_shield(lua_State *L) {
  * a generator that nobody resumes any more must go. */
 static int scope_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  wf_scope *s = lua_touserdata(L, SCOPE);
-  if (!iso->closed && (s->task == NULL || s->co != s->task->co)) wf_scope_leave(iso, L, s);
+  wf_scope *s = wf_iso_test(iso, L, SCOPE, WF_CLASS_SCOPE);
+  if (s != NULL && !iso->closed && (s->task == NULL || s->co != s->task->co)) wf_scope_leave(iso, L, s);
   return 0;
 }
 

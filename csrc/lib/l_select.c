@@ -33,8 +33,8 @@ static int object_at(int i) { return 2 * i + 1; }
 static int value_at(int i) { return 2 * i + 2; }
 
 static int block_gc(lua_State *L) {
-  block *b = lua_touserdata(L, 1);
-  for (int i = 0; i < b->n; i++) wf_parcel_free(&b->cases[i].parcel);
+  block *b = wf_iso_test(wf_iso_up(L), L, 1, WF_CLASS_SELECT);
+  for (int i = 0; b != NULL && i < b->n; i++) wf_parcel_free(&b->cases[i].parcel);
   return 0;
 }
 

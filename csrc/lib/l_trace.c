@@ -42,7 +42,8 @@ static const char *const why_names[WF_WHY_COUNT] = {
 };
 
 static int box_gc(lua_State *L) {
-  wf_trace_shot_free(lua_touserdata(L, 1));
+  wf_trace_shot *shot = luaL_testudata(L, 1, "weft.trace.snapshot");
+  if (shot != NULL) wf_trace_shot_free(shot);
   return 0;
 }
 

@@ -31,6 +31,7 @@ void wf_report_unseen(wf_iso *iso, lua_State *L, wf_task *t, int handle, int kep
 static int tombstone_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_settop(L, 1);
+  if (wf_iso_test(iso, L, 1, WF_CLASS_TOMBSTONE) == NULL) return 0;
   lua_getiuservalue(L, 1, 1);
   lua_getfield(L, 2, "job");
   const wf_task *t = lua_touserdata(L, 3);

@@ -124,14 +124,27 @@ local function scope_check(self, verb)
   if self._closed then error(("cannot %s: the scope has ended"):format(verb), 3) end
 end
 
-for _, verb in ipairs { "go", "spawn", "thread", "process" } do
+local function scope_started(self, job, message, code)
+  if not job then return nil, message, code end
+  return scope_add(self, job)
+end
+
+-- Each is written out, so that an error of the arguments names the verb.
+function Scope:go(...)
+  scope_check(self, "go")
+  return scope_started(self, core.go(...))
+end
+
+function Scope:thread(...)
+  scope_check(self, "thread")
+  return scope_started(self, core.thread(...))
+end
+
+for _, verb in ipairs { "spawn", "process" } do
   Scope[verb] = function(self, ...)
     scope_check(self, verb)
-    local start = core[verb]
-    if not start then error(("weft.%s is not there"):format(verb), 2) end
-    local job, message, code = start(...)
-    if not job then return nil, message, code end
-    return scope_add(self, job)
+    if not core[verb] then error(("weft.%s is not there"):format(verb), 2) end
+    return scope_started(self, core[verb](...))
   end
 end
 
