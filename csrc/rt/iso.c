@@ -111,7 +111,7 @@ static int table_ref(lua_State *L, const char *mode) {
 
 uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1; }
 
-wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
+wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *port) {
   wf_iso *iso = wf_iso_of(L);
   if (iso != NULL) return iso;
   luaL_checkstack(L, 8, NULL);
@@ -120,7 +120,13 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   lua_setfield(L, -2, "__gc");
   iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
-  iso->port = wf_port_new();
+  if (port != NULL) {
+    wf_port_hold(port);
+    iso->port = port;
+    iso->pooled = true;
+  } else {
+    iso->port = wf_port_new(NULL, NULL);
+  }
   if (iso->port != NULL && member == NULL) { /* the host's own thread takes signals */
     iso->port->parker.interrupted = wf_iso_hook_changed;
     iso->port->parker.ud = iso;
