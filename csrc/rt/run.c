@@ -221,7 +221,8 @@ static void run_function(wf_run *r, wf_iso *iso, lua_State *L) {
 void wf_run_main(void *arg) {
   wf_run *r = arg;
   here = r;
-  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened};
+  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened,
+                     .prepare = wf_iso_prepare};
   lua_State *L = wf_state_open(&o);
   r->outcome = WF_FAILED;
   if (L != NULL) {
