@@ -202,6 +202,7 @@ struct wf_iso {
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */
+  struct wf_text *path, *cpath; /* those of package when a child was started last (child.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   const char *name;    /* of a child's thread, or NULL */
@@ -263,7 +264,9 @@ struct wf_iso {
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
-  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
+  int module; /* the table of weft.core, 0: not made yet */
+  uint32_t parts; /* of it that are open, a bit each */
+  void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
@@ -332,6 +335,13 @@ static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_
  * [-0, +0, m] */
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
+
+/* The same for methods that find the isolate in their object: functions without upvalues, which take no memory. `methods`
+ * may be NULL: then the table on top of the stack is __index, and stays there. [-0, +0, m] */
+void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* See that the class has its metatable; in an isolate that has not loaded weft too. [-0, +0, m] */
+void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c);
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);
