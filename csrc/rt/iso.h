@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "rt/trace.h"
+#include "sys/thread.h"
 #include "sys/ticker.h"
 
 typedef struct wf_iso wf_iso;
@@ -239,6 +240,7 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
