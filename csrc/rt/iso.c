@@ -151,9 +151,6 @@ int wf_iso_prepare(lua_State *L) {
   iso->nslots = 1;
   iso->bench = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushlightuserdata(L, iso);
-  lua_pushcclosure(L, wf_task_main, 1);
-  iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
   wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return 0;
