@@ -299,7 +299,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
   lua_State *L = iso->bench;
-  if (r->thread != NULL) wf_thread_join(r->thread);
+  if (r->thread != NULL) wf_thread_retire(&iso->rest, r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;

@@ -154,9 +154,6 @@ int wf_iso_prepare(lua_State *L) {
   iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
-  lua_pushlightuserdata(L, iso);
-  lua_pushcclosure(L, wf_task_main, 1);
-  iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
   wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return 0;
