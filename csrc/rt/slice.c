@@ -74,8 +74,14 @@ static void end(wf_run *r, wf_iso *iso) {
 
 /* Nothing in it is ready, and no timer will make it so, and nobody outside is waited for. */
 static void deadlock(wf_iso *iso) {
-  wf_report_deadlock(iso, iso->L);
-  wf_wait_fail(iso, iso->L, &iso->main);
+  if (iso->main.claim == WF_ARMED) {
+    wf_report_deadlock(iso, iso->L);
+    wf_wait_fail(iso, iso->L, &iso->main);
+  } else { /* somebody's lua_resume has run it meanwhile, and it failed there */
+    lua_pushliteral(iso->L, "the function was resumed by others, and failed");
+    wf_run_failed(iso->run, iso, iso->L);
+    iso->ended = true;
+  }
 }
 
 static enum wf_unit_end slice(wf_unit *u) {
@@ -98,7 +104,9 @@ static enum wf_unit_end slice(wf_unit *u) {
     uint64_t next = wf_wheel_next(&iso->wheel);
     if (next == WF_NEVER && iso->outside == 0) {
       deadlock(iso);
-      continue;
+      if (!iso->ended) continue;
+      end(p->run, iso);
+      return WF_UNIT_AWAY;
     }
     leave();
     p->quiet = next == WF_NEVER;
