@@ -57,6 +57,7 @@ build = {
         "csrc/lib/l_trace.c",
         "csrc/lx/error.c",
         "csrc/lx/lean.c",
+        "csrc/lx/lean_image.c",
         "csrc/lx/lean_lazy.c",
         "csrc/lx/lean_names.c",
         "csrc/lx/msg.c",

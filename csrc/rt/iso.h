@@ -289,9 +289,13 @@ static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upv
 /* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
 wf_iso *wf_iso_of(lua_State *L);
 
+/* What can be made of an isolate before anybody uses it, the same in every state: for wf_state_opts.prepare.
+ * wf_iso_open does the rest. [-0, +0, m] */
+int wf_iso_prepare(lua_State *L);
+
 /* Open weft in a state: make the isolate, or find it. `member` is a child's place in its family, NULL founds a
- * new one; `port` is that of an isolate of the worker pool, NULL makes one. [-0, +0, m] */
-wf_iso *wf_iso_open(lua_State *L, struct wf_member *member, wf_port *port);
+ * new one; `pooled` is the port of an isolate of the worker pool, NULL: it gets one of its own. [-0, +0, m] */
+wf_iso *wf_iso_open(lua_State *L, struct wf_member *member, wf_port *pooled);
 
 /* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
 static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {

@@ -221,7 +221,8 @@ void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
 }
 
 wf_iso *wf_run_open(wf_run *r, lua_State **L) {
-  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened};
+  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened,
+                      .prepare = wf_iso_prepare};
   r->outcome = WF_FAILED;
   if ((*L = wf_state_open(&o)) == NULL) return NULL;
   lua_pushcfunction(*L, run_open);
