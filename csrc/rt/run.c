@@ -107,8 +107,7 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
     keep_traceback(iso, L, r);
     keep_output(L, r, 4, "value");
   }
-  iso->ended = true;
-  return 0;
+  return iso->pooled ? wf_iso_shutdown_parked(iso, L, (iso->main.flags & WF_F_ASKED) != 0) : 0;
 }
 
 int wf_run_body(lua_State *L) {

@@ -33,6 +33,18 @@ static void enter(wf_iso *iso) {
 
 static void leave(void) { wf_press_by_signal(NULL); }
 
+void wf_slice_lend(wf_iso *iso) {
+  if (!iso->lent)
+    iso->lent = wf_worker_block();
+  else
+    wf_worker_serve();
+}
+
+static void lend_end(wf_iso *iso) {
+  if (iso->lent) wf_worker_unblock();
+  iso->lent = false;
+}
+
 /* Begin. False: there is no memory. */
 static bool begin(wf_port *p) {
   wf_run *r = p->run;
@@ -93,7 +105,9 @@ static enum wf_unit_end slice(wf_unit *u) {
   }
   wf_iso *iso = p->iso;
   for (;;) {
-    if (wf_iso_slice(iso)) {
+    bool over = wf_iso_slice(iso);
+    if (wf_unlikely(iso->lent)) lend_end(iso);
+    if (over) {
       if (iso->ended) {
         end(p->run, iso);
         return WF_UNIT_AWAY;
