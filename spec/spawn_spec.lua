@@ -328,7 +328,10 @@ describe("a script that ends while isolates", function()
     ["wait"] = "for _ = 1, 100 do weft.spawn(weft.sleep, 1e6):detach() end weft.sleep(0.005)",
     ["have not begun"] = "for _ = 1, 100 do weft.spawn(weft.sleep, 1e6):detach() end",
     ["spin"] = "for _ = 1, 4 do weft.spawn(function() while true do end end):detach() end weft.sleep(0.005)",
-    ["wait inline"] = "for _ = 1, 4 do weft.spawn(table.sort, { 2, 1 }, function() weft.sleep(1e6) end):detach() end weft.sleep(0.005)",
+    ["wait inline"] = [[
+      for _ = 1, 4 do weft.spawn(table.sort, { 2, 1 }, function() weft.sleep(1e6) end):detach() end
+      weft.sleep(0.005)
+    ]],
     ["send and receive"] = [[
       local ch = weft.channel(2)
       for _ = 1, 4 do
@@ -357,6 +360,7 @@ describe("a script that ends while isolates", function()
       weft.sleep(0.001)
     ]]
     assert.equal(0, code)
-    assert.truthy(err:find "^weft: the script ended while 1 job still ran, now cancelled: isolate sleeper started at .*script.lua:2\n$", err)
+    local line = "^weft: the script ended while 1 job still ran, now cancelled: isolate sleeper started at .*script.lua:2\n$"
+    assert.truthy(err:find(line), err)
   end)
 end)

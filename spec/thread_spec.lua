@@ -1,7 +1,7 @@
 -- weft.thread: what it has in common with other children (child_cases.lua), and its options.
 -- What stops a thread is in thread_stop_spec.lua, what crosses in values_spec.lua.
 
-local helper = require "spec.helper"
+require "spec.helper"
 local weft = require "weft"
 
 local function status_field(text, name) return text:match("\n" .. name .. ":%s*([^\n]*)") end

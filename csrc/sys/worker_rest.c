@@ -167,11 +167,18 @@ static bool become_spare(wf_worker *w, bool *stopping) {
   return spare;
 }
 
+/* Is it still among them? Not when it has been called back, nor when there is work that only it may do. */
 static bool is_spare(wf_worker *w, bool *stopping) {
-  pthread_mutex_lock(&w->pool->lock);
+  wf_workers *p = w->pool;
+  pthread_mutex_lock(&p->lock);
+  if (w->rest == WF_SPARE && wf_queue_count(&w->pinned) > 0) {
+    unlink_from(&p->spares, w);
+    p->spare--;
+    wf_workers_count_locked(p);
+  }
   bool spare = w->rest == WF_SPARE;
-  *stopping = w->pool->stopping;
-  pthread_mutex_unlock(&w->pool->lock);
+  *stopping = p->stopping;
+  pthread_mutex_unlock(&p->lock);
   return spare;
 }
 
