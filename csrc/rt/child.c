@@ -133,7 +133,7 @@ static void on_end_dropped(wf_mail *m) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
   if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);

@@ -23,6 +23,10 @@ struct wf_family {
   _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
   /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
   _Atomic uint32_t busy;
+  /* Written by the root, read by all: relaxed, a late look only starts what is cancelled then. */
+  _Atomic bool ending;
+  /* Written by any member, read by the root when it leaves: relaxed, it decides only how long the root waits. */
+  _Atomic bool stuck;
   pthread_mutex_t lock;  /* guards all below */
   wf_link members;
   wf_member *root;       /* NULL once it has left */
@@ -106,6 +110,12 @@ static void ask_all_locked(wf_family *f) {
     wf_port_post(m->port, &m->mail);
   }
 }
+
+void wf_family_ends(wf_member *m) { atomic_store_explicit(&m->family->ending, true, memory_order_relaxed); }
+
+void wf_family_stuck(wf_member *m) { atomic_store_explicit(&m->family->stuck, true, memory_order_relaxed); }
+
+bool wf_family_ending(const wf_member *m) { return atomic_load_explicit(&m->family->ending, memory_order_relaxed); }
 
 void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
@@ -235,8 +245,9 @@ void wf_family_leave(wf_member *m) {
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;
+  bool stuck = atomic_load_explicit(&f->stuck, memory_order_relaxed);
   family_release(f);
-  if (workers != NULL && !wf_forked()) wf_workers_release(workers); /* a forked child has no such threads */
+  if (workers != NULL && !wf_forked()) wf_workers_release(workers, stuck); /* a forked child has no such threads */
 }
 
 /* The report ---------------------------------------------------------------------------------- */

@@ -40,6 +40,14 @@ void wf_family_set_port(wf_member *m, wf_port *port);
 /* Leave; the others may be found to be in a deadlock then. */
 void wf_family_leave(wf_member *m);
 
+/* The root ends: nothing new is started in the whole family. Else those who start could outrun their cancellation, which
+ * goes from parent to child. Any thread may ask. */
+void wf_family_ends(wf_member *m);
+bool wf_family_ending(const wf_member *m);
+
+/* A child does not end and is left behind. */
+void wf_family_stuck(wf_member *m);
+
 /* The carrier: it sleeps in its parker until somebody posts, and is awake again (before it takes any mail). */
 void wf_family_quiet(wf_member *m);
 void wf_family_awake(wf_member *m);

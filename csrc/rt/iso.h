@@ -204,6 +204,7 @@ struct wf_iso {
   bool is_child;       /* somebody else started it: it has a run (run.c) */
   bool pooled;         /* workers carry it (slice.c) */
   bool slice_over;     /* its worker has something else to do */
+  bool lent;           /* its slice is over and it cannot leave its worker: others go on with that one's work */
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */

@@ -108,7 +108,7 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
     keep_traceback(iso, L, r);
     keep_output(L, r, 4, "value");
   }
-  return 0;
+  return iso->pooled ? wf_iso_shutdown_parked(iso, L, (iso->main.flags & WF_F_ASKED) != 0) : 0;
 }
 
 int wf_run_body(lua_State *L) {
@@ -229,7 +229,10 @@ wf_iso *wf_run_open(wf_run *r, lua_State **L) {
 }
 
 void wf_run_finish(wf_run *r, wf_iso *iso, lua_State *L) {
-  wf_iso_shutdown(iso, L);
+  if (iso->main.flags & WF_F_ASKED) /* who cancels it cancels all that it started */
+    wf_iso_shutdown_quietly(iso, L);
+  else
+    wf_iso_shutdown(iso, L);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   run_hide(r);
 }

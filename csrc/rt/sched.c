@@ -305,14 +305,18 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
-/* A worker that cannot leave the isolate sleeps in it. */
+/* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
-  wf_worker_block();
   uint64_t due = wf_worker_due();
   int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
   wf_worker_serve();
-  wf_worker_unblock();
   return woken;
+}
+
+/* No other worker would be left to go on. */
+static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
+  lx_error_new(L, "deadlock", "cannot wait inside a function that cannot yield: no other worker is left, and none can be started");
+  wf_wait_fail(iso, L, t);
 }
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
@@ -328,9 +332,14 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     wf_wait_fail(iso, L, t);
     return;
   }
+  if (iso->pooled && !wf_worker_block()) {
+    no_worker(iso, L, t);
+    return;
+  }
   if (next == WF_NEVER) wf_family_quiet(iso->member);
   int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
   if (next == WF_NEVER) wf_family_awake(iso->member);
+  if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }
 
