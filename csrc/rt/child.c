@@ -361,46 +361,31 @@ const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, si
 
 /* Cancelling ----------------------------------------------------------------------------------- */
 
-/* A cancellation on its way to the child. */
-typedef struct cancel_mail {
-  wf_mail mail;
-  wf_run *run;
-} cancel_mail;
-
-static void cancel_free(wf_mail *m) {
-  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
-  wf_run_release(c->run);
-  wf_free(c);
-}
+static void cancel_dropped(wf_mail *m) { wf_run_release(wf_container_of(m, wf_run, cancel)); }
 
 static void on_cancel(wf_iso *iso, wf_mail *m) {
-  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
-  cancel_free(m);
+  wf_run_cancel_here(iso, wf_container_of(m, wf_run, cancel));
+  cancel_dropped(m);
 }
 
-/* Ask the run to end; takes the reason over. From the parent's carrier. */
-static bool run_cancel(wf_run *r, wf_msg *reason) {
-  cancel_mail *mail = wf_malloc(sizeof *mail);
-  bool first, open;
+/* Ask the run to end; takes the reason over. From the parent's carrier. It allocates nothing: when memory is out,
+ * ending what runs is what helps. */
+static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_lock(&r->lock);
-  first = !r->cancelled;
+  bool first = !r->cancelled;
   r->cancelled = true;
   if (first) r->reason = reason;
-  open = first && r->port != NULL;
-  if (open) {
-    if (mail != NULL) {
-      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
-      wf_run_hold(r);
-      wf_port_post(r->port, &mail->mail);
-      mail = NULL;
-    }
+  bool open = first && r->port != NULL;
+  if (open) { /* only once: the mail is not on the way yet */
+    r->cancel.deliver = on_cancel;
+    r->cancel.drop = cancel_dropped;
+    wf_run_hold(r);
+    wf_port_post(r->port, &r->cancel);
     atomic_store(&r->port->interrupt, 1);
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
-  wf_free(mail);
   if (open) wf_thread_signal(r->thread, SIGURG);
-  return true;
 }
 
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
@@ -408,7 +393,8 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   if (c->state >= WF_DONE) return false;
   wf_msg *m = NULL;
   if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
-  return run_cancel(c->run, m);
+  run_cancel(c->run, m);
+  return true;
 }
 
 void wf_children_cancel(wf_iso *iso) {
