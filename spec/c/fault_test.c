@@ -131,6 +131,14 @@ static const struct script {
                           "local b = weft.thread(function() while true do end end)\n"
                           "a:cancel {1} b:cancel() a:wait() b:wait()"},
 
+    {"isolates", "local jobs = {}\n"
+                 "for i = 1, 3 do jobs[i] = weft.spawn({name = 's' .. i}, function(t) require('weft').sleep(1e-5) return {t[1]}, 'x' end, {i}) end\n"
+                 "for i = 1, 3 do local ok, e = jobs[i]:result() assert(not ok or e[1] == i) end weft.spawn(error, {1}):wait()"},
+
+    {"cancelled isolates", "local a = weft.spawn(function() require('weft').sleep(1e6) end)\n"
+                           "local b = weft.spawn(function() while true do end end)\n"
+                           "a:cancel {1} b:cancel() a:wait() b:wait()"},
+
     {"crossing", "local ch, back = weft.channel(2), weft.channel()\n"
                  "ch:send {1} local r = weft.go(function() return back:recv() end)\n"
                  "local t = weft.thread(function(ch, back) for v in ch do back:send {v} end end, ch, back)\n"
@@ -158,6 +166,7 @@ static const char check[] =
     "eq(weft.all {weft.go(function() return 5 end)}[1], 5)\n"
     "eq(weft.scope(function(s) return s:go(function() return 6 end):join() end), 6)\n"
     "eq(weft.thread(function(t) return t[1] end, {7}):join(), 7)\n"
+    "eq(weft.spawn(function(t) return t[1] end, {9}):join(), 9)\n"
     "eq(coroutine.wrap(function() weft.sleep(1e-6) return 8 end)(), 8)\n";
 
 static void report(lua_State *L, const struct script *s, long at, int for_ever, const char *what) {
