@@ -52,7 +52,7 @@ static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  if (p == NULL) luaL_error(L, "not enough memory");
+  if (p == NULL) lx_raise_memory(L);
   return memcpy(p, s, n);
 }
 
@@ -63,7 +63,7 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
-  if (c->run == NULL) luaL_error(L, "not enough memory");
+  if (c->run == NULL) lx_raise_memory(L);
   c->run->child = c;
   c->run->looked = true; /* nothing to report about what has not started */
   return c;
@@ -101,7 +101,7 @@ static void on_end_dropped(wf_mail *m) {
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
   if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
-  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+  if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
@@ -162,11 +162,26 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
 
 /* Ending -------------------------------------------------------------------------------------- */
 
+/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
+static void push_no_memory(lua_State *L, const wf_run *r) {
+  if (r->memory != 0)
+    lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
+  else
+    lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
+}
+
 /* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
 static int unpack_output(lua_State *L) {
   const wf_child *c = lua_touserdata(L, 1);
+  const wf_run *r = c->run;
+  int n = 0;
   lua_newtable(L);
-  int n = wf_unpack(L, c->run->output);
+  if (r->output != NULL)
+    n = wf_unpack(L, r->output);
+  else if (r->outcome != WF_DONE) {
+    push_no_memory(L, r);
+    n = 1;
+  }
   lua_pushinteger(L, n);
   lua_setfield(L, 2, "n");
   for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
@@ -178,7 +193,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   (void)iso;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
-  if (!c->unpacked && c->run->output != NULL) {
+  if (!c->unpacked) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
     int status = lua_pcall(L, 1, 0, 0);
@@ -192,12 +207,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
     }
     c->unpacked = true;
   }
-  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
-    lua_pop(L, 1);
-    if (c->state == WF_DONE) return 0;
-    lua_pushliteral(L, "not enough memory");
-    return -1;
-  }
+  lua_getiuservalue(L, idx, 1);
   int kept = lua_gettop(L);
   if (c->state != WF_DONE) {
     lua_rawgeti(L, kept, 1);
@@ -234,7 +244,10 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
-  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  if (r->output == NULL)
+    push_no_memory(L, r);
+  else if (wf_unpack(L, r->output) < 1)
+    lua_pushnil(L);
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
   if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {

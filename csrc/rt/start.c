@@ -80,6 +80,7 @@ static void ring_reserve(wf_iso *iso, lua_State *L) {
 }
 
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
+  if (wf_unlikely(wf_forked())) wf_fork_raise(L);
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
   bool packed = nargs > VALUES_MAX - 1;
   if (wf_unlikely(packed)) { /* f, a1 ... an -> {f, a1 ... an} */
