@@ -105,6 +105,7 @@ build = {
         "csrc/rt/trace_shot.c",
         "csrc/rt/where.c",
         "csrc/sys/heap.c",
+        "csrc/sys/pages.c",
         "csrc/sys/parker.c",
         "csrc/sys/pin.c",
         "csrc/sys/stack.c",

@@ -12,10 +12,11 @@
 #include "rt/shutdown.h"
 #include "rt/task.h"
 
-/* weft.is(value[, kind]): is it one of weft's errors, of this kind? */
+/* weft.is(value[, kind]): is it one of weft's errors, of this kind? A kind that there is not would never be found. */
 static int lib_is(lua_State *L) {
+  static const char *const kinds[] = {"cancelled", "timeout", "closed", "deadlock", "transfer", "memory", "item", "init", NULL};
   luaL_checkany(L, 1);
-  const char *kind = luaL_optstring(L, 2, NULL);
+  const char *kind = lua_isnoneornil(L, 2) ? NULL : kinds[luaL_checkoption(L, 2, NULL, kinds)];
   lua_pushboolean(L, lx_error_is(L, 1, kind));
   return 1;
 }

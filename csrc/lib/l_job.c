@@ -24,7 +24,7 @@ static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
   if (wf_job_finished(j)) return k(L, LUA_OK, 0);
   if (j.task == iso->cur) return luaL_error(L, "a job cannot wait for itself");
   if (wf_job_joiners(iso, j) == NULL || (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL))
-    return luaL_error(L, "not enough memory");
+    return lx_raise_memory(L);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_JOIN);
   wf_job_wait(iso, j, t, NULL);
   wf_wait_until(iso, t, deadline);

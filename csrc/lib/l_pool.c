@@ -83,7 +83,7 @@ static int lib_seal(lua_State *L) {
   int n = lua_gettop(L) - 1;
   sealed **box = box_push(L);
   sealed *s = wf_calloc(1, sizeof *s);
-  if (s == NULL) return luaL_error(L, "not enough memory");
+  if (s == NULL) return lx_raise_memory(L);
   atomic_init(&s->refs, 1);
   *box = s;
   s->msg = wf_pack(L, 2, n, what);

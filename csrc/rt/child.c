@@ -53,7 +53,7 @@ static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  if (p == NULL) luaL_error(L, "not enough memory");
+  if (p == NULL) lx_raise_memory(L);
   return memcpy(p, s, n);
 }
 
@@ -64,7 +64,7 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
-  if (c->run == NULL) luaL_error(L, "not enough memory");
+  if (c->run == NULL) lx_raise_memory(L);
   c->run->child = c;
   c->run->looked = true; /* nothing to report about what has not started */
   return c;
@@ -134,7 +134,7 @@ static void on_end_dropped(wf_mail *m) {
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
   if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
-  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+  if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
@@ -194,11 +194,26 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
 
 /* Ending -------------------------------------------------------------------------------------- */
 
+/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
+static void push_no_memory(lua_State *L, const wf_run *r) {
+  if (r->memory != 0)
+    lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
+  else
+    lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
+}
+
 /* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
 static int unpack_output(lua_State *L) {
   const wf_child *c = lua_touserdata(L, 1);
+  const wf_run *r = c->run;
+  int n = 0;
   lua_newtable(L);
-  int n = wf_unpack(L, c->run->output);
+  if (r->output != NULL)
+    n = wf_unpack(L, r->output);
+  else if (r->outcome != WF_DONE) {
+    push_no_memory(L, r);
+    n = 1;
+  }
   lua_pushinteger(L, n);
   lua_setfield(L, 2, "n");
   for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
@@ -210,7 +225,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   (void)iso;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
-  if (!c->unpacked && c->run->output != NULL) {
+  if (!c->unpacked) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
     int status = lua_pcall(L, 1, 0, 0);
@@ -224,12 +239,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
     }
     c->unpacked = true;
   }
-  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
-    lua_pop(L, 1);
-    if (c->state == WF_DONE) return 0;
-    lua_pushliteral(L, "not enough memory");
-    return -1;
-  }
+  lua_getiuservalue(L, idx, 1);
   int kept = lua_gettop(L);
   if (c->state != WF_DONE) {
     lua_rawgeti(L, kept, 1);
@@ -266,7 +276,10 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
-  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  if (r->output == NULL)
+    push_no_memory(L, r);
+  else if (wf_unpack(L, r->output) < 1)
+    lua_pushnil(L);
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
   if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {
@@ -400,49 +413,34 @@ const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, si
 
 /* Cancelling ----------------------------------------------------------------------------------- */
 
-/* A cancellation on its way to the child. */
-typedef struct cancel_mail {
-  wf_mail mail;
-  wf_run *run;
-} cancel_mail;
-
-static void cancel_free(wf_mail *m) {
-  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
-  wf_run_release(c->run);
-  wf_free(c);
-}
+static void cancel_dropped(wf_mail *m) { wf_run_release(wf_container_of(m, wf_run, cancel)); }
 
 static void on_cancel(wf_iso *iso, wf_mail *m) {
-  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
-  cancel_free(m);
+  wf_run_cancel_here(iso, wf_container_of(m, wf_run, cancel));
+  cancel_dropped(m);
 }
 
-/* Ask the run to end; takes the reason over. From the parent's carrier. */
-static bool run_cancel(wf_run *r, wf_msg *reason) {
-  cancel_mail *mail = wf_malloc(sizeof *mail);
-  bool first, open;
+/* Ask the run to end; takes the reason over. From the parent's carrier. It allocates nothing: when memory is out,
+ * ending what runs is what helps. */
+static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_lock(&r->lock);
-  first = !r->cancelled;
+  bool first = !r->cancelled;
   r->cancelled = true;
   if (first) r->reason = reason;
-  open = first && r->port != NULL;
-  if (open) {
-    if (mail != NULL) {
-      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
-      wf_run_hold(r);
-      wf_port_post(r->port, &mail->mail);
-      mail = NULL;
-    }
+  bool open = first && r->port != NULL;
+  if (open) { /* only once: the mail is not on the way yet */
+    r->cancel.deliver = on_cancel;
+    r->cancel.drop = cancel_dropped;
+    wf_run_hold(r);
+    wf_port_post(r->port, &r->cancel);
     atomic_store(&r->port->interrupt, 1);
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
-  wf_free(mail);
   if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
     wf_thread_signal(r->thread, SIGURG);
-  return true;
 }
 
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
@@ -450,7 +448,8 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   if (c->state >= WF_DONE) return false;
   wf_msg *m = NULL;
   if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
-  return run_cancel(c->run, m);
+  run_cancel(c->run, m);
+  return true;
 }
 
 void wf_children_cancel(wf_iso *iso) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/buffer.h"
@@ -184,7 +185,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->member = port == NULL ? NULL : open_member(member, port);
   if (iso->member == NULL) {
     if (port != NULL) wf_port_release(port);
-    luaL_error(L, "not enough memory");
+    lx_raise_memory(L);
   }
   iso->port = port;
   iso->is_child = member != NULL;

@@ -47,6 +47,7 @@ struct wf_run {
   wf_port *port;       /* the child's, held; NULL before it is open and after it has closed */
   bool cancelled;      /* asked; `reason` may still be NULL */
   wf_msg *reason;      /* kept until the run is freed */
+  wf_mail cancel;      /* to the child's port, once; it has a hold of its own on the way */
 
   /* Written by the child before it posts `mail`, read by the parent after its delivery. */
   uint8_t outcome;     /* enum wf_state */

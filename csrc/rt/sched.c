@@ -26,13 +26,14 @@ static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
   if (L == t->co) return;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   x->inner = L;
   t->flags |= WF_F_INNER;
 }
 
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (wf_forked()) wf_fork_raise(L);
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
   if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
@@ -321,6 +322,11 @@ static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_unlikely(wf_forked())) { /* a task has forked, and whoever waited here waits in the child too */
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    wf_wait_fail(iso, L, t);
+    return;
+  }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   wf_iso_poll(iso);
@@ -367,16 +373,6 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
-  if (wf_unlikely(wf_forked())) {
-    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
-    t->flags |= WF_F_INLINE;
-    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
-    if (t->claim == WF_TURN) t->claim = WF_ARMED;
-    wf_wait_fail(iso, L, t);
-    t->flags &= ~(uint32_t)WF_F_INLINE;
-    t->state = WF_RUNNING;
-    return;
-  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);

@@ -19,6 +19,7 @@
 
 #include "rt/iso.h"
 #include "rt/press.h"
+#include "rt/shutdown.h"
 
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
@@ -31,11 +32,11 @@ static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
   t->got = 0;
 }
 
-/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
+/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed, in a forked process,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
-  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
+  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed || wf_forked()))
     wf_wait_prepare(iso, L, t);
   wf_wait_arm(t, why);
   return t;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
@@ -17,11 +18,14 @@
 enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
-static _Atomic bool forked;
+_Atomic bool wf_fork_seen;
 
-static void on_fork(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+static void on_fork(void) { atomic_store_explicit(&wf_fork_seen, true, memory_order_relaxed); }
 
-bool wf_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
+int wf_fork_raise(lua_State *L) {
+  lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+  return lua_error(L);
+}
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
 
