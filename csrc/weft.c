@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "lib/lib.h"
+#include "rt/io.h"
 #include "rt/report.h"
 
 static void stay_loaded(void) {
@@ -30,6 +31,7 @@ int luaopen_weft_core(lua_State *L) {
     return 1;
   }
   lua_newtable(L);
+  wf_io_classes(iso, L);
   wf_report_open(iso, L);
   wf_lib_core(iso, L);
   wf_lib_job(iso, L);
