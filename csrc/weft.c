@@ -43,6 +43,11 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_scope(iso, L);
   wf_lib_thread(iso, L);
   wf_lib_pool(iso, L);
+  wf_lib_stream(iso, L);
+  wf_lib_net(iso, L);
+  wf_lib_server(iso, L);
+  wf_lib_udp(iso, L);
+  wf_lib_resolve(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);

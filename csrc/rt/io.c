@@ -44,6 +44,17 @@ bool wf_io_wake_first(wf_iso *iso, wf_link *queue, int how) {
   return n != NULL && wf_io_wake(iso, n->task, how);
 }
 
+void wf_handle_note(wf_iso *iso, lua_State *L, const void *object) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, object);
+  lua_pop(L, 1);
+}
+
+void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object) {
+  wf_iso_maybe_closing(iso, L, iso->shared_handles, object);
+}
+
 void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) {
   uint32_t trace = wf_trace_on();
   char text[WF_TRACE_TEXT + 1];

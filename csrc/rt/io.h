@@ -40,6 +40,11 @@ uv_loop_t *wf_io_uv(wf_iso *iso, int *err);
 void wf_handle_open(wf_iso *iso, wf_handle *h, void (*close)(wf_iso *, wf_handle *));
 void wf_handle_close(wf_iso *iso, wf_handle *h); /* harmless when it is closed */
 
+/* The object of the handle, a userdata with a finaliser, is on top of the stack: its finaliser will know by
+ * wf_handle_closing, which it calls first, that the state closes, and then end all that runs before. [-0, +0, m] */
+void wf_handle_note(wf_iso *iso, lua_State *L, const void *object);
+void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object);
+
 /* The end of the isolate: close what is open, and the loop if it is its own. */
 void wf_io_close(wf_iso *iso);
 

@@ -182,6 +182,11 @@ enum wf_class {
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
   WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_STREAM,
+  WF_CLASS_SERVER,
+  WF_CLASS_UDP,
+  WF_CLASS_SIGNAL,
+  WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_COUNT
 };
 
@@ -213,6 +218,7 @@ struct wf_iso {
   bool own_loop;       /* it goes with the isolate */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
+  wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */

@@ -13,6 +13,7 @@
 #include "rt/press.h"
 #include "rt/report.h"
 #include "rt/shutdown.h"
+#include "rt/stream.h"
 #include "rt/swait.h"
 #include "rt/task.h"
 
@@ -257,6 +258,7 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 
 /* Look at the inbox and the timers. */
 static void poll_within(wf_iso *iso) {
+  if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
