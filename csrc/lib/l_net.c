@@ -137,7 +137,6 @@ static int connect_k(lua_State *L, int status, lua_KContext ctx) {
   socklen_t len = sizeof err;
   if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0) err = errno;
   if (err != 0) return connect_failed(L, s, err);
-  s->hup = false; /* a socket that is not connected yet reports that */
   s->readable = true;
   lua_settop(L, STREAM);
   return 1;
