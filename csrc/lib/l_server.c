@@ -70,7 +70,9 @@ static int start_handler(lua_State *L) {
   lua_pushcclosure(L, handle, 1);
   lua_pushvalue(L, 3);
   lua_pushvalue(L, 2);
-  started_at(wf_task_start(iso, L, 2, 0), v);
+  wf_task *t = wf_task_start(iso, L, 2, 0);
+  started_at(t, v);
+  t->flags |= WF_F_SERVES;
   return 0;
 }
 

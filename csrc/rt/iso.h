@@ -82,6 +82,7 @@ enum {
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
+  WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
