@@ -33,6 +33,7 @@ build = {
         "csrc/base/elem_bulk.c",
         "csrc/base/elem_sort.c",
         "csrc/base/wheel.c",
+        "csrc/embed.c",
         "csrc/lib/l_buffer.c",
         "csrc/lib/l_buffer_atomic.c",
         "csrc/lib/l_buffer_bulk.c",

@@ -223,6 +223,7 @@ struct wf_iso {
   uint32_t world;      /* of these: what something outside the family can end, and signals that are watched */
   struct wf_loop *loop; /* of the carrier (io.h); NULL: no IO so far */
   bool own_loop;       /* it goes with the isolate */
+  bool dozing;         /* a host sleeps for it: the parker's word says so */
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */

@@ -317,6 +317,7 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Sleep in the loop, if the carrier has one. */
 static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
+  wf_io_awake(iso);
   return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
 }
 
@@ -348,6 +349,38 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
   if (quiet) wf_family_awake(iso->member);
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+void wf_iso_step(wf_iso *iso) {
+  enum { SLICE_NS = 5000000 };
+  wf_io_awake(iso);
+  uint64_t end = wf_clock_ns() + SLICE_NS;
+  bool polled = false;
+  iso->tick = 0;
+  for (;;) {
+    wf_task *r = ready_pop(iso);
+    if (r == NULL) {
+      if (iso->loop != NULL && !polled) wf_loop_poll(iso->loop);
+      poll_within(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) break;
+      polled = true; /* what becomes ready from now on is for the next step */
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main;
+    if (++iso->tick < POLL_EVERY) continue;
+    iso->tick = 0;
+    wf_iso_poll(iso);
+    if (wf_clock_ns() > end) break;
+  }
+  iso->running = iso->L;
+  wf_io_doze(iso);
+}
+
+uint64_t wf_iso_due(wf_iso *iso) {
+  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || !wf_list_empty(&iso->corked)) return 0;
+  uint64_t next = wf_wheel_next(&iso->wheel), uv = iso->loop == NULL ? WF_NEVER : wf_loop_next(iso->loop);
+  return next < uv ? next : uv;
 }
 
 bool wf_iso_slice(wf_iso *iso) {
