@@ -11,6 +11,7 @@
 #include "rt/cancel.h"
 #include "rt/copool.h"
 #include "rt/exit.h"
+#include "rt/own.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
@@ -198,12 +199,6 @@ static void on_opened(lua_State *L, const char *lib, void *ud) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) return;
   if (iso->on_library != NULL) iso->on_library(iso, L, lib);
-  if (strcmp(lib, LUA_LOADLIBNAME) == 0) { /* nothing to look for, and the same weft as the starter's */
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, iso->open_core);
-    lua_setfield(L, -2, "weft.core");
-    lua_pop(L, 1);
-  }
 }
 
 void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
@@ -220,8 +215,9 @@ void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
 }
 
 wf_iso *wf_run_open(wf_run *r, lua_State **L) {
-  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened,
-                      .prepare = wf_iso_prepare};
+  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path != NULL ? r->path->text : NULL,
+                      .cpath = r->cpath != NULL ? r->cpath->text : NULL, .opened = on_opened,
+                      .prepare = wf_own_prepare};
   r->outcome = WF_FAILED;
   if ((*L = wf_state_open(&o)) == NULL) return NULL;
   lua_pushcfunction(*L, run_open);

@@ -208,9 +208,12 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
 
 /* Running ---------------------------------------------------------------------------------- */
 
-static inline wf_task *ready_pop(wf_iso *iso) {
+wf_task *wf_ready_fresh(wf_iso *iso) {
   wf_task *t = iso->head;
-  if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= POLL_EVERY) return NULL;
+  const wf_task *w = iso->inliner; /* whose loop it is; none: that of wf_iso_slice */
+  if (w != NULL ? w->claim != WF_ARMED && w->claim != WF_TURN : iso->ended || iso->slice_over) return NULL;
+  iso->tick++;
   return t;
 }
 
@@ -233,13 +236,11 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   }
   t->flags &= ~(uint32_t)WF_F_PARKED;
   lua_State *co = t->co;
-  t->state = WF_RUNNING;
-  iso->cur = t;
   iso->running = co;
-  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
-  wf_press_check(iso, co);
+  wf_run_begin(iso, t);
   /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
   int status = lua_resume(co, NULL, nargs, &nres);
+  t = iso->cur; /* the one that ran last in it: the other may be collected */
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
   wf_task_left(iso, t, co, status);
 }
@@ -358,7 +359,7 @@ void wf_iso_step(wf_iso *iso) {
   bool polled = false;
   iso->tick = 0;
   for (;;) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (r == NULL) {
       if (iso->loop != NULL && !polled) wf_loop_poll(iso->loop);
       poll_within(iso);
@@ -386,7 +387,7 @@ uint64_t wf_iso_due(wf_iso *iso) {
 bool wf_iso_slice(wf_iso *iso) {
   wf_iso_poll(iso);
   for (;;) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       wf_iso_poll(iso);
       if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) return false;
@@ -432,7 +433,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */

@@ -99,11 +99,7 @@ static int wait_all(lua_State *L) {
   return 0;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
-  if (iso->closing || iso->closed) return;
-  iso->closing = 1;
-  if (wf_forked()) return;
-  if (!quiet) say_what_ran(iso);
+static void end_all(wf_iso *iso, lua_State *L) {
   if (iso->live == 0 && wf_list_empty(&iso->children)) return;
   if (!lua_checkstack(L, 8)) return;
   cancel_all(iso);
@@ -111,6 +107,15 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   lua_pushlightuserdata(L, iso);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+}
+
+static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+  bool first = !iso->closing && !iso->closed;
+  iso->closing = 1;
+  if (wf_forked()) return;
+  if (first && !quiet) say_what_ran(iso);
+  if (first) end_all(iso, L);
+  wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 
 void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }

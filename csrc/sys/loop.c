@@ -164,7 +164,6 @@ int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
     if (why == WF_PARK_TIMEOUT && ns > DOZE_NS) why = sleep_masked(loop, p, until(deadline_ns));
   }
   if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
-  loop->looked = deadline_ns == WF_NEVER ? 0 : wf_clock_ns();
   return why;
 }
 

@@ -115,6 +115,7 @@ static void worker_main(void *arg) {
 
 static void worker_free(wf_worker *w) {
   wf_parker_destroy(&w->parker);
+  wf_wheel_fini(&w->wheel);
   pthread_mutex_destroy(&w->lock);
   wf_free(w->seen);
   wf_free(w);
