@@ -9,6 +9,7 @@
 
 #include "lib/lib.h"
 #include "lx/lean.h"
+#include "rt/io.h"
 #include "rt/report.h"
 
 #define NO_CLASS WF_CLASS_COUNT
@@ -27,6 +28,23 @@ static void open_values(wf_iso *iso, lua_State *L) {
   lua_setfield(L, -2, "isolate");
   lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
   lua_setfield(L, -2, "versions");
+}
+
+static void open_net(wf_iso *iso, lua_State *L) {
+  wf_lib_stream(iso, L);
+  wf_lib_net(iso, L);
+  wf_lib_server(iso, L);
+  wf_lib_udp(iso, L);
+}
+
+static void open_notifiers(wf_iso *iso, lua_State *L) {
+  wf_lib_signal(iso, L);
+  wf_lib_ticker(iso, L);
+}
+
+static void open_descriptors(wf_iso *iso, lua_State *L) {
+  wf_lib_stdio(iso, L);
+  wf_lib_poll(iso, L);
 }
 
 void wf_lib_require(lua_State *L, const char *name) {
@@ -57,6 +75,11 @@ static const part parts[] = {
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
     {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal ", NO_CLASS, NO_CLASS},
+    {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
+    {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
+    {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
+    {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
+    {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };
 
