@@ -40,6 +40,8 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_sync(iso, L);
   wf_lib_scope(iso, L);
   wf_lib_thread(iso, L);
+  wf_lib_info(iso, L);
+  wf_lib_set(iso, L);
   wf_lib_pool(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);

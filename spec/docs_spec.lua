@@ -73,7 +73,7 @@ local function objects()
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
-    ["weft.buffer"] = weft.buffer("i8", 1),
+    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
@@ -101,7 +101,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "pool", "map", "info" } do assert(weft[late], late) end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end

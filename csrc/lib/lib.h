@@ -14,6 +14,8 @@ void wf_lib_scope(wf_iso *iso, lua_State *L);     /* l_scope.c: cancel scopes, s
 void wf_lib_coroutine(wf_iso *iso, lua_State *L); /* l_coroutine.c; the library's table is on top instead */
 void wf_lib_core(wf_iso *iso, lua_State *L);      /* l_core.c: errors, reports, locals, os.exit */
 void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
+void wf_lib_info(wf_iso *iso, lua_State *L);      /* l_info.c: facts about processes and threads */
+void wf_lib_set(wf_iso *iso, lua_State *L);       /* l_set.c: weft.set */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */

@@ -348,6 +348,8 @@ uint64_t wf_child_id(const wf_child *c) {
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
+int64_t wf_child_tid(const wf_child *c) { return c->state >= WF_DONE || c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread); }
+
 void wf_child_traceback(lua_State *L, const wf_child *c) {
   if (c->state >= WF_DONE)
     lua_pushstring(L, c->run->traceback);

@@ -47,6 +47,7 @@ bool wf_children_all_background(const wf_iso *iso);
 int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx);
 uint64_t wf_child_id(const wf_child *c);
 const char *wf_child_name(const wf_child *c); /* NULL: none */
+int64_t wf_child_tid(const wf_child *c);      /* the kernel's number of its thread, 0 when it has ended */
 
 /* "file.lua:12" in buf. */
 const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size);

@@ -169,6 +169,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   lua_pushcclosure(L, wf_task_main, 1);
   iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
   wf_where_open(iso, L);
+  wf_card_take_up(iso);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return iso;
 }

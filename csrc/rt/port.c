@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 
 wf_port *wf_port_new(void) {
-  wf_port *p = wf_malloc(sizeof *p);
+  wf_port *p = wf_calloc(1, sizeof *p);
   if (p == NULL) return NULL;
   atomic_init(&p->refs, 1);
   atomic_init(&p->inbox.head, NULL);

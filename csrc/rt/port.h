@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/mpsc.h"
+#include "rt/card.h"
 #include "rt/iso.h"
 #include "sys/parker.h"
 
@@ -29,6 +30,7 @@ struct wf_port {
   /* Set by whoever wants the isolate to stop what it runs (cancel of a thread) before it sends the
    * signal, read by its carrier in the signal handler and in hooks (press.c). */
   _Atomic uint32_t interrupt;
+  wf_card card;
 };
 
 wf_port *wf_port_new(void); /* NULL: out of memory */

@@ -149,6 +149,7 @@ static int run_open(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
   wf_iso *iso = wf_iso_open(L, &r->member);
   iso->id = r->id;
+  wf_card_take_up(iso);
   iso->name = r->name;
   iso->announced = wf_trace_on();
   iso->parent_task = r->parent_task;

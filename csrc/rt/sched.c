@@ -254,6 +254,7 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 }
 
 void wf_iso_poll(wf_iso *iso) {
+  wf_card_note(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);

@@ -19,7 +19,9 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
+weft.set = core.set_facts
+
+local later = { trace = { "weft.trace" }, info = { "weft.info", "info" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
 
 return setmetatable(weft, {
   __index = function(self, name)
