@@ -111,6 +111,8 @@ build = {
         "csrc/sys/parker.c",
         "csrc/sys/pin.c",
         "csrc/sys/signame.c",
+        "csrc/sys/spawn.c",
+        "csrc/sys/spawn_child.c",
         "csrc/sys/stack.c",
         "csrc/sys/thread.c",
         "csrc/weft.c",
