@@ -18,6 +18,11 @@ void wf_lib_info(wf_iso *iso, lua_State *L);      /* l_info.c: facts about proce
 void wf_lib_set(wf_iso *iso, lua_State *L);       /* l_set.c: weft.set */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
+void wf_lib_stream(wf_iso *iso, lua_State *L);    /* l_stream.c: what is read and written */
+void wf_lib_net(wf_iso *iso, lua_State *L);       /* l_net.c: connections */
+void wf_lib_server(wf_iso *iso, lua_State *L);    /* l_server.c */
+void wf_lib_udp(wf_iso *iso, lua_State *L);       /* l_udp.c */
+void wf_lib_resolve(wf_iso *iso, lua_State *L);   /* l_resolve.c */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
 
 /* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */

@@ -10,6 +10,7 @@
 #include "rt/buffer.h"
 #include "rt/copool.h"
 #include "rt/family.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/preempt.h"
 #include "rt/press.h"
@@ -73,6 +74,7 @@ static int iso_gc(lua_State *L) {
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
+  wf_io_close(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
@@ -142,6 +144,8 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_wheel_init(&iso->wheel, wf_clock_ns());
   wf_list_init(&iso->children);
   wf_list_init(&iso->buffers);
+  wf_list_init(&iso->handles);
+  wf_list_init(&iso->corked);
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   iso->main.co = iso->L;

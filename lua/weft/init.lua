@@ -21,7 +21,10 @@ end
 
 weft.set = core.set_facts
 
-local later = { trace = { "weft.trace" }, info = { "weft.info", "info" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
+local later = {
+  net = { "weft.net" }, trace = { "weft.trace" }, info = { "weft.info", "info" }, pool = { "weft.pool", "new" },
+  map = { "weft.pool", "map" },
+}
 
 return setmetatable(weft, {
   __index = function(self, name)
