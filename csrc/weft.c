@@ -50,6 +50,8 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_server(iso, L);
   wf_lib_udp(iso, L);
   wf_lib_resolve(iso, L);
+  wf_lib_program(iso, L);
+  wf_lib_exec(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);

@@ -145,6 +145,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_list_init(&iso->children);
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->handles);
+  wf_list_init(&iso->programs);
   wf_list_init(&iso->corked);
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);

@@ -181,6 +181,7 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
@@ -219,6 +220,8 @@ struct wf_iso {
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
+  wf_link programs;    /* that run (program.h) */
+  struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */

@@ -10,6 +10,7 @@
 #include "rt/child.h"
 #include "rt/copool.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -99,11 +100,7 @@ static int wait_all(lua_State *L) {
   return 0;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
-  if (iso->closing || iso->closed) return;
-  iso->closing = 1;
-  if (wf_forked()) return;
-  if (!quiet) say_what_ran(iso);
+static void end_jobs(wf_iso *iso, lua_State *L) {
   if (iso->live == 0 && wf_list_empty(&iso->children)) return;
   if (!lua_checkstack(L, 8)) return;
   cancel_all(iso);
@@ -113,7 +110,16 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
 }
 
-void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
+  if (iso->closing || iso->closed) return;
+  iso->closing = 1;
+  if (wf_forked()) return;
+  if (!quiet) say_what_ran(iso);
+  end_jobs(iso, L);
+  wf_programs_end(iso);
+}
+
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { end_all(iso, L, false); }
 
 void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
   if (iso->closed || iso->closing) return;
@@ -121,7 +127,7 @@ void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *ke
   lua_rawgetp(L, -1, key);
   bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
   lua_pop(L, 2);
-  if (there) shutdown(iso, L, false);
+  if (there) end_all(iso, L, false);
 }
 
-void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { end_all(iso, L, true); }

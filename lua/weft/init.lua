@@ -22,7 +22,7 @@ end
 weft.set = core.set_facts
 
 local later = {
-  net = { "weft.net" }, trace = { "weft.trace" }, info = { "weft.info", "info" }, pool = { "weft.pool", "new" },
+  net = { "weft.net" }, trace = { "weft.trace" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" }, pool = { "weft.pool", "new" },
   map = { "weft.pool", "map" },
 }
 
