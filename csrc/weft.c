@@ -52,6 +52,10 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_resolve(iso, L);
   wf_lib_program(iso, L);
   wf_lib_exec(iso, L);
+  wf_lib_signal(iso, L);
+  wf_lib_ticker(iso, L);
+  wf_lib_stdio(iso, L);
+  wf_lib_poll(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);

@@ -92,7 +92,7 @@ static void set_signals(lua_State *L, const char *key, uint64_t mask) {
   lua_newtable(L);
   for (int sig = 1, n = 0; sig <= WF_SIGNALS; sig++)
     if (mask >> (sig - 1) & 1) {
-      lua_pushstring(L, wf_signal_name(sig, buf, sizeof buf));
+      lua_pushstring(L, wf_signal_text(sig, buf, sizeof buf));
       lua_rawseti(L, -2, ++n);
     }
   lua_setfield(L, -2, key);

@@ -137,7 +137,6 @@ static int connect_k(lua_State *L, int status, lua_KContext ctx) {
   socklen_t len = sizeof err;
   if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0) err = errno;
   if (err != 0) return connect_failed(L, s, err);
-  s->hup = false; /* a socket that is not connected yet reports that */
   s->readable = true;
   lua_settop(L, STREAM);
   return 1;
@@ -277,7 +276,7 @@ static int stream_peername(lua_State *L) {
 static int stream_detach(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
   if (!wf_stream_open(s)) return wf_stream_fail(L, s, EBADF);
-  if (s->keep) return luaL_error(L, "a standard stream cannot be detached");
+  if (s->standard != 0) return luaL_error(L, "a standard stream cannot be detached");
   if (!wf_list_empty(&s->readers) || !wf_list_empty(&s->drain) || !wf_list_empty(&s->turn) || s->writing)
     return luaL_error(L, "cannot detach a stream that tasks wait for");
   if (wf_stream_flush(s) == -EAGAIN) return wf_stream_fail(L, s, EAGAIN);

@@ -41,7 +41,7 @@ static void push_new_status(lua_State *L, const wf_program *p) {
   if (!e->known) {
     set_true(L, "unknown");
   } else if (e->signal != 0) {
-    lua_pushstring(L, wf_signal_name(e->signal, buf, sizeof buf));
+    lua_pushstring(L, wf_signal_text(e->signal, buf, sizeof buf));
     lua_setfield(L, -2, "signal");
   } else {
     set_integer(L, "code", e->code);

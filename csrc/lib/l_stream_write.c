@@ -8,6 +8,7 @@
 #include "lib/l_buffer.h"
 #include "lib/l_stream.h"
 #include "rt/sched.h"
+#include "sys/fd.h"
 
 enum { SELF = WF_STREAM_SELF, FIRST = 2, PIECES = 16, LINGER_S = 5 };
 
@@ -207,6 +208,7 @@ static int close_now(lua_State *L, wf_stream *s) {
   wf_stream_flush(s);
   if (s->out_error != 0) err = s->out_error;
   wf_stream_shut(s, false);
+  if (s->standard != 0) wf_fd_to_null(s->standard - 1);
   if (err != 0) return wf_stream_fail(L, s, err);
   lua_pushboolean(L, 1);
   return 1;

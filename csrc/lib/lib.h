@@ -25,6 +25,10 @@ void wf_lib_net(wf_iso *iso, lua_State *L);       /* l_net.c: connections */
 void wf_lib_server(wf_iso *iso, lua_State *L);    /* l_server.c */
 void wf_lib_udp(wf_iso *iso, lua_State *L);       /* l_udp.c */
 void wf_lib_resolve(wf_iso *iso, lua_State *L);   /* l_resolve.c */
+void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
+void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
+void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
+void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
 
 /* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */

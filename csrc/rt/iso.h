@@ -187,6 +187,7 @@ enum wf_class {
   WF_CLASS_SERVER,
   WF_CLASS_UDP,
   WF_CLASS_SIGNAL,
+  WF_CLASS_TICKER,
   WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_COUNT
 };

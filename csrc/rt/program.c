@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "rt/shutdown.h"
+#include "sys/signals.h"
 
 enum { KILL_AFTER_MS = 2000, END_TERM_MS = 500, END_KILL_MS = 1000 };
 
@@ -37,6 +38,7 @@ static void on_sigchld(uv_signal_t *sig, int number) {
 
 static void on_reaper_closed(uv_handle_t *h) {
   wf_reaper *r = h->data;
+  wf_signal_release(SIGCHLD);
   wf_handle_close(r->iso, &r->handle);
   wf_free(r);
 }
@@ -66,6 +68,7 @@ static int reaper_open(wf_iso *iso) {
     return -err;
   }
   wf_handle_open(iso, &r->handle, reaper_close);
+  wf_signal_hold(SIGCHLD);
   err = uv_signal_start(&r->sig, on_sigchld, SIGCHLD);
   iso->reaper = r;
   if (err == 0) return 0;

@@ -65,7 +65,7 @@ struct wf_stream {
   bool eof;
   bool shut;          /* the output was ended */
   bool writing;       /* somebody is in the middle of a write */
-  bool restore;       /* the descriptor was made non-blocking, which is to be undone */
+  uint8_t standard;   /* 1 + the number of the standard stream that it is */
   bool keep;          /* the descriptor is not to be closed: a standard one */
 };
 

@@ -64,6 +64,8 @@ bool wf_addr_host(const struct sockaddr *sa, char *text, size_t size, unsigned *
     const struct sockaddr_in6 *in6 = (const void *)sa;
     char name[IF_NAMESIZE];
     *port = ntohs(in6->sin6_port);
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) /* a client that came by IPv4 */
+      return inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text, (socklen_t)size) != NULL;
     if (inet_ntop(AF_INET6, &in6->sin6_addr, text, (socklen_t)size) == NULL) return false;
     size_t n = strlen(text);
     if (in6->sin6_scope_id == 0) return true;
@@ -81,6 +83,6 @@ const char *wf_addr_text(const struct sockaddr *sa, char *text, size_t size) {
   unsigned port;
   text[0] = '\0';
   if (!wf_addr_host(sa, host, sizeof host, &port)) return text;
-  snprintf(text, size, sa->sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
+  snprintf(text, size, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
   return text;
 }

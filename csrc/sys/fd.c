@@ -32,6 +32,13 @@ int wf_fd_cloexec(int fd) {
   return flags & FD_CLOEXEC || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0 ? 0 : errno;
 }
 
+void wf_fd_to_null(int fd) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0 || null == fd) return;
+  dup2(null, fd);
+  close(null);
+}
+
 void wf_sigpipe_ignore(void) {
   struct sigaction sa;
   if (sigaction(SIGPIPE, NULL, &sa) != 0 || (sa.sa_flags & SA_SIGINFO) || sa.sa_handler != SIG_DFL) return;

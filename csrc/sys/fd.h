@@ -14,6 +14,9 @@ int wf_fd_nonblock(int fd, bool on);
 /* Set FD_CLOEXEC; 0 or an errno. */
 int wf_fd_cloexec(int fd);
 
+/* Let a standard descriptor (0-2) lead to nowhere; it is not to be free, as another file would take its place. */
+void wf_fd_to_null(int fd);
+
 /* From now on a write to a closed pipe gives EPIPE, unless the process has a handler for SIGPIPE. The signal
  * stays as it is until somebody uses a pipe: sockets do not need it. */
 void wf_sigpipe_ignore(void);

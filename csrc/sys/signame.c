@@ -7,35 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-  int sig;
-  const char *name;
-} names[] = {
-  {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},       {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},   {SIGTRAP, "SIGTRAP"},
-  {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},       {SIGFPE, "SIGFPE"},   {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"},
-  {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"},     {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"},
-  {SIGCHLD, "SIGCHLD"}, {SIGCONT, "SIGCONT"},     {SIGSTOP, "SIGSTOP"}, {SIGTSTP, "SIGTSTP"}, {SIGTTIN, "SIGTTIN"},
-  {SIGTTOU, "SIGTTOU"}, {SIGURG, "SIGURG"},       {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"}, {SIGVTALRM, "SIGVTALRM"},
-  {SIGPROF, "SIGPROF"}, {SIGWINCH, "SIGWINCH"},   {SIGSYS, "SIGSYS"},
-#ifdef SIGIO
-  {SIGIO, "SIGIO"},
-#endif
-#ifdef SIGPWR
-  {SIGPWR, "SIGPWR"},
-#endif
-#ifdef SIGSTKFLT
-  {SIGSTKFLT, "SIGSTKFLT"},
-#endif
-};
+#include "sys/signals.h"
 
-enum { NAMES = sizeof names / sizeof *names };
-
-const char *wf_signal_name(int sig, char *buf, size_t size) {
-  for (size_t i = 0; i < NAMES; i++)
-    if (names[i].sig == sig) return names[i].name;
+const char *wf_signal_text(int sig, char *buf, size_t size) {
+  const char *name = wf_signal_name(sig);
+  if (name != NULL) return name;
 #ifdef SIGRTMIN
-  if (sig >= SIGRTMIN && sig <= SIGRTMAX) {
-    if (sig == SIGRTMIN) return "SIGRTMIN";
+  if (sig == SIGRTMIN) return "SIGRTMIN";
+  if (sig > SIGRTMIN && sig <= SIGRTMAX) {
     snprintf(buf, size, "SIGRTMIN+%d", sig - SIGRTMIN);
     return buf;
   }
@@ -45,15 +24,17 @@ const char *wf_signal_name(int sig, char *buf, size_t size) {
 }
 
 int wf_signal_parse(const char *name) {
-  const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
-  for (size_t i = 0; i < NAMES; i++)
-    if (strcmp(names[i].name + 3, bare) == 0) return names[i].sig;
+  char full[32];
+  int n = snprintf(full, sizeof full, "%s%s", strncmp(name, "SIG", 3) == 0 ? "" : "SIG", name);
+  if (n < 0 || (size_t)n >= sizeof full) return 0;
+  int sig = wf_signal_number(full);
+  if (sig != 0) return sig;
 #ifdef SIGRTMIN
-  if (strncmp(bare, "RTMIN", 5) == 0) {
-    if (bare[5] == '\0') return SIGRTMIN;
+  if (strncmp(full, "SIGRTMIN", 8) == 0) {
+    if (full[8] == '\0') return SIGRTMIN;
     char *end;
-    long n = bare[5] == '+' ? strtol(bare + 6, &end, 10) : -1;
-    if (n > 0 && *end == '\0' && n <= SIGRTMAX - SIGRTMIN) return SIGRTMIN + (int)n;
+    long k = full[8] == '+' ? strtol(full + 9, &end, 10) : -1;
+    if (k > 0 && *end == '\0' && k <= SIGRTMAX - SIGRTMIN) return SIGRTMIN + (int)k;
   }
 #endif
   return 0;
