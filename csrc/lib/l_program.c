@@ -162,7 +162,7 @@ static int program_index(lua_State *L) {
 static int program_tostring(lua_State *L) {
   const wf_program *p = check_program(L);
   char buf[16];
-  const char *how = !p->ended ? "running" : p->end.signal != 0 ? wf_signal_name(p->end.signal, buf, sizeof buf) : NULL;
+  const char *how = !p->ended ? "running" : p->end.signal != 0 ? wf_signal_text(p->end.signal, buf, sizeof buf) : NULL;
   if (how != NULL)
     lua_pushfstring(L, "weft.child %d (%s)", (int)p->pid, how);
   else if (p->end.known)
