@@ -24,7 +24,7 @@ static void stay_loaded(void) {
 int luaopen_weft_core(lua_State *L) {
   stay_loaded();
   luaL_checkversion(L);
-  wf_iso *iso = wf_iso_open(L, NULL);
+  wf_iso *iso = wf_iso_open(L, NULL, NULL);
   iso->open_core = luaopen_weft_core;
   if (iso->module != 0) { /* loaded anew: objects of before must stay valid */
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->module);
@@ -44,6 +44,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_thread(iso, L);
   wf_lib_info(iso, L);
   wf_lib_set(iso, L);
+  wf_lib_spawn(iso, L);
   wf_lib_pool(iso, L);
   wf_lib_stream(iso, L);
   wf_lib_net(iso, L);

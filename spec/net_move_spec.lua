@@ -104,4 +104,76 @@ describe("isolates", function()
     for _, job in ipairs(jobs) do served = served + job:join() end
     assert.equal(40, served)
   end)
+
+  it("of the worker pool serve and connect, many on few workers", function()
+    local ports, stop = weft.channel(), weft.channel()
+    local servers = {}
+    for i = 1, 4 do
+      servers[i] = weft.spawn(function()
+        local server = assert(weft.net.listen(HOST, 0, function(conn)
+          for line in conn:lines() do conn:write(line:upper(), "\n") end
+        end))
+        ports:send((select(2, server:sockname())))
+        stop:recv()
+        server:close()
+        weft.wait()
+        return select(2, server:connections())
+      end)
+    end
+    local list, clients = {}, {}
+    for i = 1, 4 do list[i] = ports:recv() end
+    for i = 1, 40 do
+      clients[i] = weft.spawn(function(port)
+        local conn <close> = assert(weft.net.connect("localhost", port))
+        for k = 1, 10 do
+          conn:write("abc", k, "\n")
+          if conn:read "l" ~= "ABC" .. k then return false end
+        end
+        return true
+      end, list[i % 4 + 1])
+    end
+    for _, ok in ipairs(weft.all(clients)) do assert.is_true(ok) end
+    for _ = 1, 4 do stop:send(true) end
+    for _, served in ipairs(weft.all(servers)) do assert.equal(10, served) end
+  end)
+
+  it("of the worker pool are not starved by one that computes", function()
+    local port = weft.channel()
+    local server = weft.spawn(function()
+      local s = assert(weft.net.listen(HOST, 0, function(conn)
+        for line in conn:lines() do conn:write(line, "\n") end
+      end))
+      port:send((select(2, s:sockname())))
+      weft.wait()
+    end)
+    local n = port:recv()
+    local busy = {}
+    for i = 1, 4 do busy[i] = weft.spawn(function() while true do end end) end
+    local conn <close> = weft.net.connect(HOST, n)
+    for i = 1, 10 do
+      conn:write(i, "\n")
+      assert.equal(tostring(i), conn:read "l")
+    end
+    for _, job in ipairs(busy) do job:cancel() end
+    server:cancel()
+    for _, job in ipairs(busy) do job:wait() end
+    server:wait()
+  end)
+
+  it("of the worker pool wait in a read without being a deadlock", function()
+    local out = helper.run_ok([[
+      local weft = require "weft"
+      local server = weft.net.listen("127.0.0.1", 0)
+      local host, port = server:sockname()
+      local job = weft.spawn(function()
+        local conn = weft.net.connect(host, port)
+        return conn:read "l"
+      end)
+      local conn = server:accept()
+      local side = weft.thread(function() require("weft").sleep(0.1) end)
+      weft.go(function() side:join() conn:write "not dead\n" end)
+      print(job:join())
+    ]])
+    assert.equal("not dead\n", out)
+  end)
 end)

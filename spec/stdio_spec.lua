@@ -10,13 +10,17 @@ describe("standard streams", function()
     local dir = helper.tmpdir()
     helper.write_file(dir .. "/cat.lua", [[
       local weft = require "weft"
-      local ticks = 0
-      weft.go(function() while true do weft.sleep(0.001) ticks = ticks + 1 end end):detach()
+      weft.go(function() -- the second line comes when this one has run
+        weft.sleep(0.001)
+        io.open(arg[1], "w"):close()
+      end)
       for line in weft.stdin:lines() do weft.stdout:write("<", line, ">\n") end
-      weft.stderr:write(ticks > 0 and "others ran\n" or "nobody ran\n")
+      weft.stderr:write "end\n"
     ]])
-    local p = io.popen(("(echo one; sleep 0.05; printf two) | %s %s 2>&1 | cat"):format(helper.lua, helper.quote(dir .. "/cat.lua")))
-    assert.equal("<one>\n<two>\nothers ran\n", p:read "a")
+    local go_on, script = helper.quote(dir .. "/go_on"), helper.quote(dir .. "/cat.lua")
+    local p = io.popen(("(echo one; until [ -e %s ]; do sleep 0.01; done; printf two) | %s %s %s 2>&1 | cat")
+      :format(go_on, helper.lua, script, go_on))
+    assert.equal("<one>\n<two>\nend\n", p:read "a")
     p:close()
     helper.remove_dir(dir)
   end)

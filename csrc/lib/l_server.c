@@ -56,14 +56,23 @@ static int handle(lua_State *L) {
   return handled_k(L, LUA_OK, 0);
 }
 
+/* A task of the server was started where the server was made. */
+static void started_at(wf_task *t, const wf_server *v) {
+  t->line = v->line & 0xFFFFF;
+  t->source = v->source & 0xFFF;
+}
+
 /* Start it; protected. Stack: server, handler, stream. */
 static int start_handler(lua_State *L) {
-  wf_iso *iso = ((wf_server *)lua_touserdata(L, 1))->object.iso;
+  const wf_server *v = lua_touserdata(L, 1);
+  wf_iso *iso = v->object.iso;
   lua_pushlightuserdata(L, iso);
   lua_pushcclosure(L, handle, 1);
   lua_pushvalue(L, 3);
   lua_pushvalue(L, 2);
-  wf_task_start(iso, L, 2, 0);
+  wf_task *t = wf_task_start(iso, L, 2, 0);
+  started_at(t, v);
+  t->flags |= WF_F_SERVES;
   return 0;
 }
 
@@ -324,7 +333,12 @@ static void start_server(wf_iso *iso, lua_State *L, wf_server *v) {
   lua_pushcclosure(L, serve, 1);
   lua_pushvalue(L, at);
   lua_pushvalue(L, 4);
+  wf_task note = {0};
+  wf_where_level(iso, L, 2, &note); /* beyond lua/weft/net.lua */
+  v->line = note.line;
+  v->source = note.source;
   wf_task *t = wf_task_start(iso, L, 2, at + 1);
+  started_at(t, v);
   t->flags |= WF_F_DETACHED;
   lua_settop(L, at);
 }

@@ -9,8 +9,10 @@
 void wf_card_take_up(wf_iso *iso) {
   wf_card *c = &iso->port->card;
   atomic_store_explicit(&c->isolate, iso->id, memory_order_relaxed);
-  atomic_store_explicit(&c->thread, wf_stack_mine(), memory_order_relaxed);
-  atomic_store_explicit(&c->tid, wf_thread_self_tid(), memory_order_relaxed);
+  if (!iso->pooled) { /* a worker carries many in turn */
+    atomic_store_explicit(&c->thread, wf_stack_mine(), memory_order_relaxed);
+    atomic_store_explicit(&c->tid, wf_thread_self_tid(), memory_order_relaxed);
+  }
   wf_card_note(iso);
 }
 

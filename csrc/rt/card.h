@@ -15,7 +15,7 @@
 typedef struct wf_iso wf_iso;
 
 typedef struct wf_card {
-  _Atomic int64_t tid;      /* of the carrier, 0: none now */
+  _Atomic int64_t tid;      /* of the carrier, 0: it is a worker of the pool */
   _Atomic uint64_t thread;  /* the same for wf_stack_of */
   _Atomic uint32_t isolate; /* its number */
   _Atomic uint32_t tasks;   /* that are not finished, the main chunk's among them */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "rt/port.h"
 #include "rt/shutdown.h"
 #include "rt/trace.h"
 
@@ -14,7 +15,11 @@
 int wf_io_open(wf_iso *iso) {
   if (wf_likely(iso->loop != NULL)) return 0;
   if (iso->closed) return ECANCELED;
-  int err;
+  int err = 0;
+  if (iso->pooled) {
+    iso->loop = wf_worker_loop(&err);
+    return err;
+  }
   iso->loop = wf_loop_new(&err);
   iso->own_loop = iso->loop != NULL;
   return err;
@@ -28,7 +33,17 @@ uv_loop_t *wf_io_uv(wf_iso *iso, int *err) {
 void wf_handle_open(wf_iso *iso, wf_handle *h, void (*close)(wf_iso *, wf_handle *)) {
   h->close = close;
   wf_list_append(&iso->handles, &h->link);
-  iso->nhandles++;
+  if (iso->nhandles++ > 0 || !iso->pooled || iso->pinned) return;
+  iso->pinned = true;
+  wf_unit_pin(&iso->port->unit, true);
+}
+
+void wf_io_leave(wf_iso *iso) {
+  if (iso->loop == NULL || iso->nhandles > 0) return;
+  iso->loop = NULL;
+  if (!iso->pinned) return;
+  iso->pinned = false;
+  wf_unit_pin(&iso->port->unit, false);
 }
 
 void wf_handle_close(wf_iso *iso, wf_handle *h) {
@@ -37,7 +52,21 @@ void wf_handle_close(wf_iso *iso, wf_handle *h) {
   iso->nhandles--;
 }
 
-bool wf_io_wake(wf_iso *iso, wf_task *t, int how) { return wf_wake(iso, t, how); }
+/* The loop of a worker runs between the slices of its isolates: have this one's turn come. */
+static void io_woken(wf_iso *iso) {
+  if (iso->pooled) wf_port_wake(iso->port);
+}
+
+bool wf_io_wake(wf_iso *iso, wf_task *t, int how) {
+  bool woken = wf_wake(iso, t, how);
+  if (woken) io_woken(iso);
+  return woken;
+}
+
+void wf_io_wake_node(wf_iso *iso, wf_node *n, int how) {
+  wf_node_wake(iso, n, how);
+  io_woken(iso);
+}
 
 bool wf_io_wake_first(wf_iso *iso, wf_link *queue, int how) {
   wf_node *n = wf_waitq_first(queue);
@@ -87,8 +116,9 @@ void wf_io_close(wf_iso *iso) {
   }
   if (iso->loop != NULL) end_operations(iso);
   if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
+  if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
   iso->loop = NULL;
-  iso->own_loop = false;
+  iso->own_loop = iso->pinned = false;
 }
 
 /* Operations --------------------------------------------------------------------------------------- */

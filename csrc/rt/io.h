@@ -1,8 +1,8 @@
 /* How an isolate uses its carrier's event loop: handles, waits, operations. Runs on the isolate's carrier.
  *
  * The loop (sys/loop.h) belongs to the carrier. A host's or a thread's isolate makes its own at the first use, and
- * frees it at its end; an isolate on a pool worker is given that of the worker, and may move to another worker
- * only while it has no handles (iso->nhandles). An isolate that does no IO has no loop and pays nothing.
+ * frees it at its end; an isolate on a pool worker uses that of the worker, and is pinned to the worker as long as it
+ * has handles (iso->nhandles). An isolate that does no IO has no loop and pays nothing.
  *
  * A handle (wf_handle) is something open: a socket, a signal watcher, a pending operation of libuv. Whatever has
  * a descriptor in the poller or a handle of libuv begins with one, or has one, and is in iso->handles from when
@@ -37,6 +37,9 @@ int wf_io_open(wf_iso *iso);
  * an errno. */
 uv_loop_t *wf_io_uv(wf_iso *iso, int *err);
 
+/* A pooled isolate is about to leave its worker: without handles any other may run it next. */
+void wf_io_leave(wf_iso *iso);
+
 void wf_handle_open(wf_iso *iso, wf_handle *h, void (*close)(wf_iso *, wf_handle *));
 void wf_handle_close(wf_iso *iso, wf_handle *h); /* harmless when it is closed */
 
@@ -69,6 +72,7 @@ static inline void wf_world_release(wf_iso *iso) {
 /* From callbacks of the loop: end the wait of the task, or of the first of a queue. */
 bool wf_io_wake(wf_iso *iso, wf_task *t, int how);
 bool wf_io_wake_first(wf_iso *iso, wf_link *queue, int how);
+void wf_io_wake_node(wf_iso *iso, wf_node *n, int how);
 
 /* Give a resource its name in the running trace, once a trace: `labelled` is where it notes that. */
 void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

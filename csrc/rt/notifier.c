@@ -18,7 +18,7 @@ wf_notifier *wf_notifier_test(lua_State *L, int idx) {
 void wf_notifier_tell(wf_notifier *s) {
   wf_node *n = wf_waitq_first(&s->waiters);
   if (n != NULL)
-    wf_node_wake(s->object.iso, n, WF_GOT);
+    wf_io_wake_node(s->object.iso, n, WF_GOT);
   else if (s->pending < UINT32_MAX)
     s->pending++;
 }

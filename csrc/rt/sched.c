@@ -283,7 +283,8 @@ static void poll_within(wf_iso *iso) {
 
 void wf_iso_poll(wf_iso *iso) {
   poll_within(iso);
-  if (wf_unlikely(iso->loop != NULL) && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
+  /* A worker looks at its loop between slices. */
+  if (wf_unlikely(iso->loop != NULL) && !iso->pooled && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
 }
 
 bool wf_iso_hook_changed(void *ud) {
@@ -315,6 +316,21 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
+/* Sleep in the loop, if the carrier has one. */
+static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
+  return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
+}
+
+/* A worker that cannot leave the isolate sleeps in it. */
+static int worker_sleep(wf_iso *iso, uint64_t next) {
+  wf_worker_block();
+  uint64_t due = wf_worker_due();
+  int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
+  wf_worker_serve();
+  wf_worker_unblock();
+  return woken;
+}
+
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
@@ -330,10 +346,28 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   }
   bool quiet = next == WF_NEVER && iso->world == 0;
   if (quiet) wf_family_quiet(iso->member);
-  wf_parker *p = &iso->port->parker;
-  int woken = iso->loop != NULL ? wf_loop_wait(iso->loop, p, next) : wf_parker_wait(p, -1, next);
+  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
   if (quiet) wf_family_awake(iso->member);
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+bool wf_iso_slice(wf_iso *iso) {
+  wf_iso_poll(iso);
+  for (;;) {
+    wf_task *r = ready_pop(iso);
+    if (wf_unlikely(r == NULL)) {
+      wf_iso_poll(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) return false;
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main; /* r may be collected from here on */
+    if (wf_unlikely(iso->ended || iso->slice_over)) return true;
+    if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+      iso->tick = 0;
+      wf_iso_poll(iso);
+    }
+  }
 }
 
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {

@@ -27,6 +27,7 @@ typedef struct wf_server {
   bool nodelay;
   uint64_t timeout;   /* for new connections */
   uint64_t accepted;
+  uint32_t line, source; /* where it was made, for its tasks */
   dev_t dev;          /* of the unix path, to know it again */
   ino_t ino;
 } wf_server;

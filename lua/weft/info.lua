@@ -42,6 +42,13 @@ local function job_info(job, pid, own_tid)
       thread = thread_info(pid, own_tid, core.cards()),
     }, Info)
   end
+  if job.kind == "isolate" then
+    local status = job:status()
+    if status == "done" or status == "failed" or status == "cancelled" then
+      return nil, "ESRCH: no such process: the job has ended", "ESRCH"
+    end
+    return setmetatable({ kind = "isolate", id = job.id, name = job.name, status = status, isolate = job.id >> 32 }, Info)
+  end
   local tid = core.job_tid(job)
   if not tid then return nil, "ESRCH: no such process: the job has ended", "ESRCH" end
   return thread_info(pid, tid, core.cards())
@@ -179,6 +186,9 @@ local function process_tree(p)
 end
 
 local function task_tree(t)
+  if t.kind == "isolate" then
+    return { ("isolate %d %s (%s)"):format(t.isolate, t.name or "", t.status), { "carried by the workers of the pool in turn" } }
+  end
   return { ("task %d %s (%s)"):format(t.id & 0xFFFFFFFF, t.name or "", t.status), { "started at " .. (t.started or "?") },
     t.thread and thread_tree(t.thread) or nil }
 end
