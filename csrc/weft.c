@@ -53,6 +53,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_resolve(iso, L);
   wf_lib_program(iso, L);
   wf_lib_exec(iso, L);
+  wf_lib_process(iso, L);
   wf_lib_signal(iso, L);
   wf_lib_ticker(iso, L);
   wf_lib_stdio(iso, L);

@@ -23,7 +23,7 @@ static int exec_gc(lua_State *L) {
 }
 
 /* The record, in a userdata whose user values keep the strings that it points to. */
-static wf_exec *exec_push(lua_State *L) {
+wf_exec *wf_exec_box_push(lua_State *L) {
   wf_exec *e = lua_newuserdatauv(L, sizeof *e, 4);
   memset(e, 0, sizeof *e);
   wf_spawn_opts_init(&e->o);
@@ -207,16 +207,29 @@ static uint64_t read_timeout(lua_State *L) {
   return span;
 }
 
-static void read_options(lua_State *L, wf_exec *e) {
-  read_argv(L, e, check_keys(L));
+static void read_surroundings(lua_State *L, wf_exec *e) {
   read_env(L, e);
   read_attrs(L, e);
   read_identity(L, e);
   e->o.cwd = lx_opt_string(L, WF_EXEC_OPTS, "cwd", NULL);
   e->o.umask = (int)lx_opt_integer(L, WF_EXEC_OPTS, "umask", -1, 0, 0777);
+  e->o.no_new_privs = lx_opt_boolean(L, WF_EXEC_OPTS, "no_new_privs", false);
+}
+
+int wf_exec_parse_process(lua_State *L) {
+  static const char *const known[] = {"name", "memory", "env", "cwd", "uid", "gid", "groups", "nice", "policy", "priority", "affinity", "limits",
+                                      "umask", "no_new_privs", NULL};
+  lua_settop(L, WF_EXEC_OPTS);
+  lx_opts_check(L, WF_EXEC_OPTS, known);
+  read_surroundings(L, wf_exec_box_push(L));
+  return 1;
+}
+
+static void read_options(lua_State *L, wf_exec *e) {
+  read_argv(L, e, check_keys(L));
+  read_surroundings(L, e);
   e->o.session = lx_opt_boolean(L, WF_EXEC_OPTS, "session", false) || lx_opt_boolean(L, WF_EXEC_OPTS, "detached", false);
   e->o.group = read_group(L);
-  e->o.no_new_privs = lx_opt_boolean(L, WF_EXEC_OPTS, "no_new_privs", false);
 }
 
 /* core.exec{ program, argument..., option = ... }: a weft.child, or nil, message, code. */
@@ -227,7 +240,7 @@ static int lib_exec(lua_State *L) {
   lua_settop(L, WF_EXEC_OPTS);
   if (iso->closing) return luaL_error(L, "cannot start a program: the script is ending");
   if (wf_forked()) return luaL_error(L, "weft does not work in a forked process that has not called exec");
-  wf_exec *e = exec_push(L);
+  wf_exec *e = wf_exec_box_push(L);
   lua_newtable(L);
   read_options(L, e);
   uint64_t timeout = read_timeout(L);

@@ -33,6 +33,12 @@ typedef struct wf_exec {
  * long as the options, naming the culprit. [-0, +0, e] */
 int wf_exec_streams(wf_iso *iso, lua_State *L, wf_exec *e, const char **what);
 
+/* Push an empty record. [-0, +1, m] */
+wf_exec *wf_exec_box_push(lua_State *L);
+
+/* A lua_CFunction: the options of a worker process (a table) -> its record, without program and descriptors. */
+int wf_exec_parse_process(lua_State *L);
+
 /* Close what is owned, and, when the program has not started, what was made. */
 void wf_exec_close(wf_exec *e, bool started);
 

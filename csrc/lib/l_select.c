@@ -183,7 +183,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
     } else {
       if (!sc->encoded) {
         needs_finaliser(iso, L);
-        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+        wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
         sc->encoded = true;
       }
       now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
@@ -238,7 +238,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
       if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
     } else {
       needs_finaliser(iso, L);
-      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+      wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
       sc->encoded = true;
       settled = false;
     }

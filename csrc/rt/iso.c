@@ -130,6 +130,7 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
   wf_list_init(&iso->programs);
+  wf_list_init(&iso->peers_dirty);
   wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);

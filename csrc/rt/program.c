@@ -121,6 +121,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   }
   program_over(iso, p);
   wf_waitq_wake_all(iso, &p->waiters, WF_GOT);
+  if (p->on_ended != NULL) p->on_ended(iso, p);
   loosen(iso, p);
 }
 
@@ -201,8 +202,10 @@ static bool await_all(wf_iso *iso, uint64_t deadline) {
       if (p->watch.listed != 0 && iso->loop != NULL) wf_poller_del(&iso->loop->poller, &p->watch);
       if (wf_process_reap(&p->process, &p->end) == EAGAIN)
         fd = p->process.pidfd;
-      else
+      else {
         program_over(iso, p);
+        if (p->on_ended != NULL) p->on_ended(iso, p);
+      }
     }
     if (wf_list_empty(&iso->programs)) return true;
     uint64_t now = wf_clock_ns();

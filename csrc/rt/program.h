@@ -26,6 +26,8 @@ typedef struct wf_program {
   wf_link link;         /* in iso->programs while it runs */
   wf_alarm alarm;       /* its time-out, then the time for SIGKILL */
   pid_t pid;
+  void (*on_ended)(wf_iso *iso, struct wf_program *p); /* whom to tell, or NULL */
+  void *owner;
   uint32_t seq;
   uint32_t labelled;
   bool ended, posted;

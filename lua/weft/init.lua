@@ -19,7 +19,7 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-weft.set = core.set_facts
+weft.set, weft.process, weft.interpreter = core.set_facts, core.process, core.interpreter
 
 local later = {
   every = { "weft.every" }, net = { "weft.net" }, trace = { "weft.trace" }, info = { "weft.info", "info" },
