@@ -61,6 +61,9 @@ local function same_parameters(item, f)
   assert.same({ item.name, n, vararg }, { item.name, info.nparams, info.isvararg })
 end
 
+local ended_child = weft.exec { "true" }
+ended_child:wait()
+
 -- An object of each class that has a metatable.
 local function objects()
   local scope
@@ -73,7 +76,8 @@ local function objects()
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
-    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(), ["weft.child"] = ended_child,
+    ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
@@ -95,6 +99,7 @@ local function methods_of(name, object)
     return found
   end
   local index = getmetatable(object).__index
+  if name == "weft.child" then return core.program_methods() end
   if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
@@ -105,7 +110,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map", "net", "every", "stdin", "stdout", "stderr" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "pool", "map", "net", "every", "stdin", "stdout", "stderr", "info", "exec" } do assert(weft[late], late) end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end

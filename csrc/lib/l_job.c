@@ -160,7 +160,8 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 
 static const char *kind_of(wf_job j) {
   if (j.task == NULL) return wf_child_kind(j.child);
-  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+  uint32_t as = j.task->flags & (WF_F_AS_THREAD | WF_F_AS_ISOLATE);
+  return as == (WF_F_AS_THREAD | WF_F_AS_ISOLATE) ? "process" : as == WF_F_AS_THREAD ? "thread" : as != 0 ? "isolate" : "task";
 }
 
 /* Methods that are written in Lua, in weft.groups. */

@@ -9,16 +9,18 @@
 
 #include "base/alloc.h"
 #include "lib/l_channel.h"
+#include "lib/l_program.h"
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "rt/job.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
 #include "rt/notifier.h"
 
 enum { LIST = 1, BLOCK = 2, CASES_MAX = 30000 };
 
-enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER };
+enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER, CASE_PROGRAM };
 
 typedef struct block {
   int n;
@@ -46,7 +48,7 @@ static int bad_case(lua_State *L, int i, const char *what) {
 /* Put object and value of case i in their places; returns its kind. [-0, +2, e] */
 static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
   wf_job j;
-  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value} or {job} expected");
+  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value}, {job} or {child} expected");
   int t = lua_gettop(L);
   lua_rawgeti(L, t, 1);
   if (wf_object_test(L, -1, WF_CLASS_CHANNEL, sizeof(wf_channel)) != NULL) {
@@ -66,12 +68,17 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
     lua_remove(L, t);
     return CASE_SEND;
   }
+  if (wf_object_test(L, -1, WF_CLASS_PROGRAM, sizeof(wf_program)) != NULL) {
+    lua_pushnil(L);
+    lua_remove(L, t);
+    return CASE_PROGRAM;
+  }
   if (wf_notifier_test(L, -1) != NULL) {
     lua_pushnil(L);
     lua_remove(L, t);
     return CASE_NOTIFIER;
   }
-  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel or a job expected, got %s", luaL_typename(L, -1)));
+  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel, a job or a child expected, got %s", luaL_typename(L, -1)));
   if (j.task != NULL && j.task == iso->cur) bad_case(L, i, "a job cannot wait for itself");
   lua_pushnil(L);
   lua_remove(L, t);
@@ -85,7 +92,10 @@ static bool is_channel(const struct select_case *sc) { return sc->kind == CASE_R
 
 static wf_channel *case_channel(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
 
+static wf_program *case_program(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
+
 static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
+  if (kind == CASE_PROGRAM) return case_program(L, i)->ended;
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
   if (kind == CASE_NOTIFIER) return wf_notifier_ready(case_notifier(L, i));
   wf_channel *c = case_channel(L, i);
@@ -114,6 +124,12 @@ static int push_job(wf_iso *iso, lua_State *L, int i) {
   lua_pushboolean(L, wf_job_state(j) == WF_DONE);
   int n = wf_job_results(iso, L, j, object_at(i));
   return 2 + (n < 0 ? 1 : n);
+}
+
+static int push_program(lua_State *L, int i) {
+  lua_pushinteger(L, i);
+  wf_program_push_status(L, object_at(i));
+  return 2;
 }
 
 static int push_sent(lua_State *L, int i) {
@@ -159,6 +175,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
   wf_channel *c = case_channel(L, i);
   enum wf_channel_now now;
   if (sc->kind == CASE_JOB) return push_job(iso, L, i);
+  if (sc->kind == CASE_PROGRAM) return push_program(L, i);
   if (sc->kind == CASE_NOTIFIER) return push_notifier(L, i, !wf_notifier_take(case_notifier(L, i)));
   if (sc->kind == CASE_SEND) {
     if (c->shared == NULL) {
@@ -166,7 +183,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
     } else {
       if (!sc->encoded) {
         needs_finaliser(iso, L);
-        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+        wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
         sc->encoded = true;
       }
       now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
@@ -199,6 +216,7 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
     case CASE_RECV:
       if (how != WF_CLOSED) lua_pop(L, 1); /* the true of a receive */
       return push_received(L, i, how == WF_CLOSED);
+    case CASE_PROGRAM: return push_program(L, i);
     case CASE_NOTIFIER: return push_notifier(L, i, how == WF_CLOSED);
     default: return push_job(iso, L, i);
   }
@@ -220,7 +238,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
       if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
     } else {
       needs_finaliser(iso, L);
-      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+      wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
       sc->encoded = true;
       settled = false;
     }
@@ -244,6 +262,9 @@ static void queue_private(wf_iso *iso, lua_State *L, block *b, wf_task *t) {
     sc->wait.value = value_at(i);
     if (sc->kind == CASE_JOB) {
       wf_job_wait(iso, wf_job_check(iso, L, object_at(i)), t, &sc->wait);
+    } else if (sc->kind == CASE_PROGRAM) {
+      wf_list_append(&case_program(L, i)->waiters, &sc->wait.node.link);
+      if (!(t->flags & WF_F_WORLD)) wf_wait_world(iso, t);
     } else if (sc->kind == CASE_NOTIFIER) {
       wf_notifier *s = case_notifier(L, i);
       wf_list_append(&s->waiters, &sc->wait.node.link);
@@ -299,6 +320,10 @@ static void wait_undo(wf_iso *iso, block *b, wf_task *t) {
   if (t->flags & WF_F_OUTSIDE) {
     t->flags &= ~(uint32_t)WF_F_OUTSIDE;
     iso->outside--;
+  }
+  if (t->flags & WF_F_WORLD) {
+    t->flags &= ~(uint32_t)WF_F_WORLD;
+    iso->world--;
   }
   t->claim = WF_IDLE;
 }

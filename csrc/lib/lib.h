@@ -15,6 +15,11 @@ void wf_lib_scope(wf_iso *iso, lua_State *L);     /* l_scope.c: cancel scopes, s
 void wf_lib_coroutine(wf_iso *iso, lua_State *L); /* l_coroutine.c; the library's table is on top instead */
 void wf_lib_core(wf_iso *iso, lua_State *L);      /* l_core.c: errors, reports, locals, os.exit */
 void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
+void wf_lib_info(wf_iso *iso, lua_State *L);      /* l_info.c: facts about processes and threads */
+void wf_lib_set(wf_iso *iso, lua_State *L);       /* l_set.c: weft.set */
+void wf_lib_exec(wf_iso *iso, lua_State *L);      /* l_exec.c: programs */
+void wf_lib_process(wf_iso *iso, lua_State *L);   /* l_process.c: functions in processes */
+void wf_lib_program(wf_iso *iso, lua_State *L);   /* l_program.c: the handles of running programs */
 void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */

@@ -22,6 +22,11 @@ typedef struct part {
 
 static void open_report(wf_iso *iso, lua_State *L) { wf_report_open(iso, L); }
 
+static void open_programs(wf_iso *iso, lua_State *L) {
+  wf_lib_program(iso, L);
+  wf_lib_exec(iso, L);
+}
+
 /* What is not a function. */
 static void open_values(wf_iso *iso, lua_State *L) {
   lua_pushlightuserdata(L, iso);
@@ -80,6 +85,10 @@ static const part parts[] = {
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
     {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
+    {wf_lib_process, "process interpreter serve ", NO_CLASS, NO_CLASS},
+    {wf_lib_info, "process_facts thread_facts cards own_ids job_tid ", NO_CLASS, NO_CLASS},
+    {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };
 

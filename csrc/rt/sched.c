@@ -9,6 +9,7 @@
 #include "rt/announce.h"
 #include "rt/family.h"
 #include "rt/io.h"
+#include "rt/peer.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
@@ -260,8 +261,10 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 
 /* Look at the inbox and the timers. */
 static void poll_within(wf_iso *iso) {
+  wf_card_note(iso);
   if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
   if (wf_wheel_count(&iso->wheel) == 0) return;

@@ -12,6 +12,7 @@
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -124,6 +125,7 @@ static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
     if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
   }
+  if (!iso->closed) wf_programs_end(iso);
   if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 

@@ -33,6 +33,11 @@ typedef struct wf_parcel {
 
 /* Encode the value at idx. Raises when it cannot travel. [-0, +0, e] */
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what);
+/* The same for a peer process as well (peer.h), when `peers`. [-0, +0, e] */
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers);
+/* The handle in it and its operations, or NULL; and a parcel of a handle. */
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops);
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle);
 /* Push the value and free what the parcel holds. [-0, +1, e] */
 void wf_parcel_push(lua_State *L, wf_parcel *p);
 void wf_parcel_free(wf_parcel *p);
