@@ -11,6 +11,7 @@
 #include "lib/l_channel.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "rt/explore.h"
 #include "rt/job.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
@@ -81,10 +82,22 @@ static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
   return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
 }
 
+/* One of them as the schedule that is explored says. */
+static int choose_explored(wf_iso *iso, lua_State *L, const block *b) {
+  uint32_t ready = 0;
+  for (int i = 1; i <= b->n; i++) ready += case_ready(iso, L, i, b->cases[i - 1].kind);
+  if (ready == 0) return 0;
+  uint32_t skip = wf_explore_value(iso, ready);
+  for (int i = 1; i <= b->n; i++)
+    if (case_ready(iso, L, i, b->cases[i - 1].kind) && skip-- == 0) return i;
+  return 0;
+}
+
 /* One of the cases that are ready, at random; 0: none is. */
 static int choose(wf_iso *iso, lua_State *L, const block *b) {
   uint32_t ready = 0;
   int chosen = 0;
+  if (wf_unlikely(iso->explore != NULL)) return choose_explored(iso, L, b);
   for (int i = 1; i <= b->n; i++)
     if (case_ready(iso, L, i, b->cases[i - 1].kind) && wf_iso_random(iso, ++ready) == 0) chosen = i;
   return chosen;

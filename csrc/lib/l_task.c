@@ -71,12 +71,12 @@ static int lib_preempt(lua_State *L) {
 
 /* weft.now(): seconds of the monotonic clock. */
 static int lib_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)wf_clock_ns() * 1e-9);
+  lua_pushnumber(L, (lua_Number)wf_iso_now(wf_iso_up(L)) * 1e-9);
   return 1;
 }
 
 static int lib_nanotime(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)wf_clock_ns());
+  lua_pushinteger(L, (lua_Integer)wf_iso_now(wf_iso_up(L)));
   return 1;
 }
 

@@ -16,6 +16,7 @@ void wf_lib_core(wf_iso *iso, lua_State *L);      /* l_core.c: errors, reports, 
 void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
+void wf_lib_explore(wf_iso *iso, lua_State *L);   /* l_explore.c: for weft.explore of lua/weft */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
 
 /* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */

@@ -37,6 +37,7 @@ typedef struct wf_task wf_task;
 typedef struct wf_ext wf_ext;
 typedef struct wf_scope wf_scope;
 typedef struct wf_port wf_port;
+typedef struct wf_explore wf_explore;
 
 /* How a wait ended. WF_ARMED: it has not. */
 enum {
@@ -81,6 +82,7 @@ enum {
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
+  WF_F_EXPLORED = 1 << 28,   /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -121,6 +123,7 @@ struct wf_task {
 /* A timer that does something to a task. */
 typedef struct wf_alarm {
   wf_timer timer;
+  wf_wheel *wheel; /* the one that it is in; NULL before it was armed first */
   wf_task *task;
   void (*fire)(wf_iso *iso, struct wf_alarm *a);
 } wf_alarm;
@@ -180,6 +183,7 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
 };
 
@@ -192,6 +196,7 @@ struct wf_iso {
   uint32_t ring_room, ring_head, ring_count;
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
+  wf_explore *explore; /* while a schedule is explored (explore.h), else NULL */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */

@@ -149,6 +149,12 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
 /* Look at the inbox and the timers; never blocks. */
 void wf_iso_poll(wf_iso *iso);
 
+/* Fire the timers of the wheel that are due at `now`: how many. */
+uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now);
+
+/* The isolate's time: the monotonic clock, but for a schedule that is explored. */
+uint64_t wf_iso_now(const wf_iso *iso);
+
 /* Arm and disarm an alarm of a task. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));
 void wf_alarm_stop(wf_iso *iso, wf_alarm *a);

@@ -9,6 +9,7 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/task.h"
@@ -101,6 +102,7 @@ static int wait_all(lua_State *L) {
 
 static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
   if (iso->closing || iso->closed) return;
+  if (iso->explore != NULL) wf_explore_abandon(iso);
   iso->closing = 1;
   if (wf_forked()) return;
   if (!quiet) say_what_ran(iso);

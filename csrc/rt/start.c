@@ -11,6 +11,7 @@
  */
 #include "rt/cancel.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -81,6 +82,7 @@ static void ring_reserve(wf_iso *iso, lua_State *L) {
 
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_admit(iso, L);
   bool packed = nargs > VALUES_MAX - 1;
   if (wf_unlikely(packed)) { /* f, a1 ... an -> {f, a1 ... an} */
     int first = lua_gettop(L) - nargs;
@@ -106,9 +108,27 @@ wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
   t->slot = (uint32_t)nargs;
   iso->live++;
   wf_ready_push(iso, t);
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_started(iso, t);
   wf_trace(WF_TRACE_NEW, WF_WHY_TASK, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
   if (wf_unlikely(name != 0)) wf_trace_name(iso->id, wf_task_id(iso, t), lua_tostring(L, name));
   return t;
+}
+
+/* Make the task's handle the oldest of the ring: when schedules are explored, tasks begin in any order. */
+static void ring_bring(wf_iso *iso, const wf_task *t) {
+  lua_State *desk = iso->desk;
+  uint32_t i = 0;
+  for (;; i++) {
+    lua_rawgeti(desk, RING, ring_index(iso, i));
+    if (lua_touserdata(desk, -1) == t) break;
+    lua_pop(desk, 1);
+    wf_assert(i + 1 < iso->ring_count);
+  }
+  for (; i > 0; i--) {
+    lua_rawgeti(desk, RING, ring_index(iso, i - 1));
+    lua_rawseti(desk, RING, ring_index(iso, i));
+  }
+  lua_rawseti(desk, RING, ring_index(iso, 0));
 }
 
 /* Move the oldest handle of the ring to the stack of co. */
@@ -142,6 +162,7 @@ int wf_task_begin(wf_iso *iso, wf_task *t) {
   int nargs = (int)t->slot, values = t->got;
   bool packed = (t->flags & WF_F_PACKED) != 0;
   t->flags &= ~(uint32_t)(WF_F_NEW | WF_F_PACKED);
+  if (wf_unlikely(iso->explore != NULL)) ring_bring(iso, t);
   if (wf_unlikely(!wf_co_take(iso, t) || (packed && !lua_checkstack(t->co, nargs + LUA_MINSTACK)))) {
     ring_take(iso, iso->bench);
     if (t->co != NULL) wf_co_done(iso, t->co, t->slot, true);
@@ -150,6 +171,8 @@ int wf_task_begin(wf_iso *iso, wf_task *t) {
     return -1;
   }
   lua_State *co = t->co;
+  if (wf_unlikely(iso->explore != NULL) && iso->explore->hook != NULL)
+    lua_sethook(co, iso->explore->hook, iso->explore->hook_mask, iso->explore->hook_count);
   lua_rawgeti(co, LUA_REGISTRYINDEX, iso->task_main);
   ring_take(iso, co);
   lua_pushcfunction(co, wf_unwind_handler);

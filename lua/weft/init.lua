@@ -19,7 +19,8 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
+local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  explore = { "weft.explore", "explore" } }
 
 return setmetatable(weft, {
   __index = function(self, name)
