@@ -18,6 +18,8 @@ static int session_gc(lua_State *L) {
   wf_session *s = wf_iso_test(iso, L, SELF, WF_CLASS_EXPLORE);
   if (s == NULL || iso->explore == &s->e) return 0;
   wf_explore_free(&s->e);
+  wf_race_free(s->race);
+  s->race = NULL;
   luaL_unref(L, LUA_REGISTRYINDEX, s->calls);
   s->calls = LUA_NOREF;
   return 0;
@@ -40,11 +42,21 @@ static void note(lua_State *L, const wf_session *s, const char *name, uint32_t n
 /* A task has failed: keep its handle. Whether somebody looks is known when the run is over. */
 static void on_end(wf_iso *iso, lua_State *L, wf_task *t) {
   wf_session *s = (wf_session *)iso->explore;
+  uint32_t number = wf_explore_number(&s->e, t);
   luaL_checkstack(L, 8, NULL);
+  if (s->race != NULL) {
+    wf_race_release(s->race, number, wf_race_object(t));
+    wf_race_release(s->race, number, wf_race_object(&iso->waiting_all));
+  }
   if (s->logging) wf_session_log(iso, L, "end", 0);
   if (t->state != WF_FAILED) return;
   lua_pushvalue(L, 1);
-  note(L, s, "failed", wf_explore_number(&s->e, t));
+  note(L, s, "failed", number);
+}
+
+static void on_start(wf_iso *iso, wf_task *t) {
+  wf_session *s = (wf_session *)iso->explore;
+  if (s->race != NULL) wf_race_started(s->race, wf_explore_number(&s->e, t), wf_explore_number(&s->e, iso->cur));
 }
 
 /* Protected. Stack: isolate. */
@@ -81,6 +93,7 @@ static int explore_new(lua_State *L) {
   s->e.max_steps = (uint32_t)steps;
   s->e.free_clock = lua_toboolean(L, 4);
   s->e.on_end = on_end;
+  s->e.on_start = on_start;
   s->e.on_deadlock = on_deadlock;
   s->points = (enum wf_points)mode;
   s->skip = luaL_checklstring(L, 5, &s->skip_len);
@@ -126,6 +139,7 @@ static int explore_run(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->calls);
   s->logging = lua_getfield(L, -1, "log") == LUA_TFUNCTION;
   s->fresh = 0;
+  if (s->race != NULL) wf_race_reset(s->race);
   s->busy = s->busy_at = 0;
   wf_session_hook(s);
   lua_settop(L, ARG);
@@ -184,4 +198,5 @@ void wf_lib_explore(wf_iso *iso, lua_State *L) {
   wf_class_new(iso, L, WF_CLASS_EXPLORE, "weft.explore.session", NULL, meta);
   wf_lib_add(iso, L, funcs);
   wf_lib_add(iso, L, wf_explore_ops_funcs);
+  wf_lib_add(iso, L, wf_explore_watch_funcs);
 }

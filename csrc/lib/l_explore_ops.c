@@ -14,7 +14,7 @@
 #include "rt/cancel.h"
 #include "rt/sched.h"
 
-enum { UV_FUNC = 0, UV_NAME, UV_SPARE }; /* behind the function's own upvalues */
+enum { UV_FUNC = 0, UV_NAME, UV_MODE }; /* behind the function's own upvalues */
 enum {
   BUSY_COUNT = 1000000, /* instructions between two looks of the count hook, where it is no switch point */
   BUSY_MOST = 20,       /* looks without a step in between: that task never comes to a switch point */
@@ -22,6 +22,34 @@ enum {
 };
 
 /* Operations ------------------------------------------------------------------------------------- */
+
+/* Push the operation itself as a function. [-0, +1, m] */
+static void push_operation(lua_State *L, int own) {
+  for (int i = 1; i <= own; i++) lua_pushvalue(L, lua_upvalueindex(i));
+  lua_pushcclosure(L, (lua_CFunction)(uintptr_t)lua_touserdata(L, lua_upvalueindex(own + 1 + UV_FUNC)), own);
+}
+
+/* It has returned, or raised: what ran inside has released the object. The object is at 1. */
+static int around_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  wf_iso *iso = wf_iso_up(L);
+  wf_session *s = (wf_session *)iso->explore;
+  if (s != NULL && s->race != NULL) wf_session_sync(iso, L, s, WF_SYNC_RELEASE);
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+/* Stack: object, arguments. */
+static int op_around(lua_State *L, wf_iso *iso, wf_session *s, int own) {
+  wf_session_sync(iso, L, s, WF_SYNC_ACQUIRE);
+  int n = lua_gettop(L);
+  luaL_checkstack(L, n + 4, NULL);
+  push_operation(L, own);
+  for (int i = 1; i <= n; i++) lua_pushvalue(L, i);
+  lua_rotate(L, 2, n + 1); /* the call comes right after the object */
+  lua_settop(L, 2 + n);
+  return around_k(L, lua_pcallk(L, n, LUA_MULTRET, 0, 0, around_k), 0);
+}
 
 static int op_call(lua_State *L, wf_iso *iso, int own) {
   lua_CFunction f = (lua_CFunction)(uintptr_t)lua_touserdata(L, lua_upvalueindex(own + 1 + UV_FUNC));
@@ -34,6 +62,11 @@ static int op_call(lua_State *L, wf_iso *iso, int own) {
     else
       lua_pushvalue(L, 1);
     wf_session_log(iso, L, "operation", 2);
+  }
+  if (s != NULL && s->race != NULL && !s->e.draining && (iso->cur->flags & WF_F_EXPLORED)) {
+    enum wf_sync_mode mode = (enum wf_sync_mode)lua_tointeger(L, lua_upvalueindex(own + 1 + UV_MODE));
+    if (mode == WF_SYNC_AROUND && lua_gettop(L) >= 1) return op_around(L, iso, s, own);
+    wf_session_sync(iso, L, s, mode);
   }
   return f(L);
 }
@@ -58,6 +91,9 @@ static inline int op(lua_State *L, int own) {
 static int op_1(lua_State *L) { return op(L, 1); }
 static int op_2(lua_State *L) { return op(L, 2); }
 
+/* The end of a guard's block is no switch point: it is part of what `with` and once do in one piece. */
+static int op_guard(lua_State *L) { return op_call(L, wf_iso_up(L), 1); }
+
 /* Started from inside a run, it would not be under the run's control. */
 static int op_refused(lua_State *L) {
   const wf_iso *iso = wf_iso_up(L);
@@ -68,22 +104,26 @@ static int op_refused(lua_State *L) {
   return f(L);
 }
 
-static bool is_wrapper(lua_CFunction f) { return f == op_1 || f == op_2 || f == op_refused; }
+static bool is_wrapper(lua_CFunction f) { return f == op_1 || f == op_2 || f == op_guard || f == op_refused; }
 
-/* core.explore_wrap(function, name[, refuse]): the wrapper, or nil: not a function of weft's that can have one. */
+/* core.explore_wrap(function, name[, mode]): the wrapper, or nil: not a function of weft's that can have one. The
+ * mode tells what it orders (enum wf_sync_mode), or is "refused". */
 static int explore_wrap(lua_State *L) {
+  static const char *const modes[] = {"none", "acquire", "release", "both", "around", "send", "receive", "guard", "condition",
+                                      "load", "store", "change", "select", "all", "refused", NULL};
   lua_CFunction f = lua_tocfunction(L, 1);
   luaL_checkstring(L, 2);
-  bool refuse = lua_toboolean(L, 3);
+  int mode = luaL_checkoption(L, 3, "none", modes);
+  bool refuse = mode == WF_SYNC_COUNT;
   lua_settop(L, 2);
   if (f == NULL || is_wrapper(f)) return 0;
   int own = 0;
   while (own < 3 && lua_getupvalue(L, 1, own + 1) != NULL) own++;
-  if (own < 1 || own > 2 || lua_touserdata(L, 3) != wf_iso_up(L) || (refuse && own != 1)) return 0;
+  if (own < 1 || own > 2 || lua_touserdata(L, 3) != wf_iso_up(L) || (own == 2 && (refuse || mode == WF_SYNC_GUARD))) return 0;
   lua_pushlightuserdata(L, (void *)(uintptr_t)f);
   lua_pushvalue(L, 2);
-  lua_pushnil(L);
-  lua_pushcclosure(L, refuse ? op_refused : own == 1 ? op_1 : op_2, own + 3);
+  lua_pushinteger(L, mode);
+  lua_pushcclosure(L, refuse ? op_refused : mode == WF_SYNC_GUARD ? op_guard : own == 1 ? op_1 : op_2, own + 3);
   return 1;
 }
 
@@ -139,6 +179,17 @@ static void look_busy(wf_iso *iso, lua_State *L, wf_session *s) {
   drain(iso, L, s, LUA_HOOKCOUNT);
 }
 
+/* Ask the Lua side whether this line accesses a watched variable; it has told of the accesses then. [-0, +0, -] */
+static bool look_line(wf_iso *iso, lua_State *L, const wf_session *s) {
+  (void)iso;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->calls);
+  lua_getfield(L, -1, "line");
+  lua_replace(L, -2);
+  bool yes = lua_pcall(L, 0, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return yes;
+}
+
 static void on_hook(lua_State *L, lua_Debug *ar) {
   wf_iso *iso = wf_iso_of(L);
   wf_session *s = iso == NULL ? NULL : (wf_session *)iso->explore;
@@ -163,15 +214,17 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
     lua_pushinteger(L, ar->currentline);
     wf_session_log(iso, L, "line", 2);
   }
-  if (s->points == WF_POINTS_OPERATIONS || line != (s->points == WF_POINTS_LINES)) return;
-  s->fresh = line ? s->e.last : 0;
+  bool accesses = line && s->lines && look_line(iso, L, s);
+  if (s->e.draining) return;
+  if (!accesses && (s->points == WF_POINTS_OPERATIONS || line != (s->points == WF_POINTS_LINES))) return;
+  s->fresh = s->points == WF_POINTS_LINES ? s->e.last : 0;
   if (wf_explore_point(iso, L)) lua_yield(L, 0);
 }
 
 void wf_session_hook(wf_session *s) {
   bool instructions = s->points == WF_POINTS_INSTRUCTIONS;
   s->e.hook = on_hook;
-  s->e.hook_mask = LUA_MASKCOUNT | (s->logging || s->points == WF_POINTS_LINES ? LUA_MASKLINE : 0);
+  s->e.hook_mask = LUA_MASKCOUNT | (s->logging || s->lines || s->points == WF_POINTS_LINES ? LUA_MASKLINE : 0);
   s->e.hook_count = instructions ? 1 : BUSY_COUNT;
 }
 

@@ -44,7 +44,12 @@ local CHECKS = {
   seconds = function(v) return type(v) == "number" and v > 0, "number > 0" end,
   same = boolean, keep_going = boolean,
   replay = function(v) return type(v) == "string", "string" end,
-  watch = function(v) return type(v) == "table", "table" end,
+  watch = function(v)
+    for _, t in pairs(type(v) == "table" and v or { 1 }) do
+      if type(t) ~= "table" then return false, "table of tables" end
+    end
+    return true
+  end,
 }
 local DEFAULTS = {
   points = "operations", strategy = "exhaustive", clock = "idle", preemptions = math.maxinteger, depth = 3, seed = 1,
@@ -93,8 +98,9 @@ local function judge(x, verdict, diverged, ok, err)
   if diverged and not x.lenient then
     return "nondeterminism", "the function does not depend on its schedule alone: the same choices led elsewhere"
   end
+  local race = x.watch:race()
+  if race then return "race", race end
   if KINDS[verdict] then return KINDS[verdict](x) end
-  if x.watch.race then return "race", x.watch.race end
   if not ok and verdict == "ended" then return "error", tostring(err), 1 end
   for _, failed in ipairs(x.calls.failed) do
     if core.explore_unseen(failed[2]) then
@@ -209,7 +215,7 @@ local function explain(x, failure)
   local plan = search.plan_of(failure.trace)
   x.silent, x.lenient = true, true
   if failure.kind ~= "nondeterminism" and failure.kind ~= "left" and not x.opts.replay then plan = shrink(x, failure) end
-  local log = story.new(x.watch)
+  local log = story.new()
   x.calls.log = log.event
   local got = run_once(x, "plan", plan)
   x.calls.log = nil
@@ -259,7 +265,7 @@ function M.explore(f, given)
     steps = 0, most_steps = 0, most_tasks = 0, most_blind = 0, cover = { levels = {}, drawn = 0 },
     session = core.explore_new(calls, opts.points, opts.steps, opts.clock == "free", SKIP),
   }
-  x.watch = watch.new(x.session, opts.watch)
+  x.watch = watch.new(x.session, calls, opts.watch)
   x.handle = x.watch.handle
   local restore = patch.install(f)
   local results = table.pack(xpcall(function()

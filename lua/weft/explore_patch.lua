@@ -8,8 +8,25 @@ local M = {}
 
 -- Not operations: they tell nothing that another task can change, or are no calls of the script's.
 local NO_POINT = { __gc = true, __tostring = true, __name = true, capacity = true, detach = true, traceback = true }
+-- What operations order, for the detection of races (enum wf_sync_mode of csrc/lib/l_explore.h). Others order nothing.
+local ORDER = {
+  channel = { send = "send", try_send = "send", recv = "receive", try_recv = "receive", recv_many = "receive",
+    __call = "receive", close = "release", __close = "release", is_closed = "acquire", __len = "acquire" },
+  mutex = { lock = "acquire", try_lock = "acquire", unlock = "release", __close = "release", guard = "acquire", with = "around" },
+  rwlock = { lock = "acquire", try_lock = "acquire", unlock = "release", rlock = "acquire", try_rlock = "acquire",
+    runlock = "release", reading = "around", writing = "around", guard = "acquire", rguard = "acquire", __close = "release" },
+  semaphore = { acquire = "acquire", try_acquire = "acquire", release = "release", with = "around" },
+  condition = { wait = "condition", signal = "release", broadcast = "release" },
+  barrier = { wait = "both" },
+  waitgroup = { add = "release", done = "release", wait = "acquire", count = "acquire" },
+  once = { __call = "around" },
+  event = { set = "release", clear = "release", wait = "acquire", is_set = "acquire" },
+  guard = { unlock = "guard", __close = "guard" },
+  job = { join = "acquire", result = "acquire", wait = "acquire", status = "acquire", cancel = "release", __close = "acquire" },
+  buffer = { load = "load", store = "store", exchange = "change", add = "change", cas = "change", wait = "load", wake = "store" },
+}
 -- Functions of the module that may go ahead without waiting.
-local FUNCTIONS = { "select", "wait" }
+local FUNCTIONS = { select = "select", wait = "all" }
 -- What would run outside the schedule's control.
 local REFUSED = { "thread", "spawn", "process", "exec", "blocking", "poll", "signal", "preempt" }
 
@@ -20,12 +37,12 @@ local function replace(patch, t, key, new, old)
   patch[#patch + 1] = function() rawset(t, key, old) end
 end
 
-local function wrap(patch, t, key, name, refuse)
+local function wrap(patch, t, key, name, mode)
   local old = rawget(t, key)
   if type(old) ~= "function" then return end
   local new = patch.map[old]
   if not new then
-    new = core.explore_wrap(old, name, refuse)
+    new = core.explore_wrap(old, name, mode)
     if not new then return end
     patch.map[old] = new
   end
@@ -34,11 +51,11 @@ end
 
 local function wrap_class(patch, class)
   local kind = class.__name:gsub("^weft%.", "")
-  local methods = class.__methods or class.__index
+  local methods, order = class.__methods or class.__index, ORDER[kind] or {}
   for _, t in ipairs { class, type(methods) == "table" and methods or nil } do
     for key in pairs(t) do
       local is_field = kind == "job" and key == "__index" -- its fields never change
-      if type(key) == "string" and not NO_POINT[key] and not is_field then wrap(patch, t, key, key) end
+      if type(key) == "string" and not NO_POINT[key] and not is_field then wrap(patch, t, key, key, order[key]) end
     end
   end
 end
@@ -98,8 +115,8 @@ function M.install(f)
   for _, class in ipairs(core.explore_classes()) do wrap_class(patch, class) end
   local weft = package.loaded.weft
   for _, module in ipairs { core, weft } do
-    for _, name in ipairs(FUNCTIONS) do wrap(patch, module, name, name) end
-    for _, name in ipairs(REFUSED) do wrap(patch, module, name, name, true) end
+    for name, mode in pairs(FUNCTIONS) do wrap(patch, module, name, name, mode) end
+    for _, name in ipairs(REFUSED) do wrap(patch, module, name, name, "refused") end
   end
   wrap_reachable(patch, f)
   return function()
