@@ -69,11 +69,14 @@ static int note_stuck(lua_State *L) {
     lua_pushliteral(L, "");
     wf_report_wait(iso, L, t);
     note(L, s, "stuck", i);
+    lua_pushinteger(L, wf_explore_waits_for(iso, t));
+    note(L, s, "holders", i);
   }
   return 0;
 }
 
-static void on_deadlock(wf_iso *iso, lua_State *L) {
+static void on_stuck(wf_iso *iso) {
+  lua_State *L = iso->bench;
   if (!((wf_session *)iso->explore)->logging || !lua_checkstack(L, 4)) return;
   lua_pushcfunction(L, note_stuck);
   lua_pushlightuserdata(L, iso);
@@ -94,7 +97,7 @@ static int explore_new(lua_State *L) {
   s->e.free_clock = lua_toboolean(L, 4);
   s->e.on_end = on_end;
   s->e.on_start = on_start;
-  s->e.on_deadlock = on_deadlock;
+  s->e.on_stuck = on_stuck;
   s->points = (enum wf_points)mode;
   s->skip = luaL_checklstring(L, 5, &s->skip_len);
   if (!wf_explore_init(&s->e)) return luaL_error(L, "not enough memory");
@@ -140,7 +143,7 @@ static int explore_run(lua_State *L) {
   s->logging = lua_getfield(L, -1, "log") == LUA_TFUNCTION;
   s->fresh = 0;
   if (s->race != NULL) wf_race_reset(s->race);
-  s->busy = s->busy_at = 0;
+  s->busy = s->busy_at = s->strikes = 0;
   wf_session_hook(s);
   lua_settop(L, ARG);
   lua_pushvalue(L, FUNC);

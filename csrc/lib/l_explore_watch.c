@@ -8,38 +8,41 @@
 
 #include "lib/l_buffer.h"
 #include "lib/l_explore.h"
+#include "rt/mutex.h"
 #include "rt/sched.h"
 
 enum { UP_SHADOW = 2, UP_NAME = 3 };
 
 /* What operations order ------------------------------------------------------------------------------ */
 
-/* Both sides of a channel are objects: its address and the one after it. */
+/* Both sides of a channel, or of a read-write lock, are objects: its address and the one after it. */
 static uint64_t far_side(const void *channel) { return wf_race_object(channel) + 1; }
 
 static void sync_element(lua_State *L, wf_session *s, uint32_t task, enum wf_sync_mode mode) {
   const wf_buffer *b = wf_object_test(L, 1, WF_CLASS_BUFFER, sizeof *b);
-  const char *at = b == NULL ? NULL : wf_buffer_at(L, 2, b), *order = lua_tostring(L, -1);
-  if (at == NULL || (lua_type(L, -1) == LUA_TSTRING && strcmp(order, "relaxed") == 0)) return;
+  const char *at = b == NULL ? NULL : wf_buffer_at(L, 2, b);
+  if (at == NULL || (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "relaxed") == 0)) return;
   if (mode != WF_SYNC_LOAD) wf_race_release(s->race, task, wf_race_object(at));
   if (mode != WF_SYNC_STORE) wf_race_acquire(s->race, task, wf_race_object(at));
 }
 
+/* First all releases: what is acquired is there only when one of the cases has come. */
 static void sync_select(lua_State *L, wf_session *s, uint32_t task) {
   if (!lua_istable(L, 1)) return;
   luaL_checkstack(L, 4, NULL);
-  for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TTABLE; i++) {
-    lua_rawgeti(L, -1, 1);
-    const void *object = lua_touserdata(L, -1);
-    if (object != NULL) {
-      wf_race_release(s->race, task, wf_race_object(object));
-      wf_race_release(s->race, task, far_side(object));
-      wf_race_acquire(s->race, task, wf_race_object(object));
-      wf_race_acquire(s->race, task, far_side(object));
+  for (int acquire = 0; acquire <= 1; acquire++) {
+    void (*const act)(wf_race *, uint32_t, uint64_t) = acquire ? wf_race_acquire : wf_race_release;
+    for (lua_Integer i = 1; lua_rawgeti(L, 1, i) == LUA_TTABLE; i++) {
+      lua_rawgeti(L, -1, 1);
+      const void *object = lua_touserdata(L, -1);
+      if (object != NULL) {
+        act(s->race, task, wf_race_object(object));
+        act(s->race, task, far_side(object));
+      }
+      lua_pop(L, 2);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
 }
 
 void wf_session_sync(wf_iso *iso, lua_State *L, wf_session *s, enum wf_sync_mode mode) {
@@ -55,7 +58,13 @@ void wf_session_sync(wf_iso *iso, lua_State *L, wf_session *s, enum wf_sync_mode
   if (object == NULL) return;
   switch (mode) {
     case WF_SYNC_ACQUIRE:
-    case WF_SYNC_AROUND: wf_race_acquire(r, task, wf_race_object(object)); break;
+    case WF_SYNC_AROUND:
+      wf_race_acquire(r, task, wf_race_object(object));
+      wf_race_acquire(r, task, far_side(object)); /* what readers have released */
+      break;
+    case WF_SYNC_READ:
+    case WF_SYNC_READING: wf_race_acquire(r, task, wf_race_object(object)); break;
+    case WF_SYNC_UNREAD: wf_race_release(r, task, far_side(object)); break;
     case WF_SYNC_RELEASE: wf_race_release(r, task, wf_race_object(object)); break;
     case WF_SYNC_BOTH:
       wf_race_release(r, task, wf_race_object(object));
@@ -70,8 +79,8 @@ void wf_session_sync(wf_iso *iso, lua_State *L, wf_session *s, enum wf_sync_mode
       wf_race_acquire(r, task, wf_race_object(object));
       break;
     case WF_SYNC_GUARD: {
-      lua_getiuservalue(L, 1, 1);
-      const void *lock = lua_touserdata(L, -1);
+      lua_getiuservalue(L, 1, 1); /* a mutex has guards that scripts see; the others are part of a call */
+      const void *lock = wf_object_test(L, -1, WF_CLASS_MUTEX, sizeof(wf_mutex));
       lua_pop(L, 1);
       if (lock != NULL) wf_race_release(r, task, wf_race_object(lock));
       break;

@@ -71,7 +71,7 @@ static int lib_preempt(lua_State *L) {
 
 /* weft.now(): seconds of the monotonic clock. */
 static int lib_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)wf_iso_now(wf_iso_up(L)) * 1e-9);
+  lua_pushnumber(L, (lua_Number)wf_iso_now(wf_iso_up(L)) / 1e9);
   return 1;
 }
 

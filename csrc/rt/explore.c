@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "rt/cancel.h"
 #include "rt/explore_choose.h"
+#include "rt/mutex.h"
 #include "rt/port.h"
 #include "rt/sched.h"
 #include "rt/task.h"
@@ -175,6 +176,14 @@ void wf_explore_started(wf_iso *iso, wf_task *t) {
   if (e->on_start != NULL) e->on_start(iso, t);
 }
 
+/* True when all that is left was meant to be left: detached tasks of a root that has ended. */
+static bool only_detached(const wf_explore *e) {
+  if (e->info[1].task != NULL) return false;
+  for (uint32_t i = 2; i <= e->tasks; i++)
+    if (e->info[i].task != NULL && !(e->info[i].task->flags & (WF_F_DETACHED | WF_F_BACKGROUND))) return false;
+  return true;
+}
+
 void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t) {
   wf_explore *e = iso->explore;
   uint32_t no = wf_explore_number(e, t);
@@ -182,7 +191,7 @@ void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t) {
   e->info[no].task = NULL;
   if (e->hook != NULL && lua_gethook(L) == e->hook) lua_sethook(L, NULL, 0, 0);
   if (e->draining) return;
-  if (no == 1 && t->state != WF_DONE) e->stop = true;
+  if ((no == 1 && t->state != WF_DONE) || only_detached(e)) e->stop = true;
   if (e->on_end != NULL) e->on_end(iso, L, t);
 }
 
@@ -200,8 +209,8 @@ void wf_explore_stop(wf_iso *iso, enum wf_explore_verdict verdict) {
 static bool time_passes(wf_iso *iso, wf_explore *e) {
   while (wf_wheel_count(&e->wheel) != 0) {
     uint64_t next = wf_wheel_next(&e->wheel);
-    if (next > e->now) e->now = next;
-    if (wf_timers_fire(iso, &e->wheel, e->now) != 0) return true;
+    if ((next | 1) > e->now) e->now = next & ~(uint64_t)1; /* the lowest bit is the alarms' (sched.c) */
+    if (wf_timers_fire(iso, &e->wheel, e->now | 1) != 0) return true;
   }
   return false;
 }
@@ -209,6 +218,7 @@ static bool time_passes(wf_iso *iso, wf_explore *e) {
 /* One more step: false when it was one too many. */
 static bool step(wf_iso *iso, wf_explore *e) {
   if (++e->steps <= e->max_steps) return true;
+  if (e->on_stuck != NULL) e->on_stuck(iso);
   wf_explore_stop(iso, WF_EXPLORE_STEPS);
   return false;
 }
@@ -287,12 +297,15 @@ wf_task *wf_explore_pick(wf_iso *iso) {
   return t;
 }
 
-/* True when all that is left was meant to be left: detached tasks of a root that has ended. */
-static bool only_detached(const wf_explore *e) {
-  if (e->info[1].task != NULL) return false;
-  for (uint32_t i = 2; i <= e->tasks; i++)
-    if (e->info[i].task != NULL && !(e->info[i].task->flags & (WF_F_DETACHED | WF_F_BACKGROUND))) return false;
-  return true;
+uint32_t wf_explore_waits_for(wf_iso *iso, const wf_task *t) {
+  lua_State *co = wf_task_lua(t);
+  lua_Debug ar;
+  if (t->state != WF_WAITING || t->why != WF_WHY_LOCK || (t->flags & WF_F_INLINE)) return 0;
+  if (!lua_checkstack(co, 1) || !lua_getstack(co, 0, &ar) || lua_getlocal(co, &ar, 1) == NULL) return 0;
+  const wf_mutex *m = wf_object_test(co, -1, WF_CLASS_MUTEX, sizeof *m);
+  const wf_task *holder = m == NULL ? NULL : wf_holder_task(iso, m->holder);
+  lua_pop(co, 1);
+  return holder == NULL ? 0 : wf_explore_number(iso->explore, holder);
 }
 
 void wf_explore_idle(wf_iso *iso, lua_State *L, wf_task *t) {
@@ -305,11 +318,7 @@ void wf_explore_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   } else if (e->drained <= DRAIN_MOST && time_passes(iso, e)) {
     return;
   } else if (!e->draining) {
-    if (only_detached(e)) {
-      wf_explore_stop(iso, WF_EXPLORE_ENDED);
-      return;
-    }
-    if (e->on_deadlock != NULL) e->on_deadlock(iso, L);
+    if (e->on_stuck != NULL) e->on_stuck(iso);
     wf_explore_stop(iso, (int32_t)iso->outside > 0 ? WF_EXPLORE_OUTSIDE : WF_EXPLORE_DEADLOCK);
   } else if (t != e->host) {
     lua_pushliteral(L, "weft.explore: the run is over");

@@ -74,7 +74,7 @@ struct wf_explore {
   int hook_mask, hook_count;
   void (*on_end)(wf_iso *iso, lua_State *L, wf_task *t); /* a task has ended; its handle and what it left are on L. [-0, +0, m] */
   void (*on_start)(wf_iso *iso, wf_task *t);
-  void (*on_deadlock)(wf_iso *iso, lua_State *L); /* before the tasks are cancelled. [-0, +0, -] */
+  void (*on_stuck)(wf_iso *iso); /* a deadlock, or too many steps; before the tasks are cancelled */
   /* What came of it. */
   enum wf_explore_verdict verdict;
   bool diverged;        /* the plan did not fit: the function does not depend on its schedule alone */
@@ -134,6 +134,9 @@ uint32_t wf_explore_value(wf_iso *iso, uint32_t n);
 static inline uint32_t wf_explore_number(const wf_explore *e, const wf_task *t) {
   return t->flags & WF_F_EXPLORED ? t->seq - e->base : 0;
 }
+
+/* The number of the task that holds the mutex which this one waits for, or 0. */
+uint32_t wf_explore_waits_for(wf_iso *iso, const wf_task *t);
 
 /* For the scheduler: the next task, taken from the ready queue; NULL: nothing is ready, or the run is over. */
 wf_task *wf_explore_pick(wf_iso *iso);

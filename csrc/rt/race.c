@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 
-enum { TASKS = WF_EXPLORE_TASKS + 1, PENDING = 8, SOURCES = 256, SOURCE_TEXT = 60, FIRST_ROOM = 64 };
+enum { TASKS = WF_EXPLORE_TASKS + 1, PENDING = 64, SOURCES = 256, SOURCE_TEXT = 60, FIRST_ROOM = 64 };
 
 typedef uint32_t vclock[TASKS];
 

@@ -88,7 +88,10 @@ local KINDS = { -- verdicts of the run that are failures
     local text = root and "deadlock: %d of %d tasks wait for ever" or "partial deadlock: %d of %d tasks wait for ever"
     return "deadlock", text:format(stuck, x.tasks)
   end,
-  steps = function(x) return "livelock", ("livelock: no end after %d steps"):format(x.steps) end,
+  steps = function(x)
+    if x.steps <= x.opts.steps then return "livelock", "livelock: a task computes on and on without a switch point" end
+    return "livelock", ("livelock: no end after %d steps"):format(x.opts.steps)
+  end,
   outside = function() return "outside", "a task waits for another isolate, which is not under the schedule's control" end,
   left = function() return "left", "tasks catch their cancellation and do not end; they are tasks of the script now" end,
 }
@@ -140,7 +143,7 @@ end
 -- Runs f once; returns its failure or nil.
 local function run_once(x, ...)
   if x.calls.failed[1] then x.calls.failed = {} end
-  if x.calls.stuck[1] then x.calls.stuck = {} end
+  if x.calls.stuck[1] then x.calls.stuck, x.calls.holders = {}, {} end
   x.watch:reset()
   math.randomseed(x.opts.seed)
   return finish(x, core.explore_run(x.session, x.f, x.handle, ...))
@@ -232,7 +235,7 @@ local function explain(x, failure)
   failure.stuck = {}
   for i, s in ipairs(x.calls.stuck) do failure.stuck[i] = s[2] end
   failure.log, failure.decisions = log, search.decisions(x.trace)
-  story.diagnose(failure, x.calls.stuck)
+  story.diagnose(failure, x.calls)
 end
 
 local function search_all(x)
@@ -259,7 +262,8 @@ end
 --- Runs f(x) under many schedules; see types/explore.lua.
 function M.explore(f, given)
   local opts = check(f, given)
-  local calls = { failed = {}, stuck = {} }
+  if core.explore_current() then error("weft.explore cannot be used inside what it explores", 2) end
+  local calls = { failed = {}, stuck = {}, holders = {} }
   local x = {
     f = f, opts = opts, calls = calls, schedules = 0, outcomes = {}, failures = {}, started = core.nanotime(),
     steps = 0, most_steps = 0, most_tasks = 0, most_blind = 0, cover = { levels = {}, drawn = 0 },

@@ -7,14 +7,15 @@ local core = require "weft.core"
 local M = {}
 
 -- Not operations: they tell nothing that another task can change, or are no calls of the script's.
-local NO_POINT = { __gc = true, __tostring = true, __name = true, capacity = true, detach = true, traceback = true }
+local NO_POINT = { __gc = true, __tostring = true, __name = true, capacity = true, detach = true, traceback = true,
+  type = true, stride = true, __eq = true, __pairs = true }
 -- What operations order, for the detection of races (enum wf_sync_mode of csrc/lib/l_explore.h). Others order nothing.
 local ORDER = {
   channel = { send = "send", try_send = "send", recv = "receive", try_recv = "receive", recv_many = "receive",
     __call = "receive", close = "release", __close = "release", is_closed = "acquire", __len = "acquire" },
   mutex = { lock = "acquire", try_lock = "acquire", unlock = "release", __close = "release", guard = "acquire", with = "around" },
-  rwlock = { lock = "acquire", try_lock = "acquire", unlock = "release", rlock = "acquire", try_rlock = "acquire",
-    runlock = "release", reading = "around", writing = "around", guard = "acquire", rguard = "acquire", __close = "release" },
+  rwlock = { lock = "acquire", try_lock = "acquire", unlock = "release", rlock = "read", try_rlock = "read",
+    runlock = "unread", reading = "reading", writing = "around" },
   semaphore = { acquire = "acquire", try_acquire = "acquire", release = "release", with = "around" },
   condition = { wait = "condition", signal = "release", broadcast = "release" },
   barrier = { wait = "both" },
@@ -23,7 +24,8 @@ local ORDER = {
   event = { set = "release", clear = "release", wait = "acquire", is_set = "acquire" },
   guard = { unlock = "guard", __close = "guard" },
   job = { join = "acquire", result = "acquire", wait = "acquire", status = "acquire", cancel = "release", __close = "acquire" },
-  buffer = { load = "load", store = "store", exchange = "change", add = "change", cas = "change", wait = "load", wake = "store" },
+  buffer = { load = "load", store = "store", exchange = "change", add = "change", cas = "change", wait = "load", wake = "store",
+    __index = "index" },
 }
 -- Functions of the module that may go ahead without waiting.
 local FUNCTIONS = { select = "select", wait = "all" }
@@ -51,7 +53,10 @@ end
 
 local function wrap_class(patch, class)
   local kind = class.__name:gsub("^weft%.", "")
-  local methods, order = class.__methods or class.__index, ORDER[kind] or {}
+  local methods, order = class.__index, ORDER[kind] or {}
+  if type(methods) == "function" then -- one that finds fields too; the methods are its second upvalue
+    methods = select(2, debug.getupvalue(methods, 2))
+  end
   for _, t in ipairs { class, type(methods) == "table" and methods or nil } do
     for key in pairs(t) do
       local is_field = kind == "job" and key == "__index" -- its fields never change

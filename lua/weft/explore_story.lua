@@ -93,10 +93,39 @@ local function lost_before(log, wait)
   end
 end
 
---- A deadlock whose reason is a lost wake-up is named so.
-function M.diagnose(failure, stuck)
+-- Tasks that wait for each other's mutexes: names, or nil.
+local function cycle(log, holders)
+  local waits = {}
+  for _, h in ipairs(holders) do waits[h[1]] = h[2] ~= 0 and h[2] or nil end
+  for first in pairs(waits) do
+    local names, task = {}, first
+    repeat
+      names[#names + 1] = log.names[task] or "task " .. task
+      task = waits[task]
+    until not task or task == first or #names > #holders
+    if task == first then
+      table.sort(names)
+      return names
+    end
+  end
+end
+
+-- "weft.condition 1 (2 waiting)" -> "weft.condition 1"
+local function object_name(object) return (tostring(object):gsub(" %(.*", "")) end
+
+--- Says more about a failure: the tasks that wait for each other, a wake-up that was lost.
+function M.diagnose(failure, calls)
+  local log, stuck = failure.log, calls.stuck
+  if failure.kind ~= "deadlock" and failure.kind ~= "livelock" then return end
+  local names = cycle(log, calls.holders)
+  if names then
+    local others = failure.kind == "livelock" and ("; the others go on, no end after %d steps"):format(failure.steps) or ""
+    failure.kind = "deadlock"
+    failure.message = ("%sdeadlock: %s wait for each other's mutexes%s"):format(others ~= "" and "partial " or "",
+      table.concat(names, ", ", 1, #names - 1) .. (#names > 1 and " and " or "") .. names[#names], others)
+    return
+  end
   if failure.kind ~= "deadlock" then return end
-  local log = failure.log
   for _, s in ipairs(stuck) do
     local wait
     for i, e in ipairs(log.events) do
@@ -108,7 +137,7 @@ function M.diagnose(failure, stuck)
         local e = log.events[waker]
         failure.kind = "lost wake-up"
         failure.message = ("lost wake-up: %s began to wait for %s (%s) after %s had called %s (%s), when nobody waited")
-          :format(log.names[s[1]], tostring(e.b), place(log, wait), log.names[e.task], e.a, place(log, waker))
+          :format(log.names[s[1]], object_name(e.b), place(log, wait), log.names[e.task], e.a, place(log, waker))
         return
       end
     end
@@ -142,7 +171,7 @@ end
 -- A line is told at the next event of its task: a task that is preempted at the beginning of a line has not run it.
 local function rows_of(failure, instructions)
   local events, rows, pending = failure.log.events, {}, {}
-  local function flush(task, suffix)
+  local function flush(task)
     local p = pending[task]
     if not p or p.told then return end
     if p.begun then
@@ -150,23 +179,22 @@ local function rows_of(failure, instructions)
     else
       add(rows, task, p.event)
     end
-    if suffix then rows[#rows].text = rows[#rows].text .. suffix end
     p.told = true
   end
   local last
   for _, e in ipairs(events) do
     if last and last.task ~= e.task then
       local p = pending[last.task]
-      local at = preempted(failure.decisions, last, e)
+      local at, middle = preempted(failure.decisions, last, e), ""
       -- In the middle of a line, between two instructions: it has begun.
-      if instructions and at and p and not p.told and at > last.at + 1 and not p.begun then
-        flush(last.task, "   (in the middle)")
-        p.told, p.begun = false, true
+      if instructions and at and p and not p.told and not p.begun then
+        flush(last.task)
+        p.told, p.begun, middle = false, true, " midway"
       end
       if not at then flush(last.task) end
       local why = reason(failure, last, e, #rows > 0 and rows[#rows].text)
       if why then
-        rows[#rows + 1] = { task = last.task, note = why }
+        rows[#rows + 1] = { task = last.task, note = why .. middle }
       end
     end
     if e.what == "line" then
