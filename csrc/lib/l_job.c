@@ -189,7 +189,7 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }

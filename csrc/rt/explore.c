@@ -78,6 +78,7 @@ static void world_in(wf_iso *iso, wf_explore *e) {
   list_move(&e->saved.children, &iso->children);
   iso->head = iso->tail = NULL;
   iso->live = iso->background = iso->outside = 0;
+  iso->objects = 0; /* the names of what the run makes are the same in each */
   iso->rng = 1;
   iso->slice_ns = 0;
   e->host = iso->cur;

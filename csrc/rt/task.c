@@ -20,6 +20,11 @@ enum { HANDLE = 1, HANDLER = 2, FIRST = 3 };
 
 /* Names and handles --------------------------------------------------------------------------- */
 
+uint32_t wf_task_number(const wf_iso *iso, const wf_task *t) {
+  bool explored = iso->explore != NULL && (t->flags & WF_F_EXPLORED);
+  return wf_unlikely(explored) ? wf_explore_number(iso->explore, t) : t->seq;
+}
+
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
@@ -28,7 +33,7 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   } else if (t->flags & WF_F_MAIN) {
     lua_pushstring(L, iso->name != NULL ? iso->name : "main");
   } else {
-    lua_pushfstring(L, "task %d", (int)(wf_unlikely(iso->explore != NULL && (t->flags & WF_F_EXPLORED)) ? wf_explore_number(iso->explore, t) : t->seq));
+    lua_pushfstring(L, "task %d", (int)wf_task_number(iso, t));
   }
 }
 

@@ -12,6 +12,7 @@ Watch.__index = Watch
 
 local Handle = { __name = "weft.explored" }
 Handle.__index = Handle
+function Handle.__tostring() return "weft.explored" end
 local owners = setmetatable({}, { __mode = "k" })
 
 local function upvalue_index(f, name)
