@@ -9,15 +9,18 @@
 ---
 ---| where a task can be switched | `points` |
 ---|---|
----| before every operation of weft that other tasks can notice: a lock, a send, a look at an event, an atomic access | "operations" (default) |
+---| before every operation of weft that other tasks can notice: a lock, a send, a look at an event | "operations" (default) |
 ---| before every line too | "lines" |
 ---| before every instruction of Lua's virtual machine too: `n = n + 1` is three or four | "instructions" |
 ---
 ---| which schedules | `strategy` |
 ---|---|
----| all: first those without a preemption, then all with one, and so on (*iterative context bounding*, as in CHESS) | "exhaustive" (default) |
----| tasks get random priorities that change at `depth - 1` places (*probabilistic concurrency testing*): finds a bug of that depth with a known probability, in programs too large for all | "pct" |
+---| all: first those without a preemption, then with one, and so on (*iterative context bounding*) | "exhaustive" (default) |
+---| tasks get random priorities that change at `depth - 1` places (*probabilistic concurrency testing*) | "pct" |
 ---| any choice with the same probability | "random" |
+---
+---Too many schedules for all of them: pct finds a bug that needs `depth` things in an unlucky order with a probability of
+---at least 1/(n k^(depth-1)) a run, with n tasks and k steps.
 ---
 ---A *preemption* takes the turn from a task that could go on. Most bugs need one or two. A case of weft.select that is ready
 ---beside others is a choice too.
@@ -25,7 +28,9 @@
 ---What fails: an error of the function, or of a task at which nobody looks; a *deadlock*, when tasks wait for ever, total or
 ---partial (the rest has ended, or goes on); a *lost wake-up*, a deadlock whose reason is that a signal came before the wait;
 ---a *livelock*, when there is no end after `steps` steps; a *race*, two accesses to something watched that nothing orders;
----with `same`, a second outcome. Tasks that the function leaves are run to their end, but for detached ones.
+---with `same`, a second outcome. And what makes exploring impossible: *nondeterminism*, the function depends on more than its
+---schedule; *outside*, it waits for another thread; *left*, tasks catch their cancellation and do not end. Tasks that the
+---function leaves are run to their end, but for detached ones.
 ---
 ---Time stands still while a task can run; when none can, it goes on to the next timer at once. With `clock = "free"` it may
 ---go on at any point: so each time-out is tried before and after what it limits.
@@ -150,7 +155,7 @@ function exploration:assert() end
 
 ---One way to fail.
 ---@class weft.exploration.failure
----@field kind string  "error" "deadlock" "lost wake-up" "livelock" "race" "outcome"; "nondeterminism" when the function does not depend on its schedule alone; "outside" when it waits for another isolate; "left" when tasks do not end though cancelled
+---@field kind string  "error" "deadlock" "lost wake-up" "livelock" "race" "outcome"; "nondeterminism" "outside" "left": see above
 ---@field message string
 ---@field traceback string?  of an error
 ---@field task integer?  whose error it was; the function itself is 1

@@ -170,7 +170,8 @@ static int explore_trace(lua_State *L) {
   const wf_session *s = check_session(L);
   lua_Integer first = luaL_optinteger(L, 2, 0);
   if (first > (lua_Integer)s->e.decisions_count) first = (lua_Integer)s->e.decisions_count;
-  lua_pushlstring(L, (const char *)(s->e.decisions + first), (s->e.decisions_count - (size_t)first) * sizeof *s->e.decisions);
+  lua_pushlstring(L, (const char *)(s->e.decisions + first),
+                  (s->e.decisions_count - (size_t)first) * sizeof *s->e.decisions);
   lua_pushinteger(L, s->e.steps);
   lua_pushinteger(L, s->e.tasks);
   lua_pushinteger(L, s->e.blind);
@@ -195,8 +196,8 @@ static int explore_current(lua_State *L) {
 
 void wf_lib_explore(wf_iso *iso, lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", session_gc}, {NULL, NULL}};
-  static const luaL_Reg funcs[] = {{"explore_new", explore_new},     {"explore_run", explore_run},
-                                   {"explore_trace", explore_trace}, {"explore_unseen", explore_unseen},
+  static const luaL_Reg funcs[] = {{"explore_new", explore_new},         {"explore_run", explore_run},
+                                   {"explore_trace", explore_trace},     {"explore_unseen", explore_unseen},
                                    {"explore_current", explore_current}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_EXPLORE, "weft.explore.session", NULL, meta);
   wf_lib_add(iso, L, funcs);

@@ -27,28 +27,28 @@ enum wf_sync_mode {
   WF_SYNC_READ,      /* read locks: readers come after writers, */
   WF_SYNC_UNREAD,    /* and writers after readers */
   WF_SYNC_READING,
-  WF_SYNC_LOAD,      /* of the element of a buffer, unless the order is relaxed */
+  WF_SYNC_LOAD, /* of the element of a buffer, unless the order is relaxed */
   WF_SYNC_STORE,
   WF_SYNC_CHANGE,
-  WF_SYNC_INDEX,     /* nothing: b[i] is a relaxed access, and no operation where i is no number */
-  WF_SYNC_SELECT,    /* both, of all channels and jobs in the list */
-  WF_SYNC_ALL,       /* acquire what all tasks that have ended released */
+  WF_SYNC_INDEX,  /* nothing: b[i] is a relaxed access, and no operation where i is no number */
+  WF_SYNC_SELECT, /* both, of all channels and jobs in the list */
+  WF_SYNC_ALL,    /* acquire what all tasks that have ended released */
   WF_SYNC_COUNT
 };
 
 typedef struct wf_session {
   wf_explore e;
   enum wf_points points;
-  int calls;         /* registry reference, its table: log = function, line = function, failed, stuck, holders = lists */
+  int calls; /* registry reference, its table: log = function, line = function, failed, stuck, holders = lists */
   bool logging;
-  bool lines;        /* variables are watched: calls.line is to be called */
-  uint32_t fresh;    /* the task that has passed a point of the hook and no operation since */
-  uint32_t busy_at;  /* the step at which the count hook looked last, and how often since that step */
+  bool lines;       /* variables are watched: calls.line is to be called */
+  uint32_t fresh;   /* the task that has passed a point of the hook and no operation since */
+  uint32_t busy_at; /* the step at which the count hook looked last, and how often since that step */
   uint32_t busy;
-  uint32_t strikes;  /* of the hook on cancelled code */
+  uint32_t strikes;             /* of the hook on cancelled code */
   uint32_t log_step, log_lines; /* lines logged since that step */
-  wf_race *race;     /* NULL: nothing is watched; owned */
-  const char *skip;  /* sources that begin so are not the explored code's; kept by the table */
+  wf_race *race;                /* NULL: nothing is watched; owned */
+  const char *skip;             /* sources that begin so are not the explored code's; kept by the table */
   size_t skip_len;
 } wf_session;
 

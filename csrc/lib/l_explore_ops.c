@@ -19,8 +19,8 @@ enum {
   BUSY_COUNT = 1000000, /* instructions between two looks of the count hook, where it is no switch point */
   BUSY_MOST = 10,       /* looks without a step in between: that task never comes to a switch point */
   LOG_LINES = 2000,     /* lines of a log between two steps */
- STRIKES_SPACED = 3,
-  DRAIN_LOOKS = 1000    /* lines that a cancelled task may run before the hook cancels it */
+  STRIKES_SPACED = 3,
+  DRAIN_LOOKS = 1000 /* lines that a cancelled task may run before the hook cancels it */
 };
 
 /* Operations ------------------------------------------------------------------------------------- */
@@ -41,7 +41,8 @@ static int around_k(lua_State *L, int status, lua_KContext release) {
 }
 
 /* Stack: object, arguments. */
-static int op_around(lua_State *L, wf_iso *iso, wf_session *s, int own, enum wf_sync_mode acquire, enum wf_sync_mode release) {
+static int op_around(lua_State *L, wf_iso *iso, wf_session *s, int own, enum wf_sync_mode acquire,
+                     enum wf_sync_mode release) {
   wf_session_sync(iso, L, s, acquire);
   int n = lua_gettop(L);
   luaL_checkstack(L, n + 4, NULL);
@@ -59,10 +60,8 @@ static int op_call(lua_State *L, wf_iso *iso, int own) {
     luaL_checkstack(L, 8, NULL);
     if (lua_gethook(L) == s->e.hook) lua_sethook(L, s->e.hook, s->e.hook_mask, s->e.hook_count);
     lua_pushvalue(L, lua_upvalueindex(own + 1 + UV_NAME));
-    if (lua_gettop(L) == 1)
-      lua_pushnil(L);
-    else
-      lua_pushvalue(L, 1);
+    if (lua_gettop(L) == 1) lua_pushnil(L);
+    else lua_pushvalue(L, 1);
     wf_session_log(iso, L, "operation", 2);
   }
   if (s != NULL && s->race != NULL && !s->e.draining && (iso->cur->flags & WF_F_EXPLORED)) {
@@ -112,7 +111,9 @@ static int op_refused(lua_State *L) {
   return f(L);
 }
 
-static bool is_wrapper(lua_CFunction f) { return f == op_1 || f == op_2 || f == op_guard || f == op_index || f == op_refused; }
+static bool is_wrapper(lua_CFunction f) {
+  return f == op_1 || f == op_2 || f == op_guard || f == op_index || f == op_refused;
+}
 
 /* The wrapper for a function with that many upvalues; NULL: there is none. */
 static lua_CFunction wrapper_for(int mode, int own) {
@@ -127,9 +128,9 @@ static lua_CFunction wrapper_for(int mode, int own) {
 /* core.explore_wrap(function, name[, mode]): the wrapper, or nil: not a function of weft's that can have one. The
  * mode tells what it orders (enum wf_sync_mode), or is "refused". */
 static int explore_wrap(lua_State *L) {
-  static const char *const modes[] = {"none", "acquire", "release", "both", "around", "send", "receive", "guard", "condition",
-                                      "read", "unread", "reading", "load", "store", "change", "index", "select", "all", "refused",
-                                      NULL};
+  static const char *const modes[] = {"none",   "acquire",   "release", "both",   "around",  "send", "receive",
+                                      "guard",  "condition", "read",    "unread", "reading", "load", "store",
+                                      "change", "index",     "select",  "all",    "refused", NULL};
   lua_CFunction f = lua_tocfunction(L, 1);
   luaL_checkstring(L, 2);
   int mode = luaL_checkoption(L, 3, "none", modes);
@@ -151,7 +152,8 @@ static int explore_classes(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_newtable(L);
   for (int c = 0; c < WF_CLASS_COUNT; c++) {
-    if (iso->class_ref[c] == 0 || c == WF_CLASS_EXPLORE || c == WF_CLASS_TOMBSTONE || c == WF_CLASS_SELECT || c == WF_CLASS_SCOPE)
+    if (iso->class_ref[c] == 0 || c == WF_CLASS_EXPLORE || c == WF_CLASS_TOMBSTONE || c == WF_CLASS_SELECT ||
+        c == WF_CLASS_SCOPE)
       continue;
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
@@ -267,4 +269,5 @@ void wf_session_hook(wf_session *s) {
   s->e.hook_count = instructions ? 1 : BUSY_COUNT;
 }
 
-const luaL_Reg wf_explore_ops_funcs[] = {{"explore_wrap", explore_wrap}, {"explore_classes", explore_classes}, {NULL, NULL}};
+const luaL_Reg wf_explore_ops_funcs[] = {
+    {"explore_wrap", explore_wrap}, {"explore_classes", explore_classes}, {NULL, NULL}};

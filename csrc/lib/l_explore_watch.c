@@ -129,12 +129,9 @@ static uint64_t variable_of(lua_State *L, const void *table, int idx) {
 
 /* Push "name.key", "name[3]". [-0, +1, m] */
 static void push_variable(lua_State *L, int name, int key) {
-  if (lua_isnil(L, key))
-    lua_pushvalue(L, name);
-  else if (lua_type(L, key) == LUA_TSTRING)
-    lua_pushfstring(L, "%s.%s", lua_tostring(L, name), lua_tostring(L, key));
-  else
-    lua_pushfstring(L, "%s[%s]", lua_tostring(L, name), luaL_tolstring(L, key, NULL));
+  if (lua_isnil(L, key)) lua_pushvalue(L, name);
+  else if (lua_type(L, key) == LUA_TSTRING) lua_pushfstring(L, "%s.%s", lua_tostring(L, name), lua_tostring(L, key));
+  else lua_pushfstring(L, "%s[%s]", lua_tostring(L, name), luaL_tolstring(L, key, NULL));
 }
 
 /* The line that accesses. */
@@ -148,11 +145,13 @@ static wf_site site_here(lua_State *L, wf_session *s, uint32_t task, int level) 
 }
 
 /* Tell the Lua side of a race and end the run. The variable's name is on top. [-1, +0, m] */
-static void report(wf_iso *iso, lua_State *L, wf_session *s, bool writes, wf_site here, wf_site other, bool other_writes) {
+static void report(wf_iso *iso, lua_State *L, wf_session *s, bool writes, wf_site here, wf_site other,
+                   bool other_writes) {
   const wf_race *r = s->race;
-  lua_pushfstring(L, "unsynchronised accesses to %s: task %d %s it at %s:%d, task %d %s it at %s:%d, and nothing orders the two",
-                  lua_tostring(L, -1), (int)other.task, other_writes ? "wrote" : "read", wf_race_source_text(r, other.source), other.line,
-                  (int)here.task, writes ? "writes" : "reads", wf_race_source_text(r, here.source), here.line);
+  lua_pushfstring(
+      L, "unsynchronised accesses to %s: task %d %s it at %s:%d, task %d %s it at %s:%d, and nothing orders the two",
+      lua_tostring(L, -1), (int)other.task, other_writes ? "wrote" : "read", wf_race_source_text(r, other.source),
+      other.line, (int)here.task, writes ? "writes" : "reads", wf_race_source_text(r, here.source), here.line);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->calls);
   lua_insert(L, -2);
   lua_setfield(L, -2, "race");
@@ -161,7 +160,8 @@ static void report(wf_iso *iso, lua_State *L, wf_session *s, bool writes, wf_sit
 }
 
 /* Look at an access of the key at `key`. [-0, +0, m] */
-static void look(wf_iso *iso, lua_State *L, wf_session *s, const void *table, int name, int key, bool writes, int level) {
+static void look(wf_iso *iso, lua_State *L, wf_session *s, const void *table, int name, int key, bool writes,
+                 int level) {
   uint32_t task = wf_explore_number(&s->e, iso->cur);
   if (s->race == NULL || task == 0 || s->e.draining) return;
   luaL_checkstack(L, 10, NULL);
@@ -297,8 +297,11 @@ static int explore_lines(lua_State *L) {
 
 /* core.explore_watch(session, table, name): the shadow. */
 static int explore_watch(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__index", watched_index}, {"__newindex", watched_newindex}, {"__len", watched_len},
-                                  {"__pairs", watched_pairs}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__index", watched_index},
+                                  {"__newindex", watched_newindex},
+                                  {"__len", watched_len},
+                                  {"__pairs", watched_pairs},
+                                  {NULL, NULL}};
   check_session(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstring(L, 3);
@@ -342,6 +345,8 @@ static int explore_access(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg wf_explore_watch_funcs[] = {{"explore_lines", explore_lines},     {"explore_watch", explore_watch},
-                                           {"explore_unwatch", explore_unwatch}, {"explore_access", explore_access},
+const luaL_Reg wf_explore_watch_funcs[] = {{"explore_lines", explore_lines},
+                                           {"explore_watch", explore_watch},
+                                           {"explore_unwatch", explore_unwatch},
+                                           {"explore_access", explore_access},
                                            {NULL, NULL}};

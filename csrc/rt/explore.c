@@ -164,7 +164,8 @@ void wf_explore_run(wf_iso *iso, lua_State *L, wf_explore *e) {
 /* The run ---------------------------------------------------------------------------------------- */
 
 void wf_explore_admit(wf_iso *iso, lua_State *L) {
-  if (iso->explore->tasks >= WF_EXPLORE_TASKS) luaL_error(L, "cannot start a task: weft.explore follows %d at most", WF_EXPLORE_TASKS);
+  if (iso->explore->tasks >= WF_EXPLORE_TASKS)
+    luaL_error(L, "cannot start a task: weft.explore follows %d at most", WF_EXPLORE_TASKS);
 }
 
 void wf_explore_started(wf_iso *iso, wf_task *t) {

@@ -36,9 +36,9 @@ enum wf_explore_verdict {
 };
 
 enum wf_explore_kind {
-  WF_DECIDE_NEXT,  /* who is next: the running task cannot go on */
-  WF_DECIDE_POINT, /* it could: all but 0 is a preemption */
-  WF_DECIDE_VALUE, /* a choice that the program leaves open: a case of select */
+  WF_DECIDE_NEXT,      /* who is next: the running task cannot go on */
+  WF_DECIDE_POINT,     /* it could: all but 0 is a preemption */
+  WF_DECIDE_VALUE,     /* a choice that the program leaves open: a case of select */
   WF_DECIDE_CLOCK = 4, /* flag: the last choice is that time passes */
 };
 
@@ -53,10 +53,10 @@ typedef struct wf_deviation {
 } wf_deviation;
 
 typedef struct wf_explored {
-  wf_task *task;        /* NULL once it has ended */
-  uint64_t after[4];    /* a task that has yielded: who must run before it, by number */
-  uint32_t priority;    /* PCT */
-  bool yielded, noted;  /* it has yielded, and no other task has run since; `after` says before whom it must not run */
+  wf_task *task;       /* NULL once it has ended */
+  uint64_t after[4];   /* a task that has yielded: who must run before it, by number */
+  uint32_t priority;   /* PCT */
+  bool yielded, noted; /* it has yielded, and no other task has run since; `after` says before whom it must not run */
 } wf_explored;
 
 struct wf_explore {
@@ -64,39 +64,40 @@ struct wf_explore {
   enum wf_explore_policy policy;
   uint32_t max_steps;
   bool free_clock;
-  uint64_t seed;        /* RANDOM, PCT */
-  uint32_t depth;       /* PCT: priority changes + 1 */
-  uint32_t length;      /* PCT: decisions that a run is expected to have */
-  wf_deviation *plan;   /* PLAN; owned */
+  uint64_t seed;      /* RANDOM, PCT */
+  uint32_t depth;     /* PCT: priority changes + 1 */
+  uint32_t length;    /* PCT: decisions that a run is expected to have */
+  wf_deviation *plan; /* PLAN; owned */
   uint32_t plan_count, plan_room;
-  uint32_t expect;      /* PLAN: the hash at the last deviation, 0: any */
-  lua_Hook hook;        /* for the coroutines of the tasks, NULL: none */
+  uint32_t expect; /* PLAN: the hash at the last deviation, 0: any */
+  lua_Hook hook;   /* for the coroutines of the tasks, NULL: none */
   int hook_mask, hook_count;
-  void (*on_end)(wf_iso *iso, lua_State *L, wf_task *t); /* a task has ended; its handle and what it left are on L. [-0, +0, m] */
+  void (*on_end)(wf_iso *iso, lua_State *L,
+                 wf_task *t); /* a task has ended; its handle and what it left are on L. [-0, +0, m] */
   void (*on_start)(wf_iso *iso, wf_task *t);
   void (*on_stuck)(wf_iso *iso); /* a deadlock, or too many steps; before the tasks are cancelled */
   /* What came of it. */
   enum wf_explore_verdict verdict;
-  bool diverged;        /* the plan did not fit: the function does not depend on its schedule alone */
-  uint32_t steps;       /* points passed and tasks resumed */
-  uint32_t blind;       /* points where no switch was possible: inside functions that cannot yield */
+  bool diverged;  /* the plan did not fit: the function does not depend on its schedule alone */
+  uint32_t steps; /* points passed and tasks resumed */
+  uint32_t blind; /* points where no switch was possible: inside functions that cannot yield */
   uint32_t decisions_count, decisions_room;
   wf_decision *decisions; /* owned */
-  uint32_t tasks;       /* started; they are numbered from 1 */
+  uint32_t tasks;         /* started; they are numbered from 1 */
   /* The run itself. */
-  wf_task *host;        /* who called; NULL: no run */
-  wf_task *picked;      /* chosen at a switch point: next */
-  uint32_t last;        /* number of who runs, or ran last */
-  uint32_t low;         /* PCT: the priority of who yielded last */
+  wf_task *host;   /* who called; NULL: no run */
+  wf_task *picked; /* chosen at a switch point: next */
+  uint32_t last;   /* number of who runs, or ran last */
+  uint32_t low;    /* PCT: the priority of who yielded last */
   uint64_t rng;
-  uint32_t next;        /* index into plan */
+  uint32_t next; /* index into plan */
   uint32_t hash;
-  uint32_t base;        /* iso->seq before the first task */
-  uint32_t drained;     /* steps since draining began */
+  uint32_t base;    /* iso->seq before the first task */
+  uint32_t drained; /* steps since draining began */
   uint32_t changes_left;
-  bool stop;            /* begin to drain at the next pick */
-  bool draining;        /* the run is decided: all are cancelled, no more decisions */
-  uint64_t now;         /* the run's clock */
+  bool stop;     /* begin to drain at the next pick */
+  bool draining; /* the run is decided: all are cancelled, no more decisions */
+  uint64_t now;  /* the run's clock */
   wf_wheel wheel;
   wf_explored info[WF_EXPLORE_TASKS + 1]; /* by number */
   /* The isolate's world. */

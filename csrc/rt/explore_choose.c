@@ -96,7 +96,8 @@ static uint32_t planned(wf_explore *e, uint32_t n) {
 static uint32_t highest(const wf_explore *e, const wf_menu *m) {
   uint32_t best = 0;
   for (uint32_t i = 1; i < m->n; i++)
-    if (e->info[wf_explore_number(e, m->task[i])].priority > e->info[wf_explore_number(e, m->task[best])].priority) best = i;
+    if (e->info[wf_explore_number(e, m->task[i])].priority > e->info[wf_explore_number(e, m->task[best])].priority)
+      best = i;
   return best;
 }
 
@@ -113,7 +114,8 @@ static uint32_t by_priority(wf_explore *e, const wf_menu *m) {
 
 static uint32_t note(wf_explore *e, uint32_t n, uint32_t choice, uint32_t kind) {
   if (e->decisions_count < e->decisions_room)
-    e->decisions[e->decisions_count++] = (wf_decision){(uint8_t)n, (uint8_t)choice, (uint8_t)kind, (uint8_t)e->last, e->hash};
+    e->decisions[e->decisions_count++] =
+        (wf_decision){(uint8_t)n, (uint8_t)choice, (uint8_t)kind, (uint8_t)e->last, e->hash};
   return choice;
 }
 

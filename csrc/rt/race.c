@@ -26,7 +26,7 @@ typedef struct index_map {
   struct slot {
     uint64_t key;
     uint32_t item; /* + 1; 0: free */
-  } *slots;
+  } * slots;
   uint32_t room, count;
 } index_map;
 
@@ -116,7 +116,8 @@ void wf_race_reset(wf_race *r) {
 /* The clock of an object; NULL: no memory. */
 static uint32_t *object_clock(wf_race *r, uint64_t object) {
   bool fresh;
-  if (!array_room((void **)&r->object_clocks, &r->object_room, r->objects.count + 1, sizeof *r->object_clocks)) return NULL;
+  if (!array_room((void **)&r->object_clocks, &r->object_room, r->objects.count + 1, sizeof *r->object_clocks))
+    return NULL;
   int64_t i = map_item(&r->objects, object, &fresh);
   if (i < 0) return NULL;
   if (fresh) memset(r->object_clocks[i], 0, sizeof *r->object_clocks);
@@ -134,7 +135,8 @@ static void settle(wf_race *r, uint32_t task) {
 
 void wf_race_started(wf_race *r, uint32_t task, uint32_t parent) {
   if (task >= r->tasks) {
-    for (uint32_t i = 0; i < r->tasks; i++) memset(&r->clocks[i][r->tasks], 0, (task + 1 - r->tasks) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < r->tasks; i++)
+      memset(&r->clocks[i][r->tasks], 0, (task + 1 - r->tasks) * sizeof(uint32_t));
     r->tasks = task + 1;
   }
   memset(r->clocks[task], 0, sizeof r->clocks[task]);

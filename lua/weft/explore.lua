@@ -1,11 +1,12 @@
 -- weft.explore(f, opts): runs f under many schedules of its tasks, in this isolate and with a clock of its own; finds
 -- the schedule that fails, makes it small, shows it and replays it. Parts: weft.explore_search (which schedules),
--- weft.explore_patch (switch points), weft.explore_story (the picture), weft.explore_watch (races),
+-- weft.explore_patch (switch points), weft.explore_story (what a run did), weft.explore_report, weft.explore_watch (races),
 -- csrc/rt/explore.h (one run).
 
 local core = require "weft.core"
 local patch = require "weft.explore_patch"
 local search = require "weft.explore_search"
+local report = require "weft.explore_report"
 local story = require "weft.explore_story"
 local value = require "weft.explore_value"
 local watch = require "weft.explore_watch"
@@ -281,7 +282,7 @@ function M.explore(f, given)
   x.watch:close()
   math.randomseed()
   if not results[1] then error(results[2], 0) end
-  return story.report(x)
+  return report.new(x)
 end
 
 return M

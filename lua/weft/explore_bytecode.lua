@@ -130,7 +130,7 @@ local function self_test()
     if n > 0.5 and n ~= "text" then
       return b[1], function() return c end
     end
-    b.x = c
+    b.x = c + a
   end
   local got = accesses(f)
   local function is(line, writes, variable)
@@ -138,7 +138,7 @@ local function self_test()
     return one and one.writes == writes and debug.getupvalue(f, one.index) == variable
   end
   local last = got[first + 5]
-  return is(first + 1, true, "a") and is(first + 3, false, "b") and last and #last == 2 and not got[first + 2]
+  return is(first + 1, true, "a") and is(first + 3, false, "b") and last and #last == 3 and not got[first + 2]
 end
 
 local ok, fits = pcall(self_test)

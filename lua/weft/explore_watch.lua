@@ -26,7 +26,7 @@ end
 --- x:watch(table[, name]) | x:watch(f, "upvalue"): look at its accesses from now on. Returns what was given.
 function Handle:watch(what, name)
   local owner = owners[self]
-  if not owner then error("bad argument #1 to 'watch' (the argument of the explored function expected: call it with a colon)", 2) end
+  if not owner then error("bad argument #1 to 'watch' (weft.explored expected: call it with a colon)", 2) end
   if type(what) == "table" then
     if name ~= nil and type(name) ~= "string" then error("bad argument #2 to 'watch' (string expected)", 2) end
     owner:table(what, name or "table")
