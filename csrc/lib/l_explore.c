@@ -40,7 +40,7 @@ static void note(lua_State *L, const wf_session *s, const char *name, uint32_t n
 }
 
 /* A task has failed: keep its handle. Whether somebody looks is known when the run is over. */
-static void on_end(wf_iso *iso, lua_State *L, wf_task *t) {
+static void on_end(wf_iso *iso, lua_State *L, wf_task *t, int handle) {
   wf_session *s = (wf_session *)iso->explore;
   uint32_t number = wf_explore_number(&s->e, t);
   luaL_checkstack(L, 8, NULL);
@@ -50,7 +50,7 @@ static void on_end(wf_iso *iso, lua_State *L, wf_task *t) {
   }
   if (s->logging) wf_session_log(iso, L, "end", 0);
   if (t->state != WF_FAILED) return;
-  lua_pushvalue(L, 1);
+  lua_pushvalue(L, handle);
   note(L, s, "failed", number);
 }
 

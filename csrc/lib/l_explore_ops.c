@@ -138,6 +138,10 @@ static int explore_wrap(lua_State *L) {
   if (f == NULL || is_wrapper(f)) return 0;
   int own = 0;
   while (own < 3 && lua_getupvalue(L, 1, own + 1) != NULL) own++;
+  if (own == 0) { /* a method that finds the isolate in its object */
+    lua_pushlightuserdata(L, wf_iso_up(L));
+    own = 1;
+  }
   lua_CFunction wrapper = wrapper_for(mode, own);
   if (wrapper == NULL || lua_touserdata(L, 3) != wf_iso_up(L)) return 0;
   lua_pushlightuserdata(L, (void *)(uintptr_t)f);
@@ -152,9 +156,8 @@ static int explore_classes(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_newtable(L);
   for (int c = 0; c < WF_CLASS_COUNT; c++) {
-    if (iso->class_ref[c] == 0 || c == WF_CLASS_EXPLORE || c == WF_CLASS_TOMBSTONE || c == WF_CLASS_SELECT ||
-        c == WF_CLASS_SCOPE)
-      continue;
+    if (c == WF_CLASS_EXPLORE || c == WF_CLASS_TOMBSTONE || c == WF_CLASS_SELECT || c == WF_CLASS_SCOPE) continue;
+    wf_class_open(iso, L, (enum wf_class)c);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }

@@ -316,14 +316,14 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
 }
 
 /* The options of the list: does it wait, until when? Returns what to say if it does not. [-0, +0, e] */
-static const char *check_options(lua_State *L, uint64_t *deadline) {
+static const char *check_options(const wf_iso *iso, lua_State *L, uint64_t *deadline) {
   const char *dont_wait = NULL;
   *deadline = WF_NEVER;
   if (lua_getfield(L, LIST, "timeout") != LUA_TNIL) {
     int ok;
     lua_Number s = lua_tonumberx(L, -1, &ok);
     if (!ok || !(s >= 0)) luaL_argerror(L, LIST, "timeout: seconds >= 0 expected");
-    *deadline = wf_check_deadline(L, lua_gettop(L));
+    *deadline = wf_check_deadline(iso, L, lua_gettop(L));
     if (s == 0) dont_wait = "timeout";
   }
   lua_getfield(L, LIST, "default");
@@ -357,7 +357,7 @@ static int lib_select(lua_State *L) {
   int n = (int)len;
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many cases");
   wf_cancel_point(iso, L);
-  const char *dont_wait = check_options(L, &deadline);
+  const char *dont_wait = check_options(iso, L, &deadline);
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;

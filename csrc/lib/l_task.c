@@ -45,7 +45,7 @@ static int lib_yield(lua_State *L) { return wf_yield(wf_iso_up(L), L, done_k); }
 /* weft.sleep(seconds). */
 static int lib_sleep(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  uint64_t when = wf_check_deadline(L, 1);
+  uint64_t when = wf_check_deadline(iso, L, 1);
   if (lua_tonumber(L, 1) <= 0) return wf_yield(iso, L, done_k);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SLEEP);
   wf_wait_until(iso, t, when);

@@ -14,7 +14,10 @@
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DRAIN_MOST = 20000 /* steps in which cancelled tasks must have ended */ };
+enum {
+  DRAIN_MOST = 20000, /* steps in which cancelled tasks must have ended */
+  ARGS_MOST = 10000,
+};
 
 bool wf_explore_init(wf_explore *e) {
   e->decisions_room = e->max_steps + 1; /* each decision is a step, or one of a step's selects */
@@ -163,13 +166,15 @@ void wf_explore_run(wf_iso *iso, lua_State *L, wf_explore *e) {
 
 /* The run ---------------------------------------------------------------------------------------- */
 
-void wf_explore_admit(wf_iso *iso, lua_State *L) {
+void wf_explore_admit(wf_iso *iso, lua_State *L, int nargs) {
+  if (nargs > ARGS_MOST) luaL_error(L, "cannot start a task: weft.explore passes on %d arguments at most", ARGS_MOST);
   if (iso->explore->tasks >= WF_EXPLORE_TASKS)
     luaL_error(L, "cannot start a task: weft.explore follows %d at most", WF_EXPLORE_TASKS);
 }
 
 void wf_explore_started(wf_iso *iso, wf_task *t) {
   wf_explore *e = iso->explore;
+  if (e->hook != NULL) lua_sethook(t->co, e->hook, e->hook_mask, e->hook_count);
   uint32_t no = t->seq - e->base;
   t->flags |= WF_F_EXPLORED;
   e->tasks = no;
@@ -186,7 +191,7 @@ static bool only_detached(const wf_explore *e) {
   return true;
 }
 
-void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t) {
+void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle) {
   wf_explore *e = iso->explore;
   uint32_t no = wf_explore_number(e, t);
   if (no == 0) return;
@@ -194,7 +199,7 @@ void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t) {
   if (e->hook != NULL && lua_gethook(L) == e->hook) lua_sethook(L, NULL, 0, 0);
   if (e->draining) return;
   if ((no == 1 && t->state != WF_DONE) || only_detached(e)) e->stop = true;
-  if (e->on_end != NULL) e->on_end(iso, L, t);
+  if (e->on_end != NULL) e->on_end(iso, L, t, handle);
 }
 
 void wf_explore_stop(wf_iso *iso, enum wf_explore_verdict verdict) {

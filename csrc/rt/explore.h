@@ -72,8 +72,7 @@ struct wf_explore {
   uint32_t expect; /* PLAN: the hash at the last deviation, 0: any */
   lua_Hook hook;   /* for the coroutines of the tasks, NULL: none */
   int hook_mask, hook_count;
-  void (*on_end)(wf_iso *iso, lua_State *L,
-                 wf_task *t); /* a task has ended; its handle and what it left are on L. [-0, +0, m] */
+  void (*on_end)(wf_iso *iso, lua_State *L, wf_task *t, int handle); /* a task has ended; its handle and what it left are on L. [-0, +0, m] */
   void (*on_start)(wf_iso *iso, wf_task *t);
   void (*on_stuck)(wf_iso *iso); /* a deadlock, or too many steps; before the tasks are cancelled */
   /* What came of it. */
@@ -146,11 +145,11 @@ wf_task *wf_explore_pick(wf_iso *iso);
 void wf_explore_idle(wf_iso *iso, lua_State *L, wf_task *t);
 
 /* A task is about to be started: raise if there is no place for it; then it was. [-0, +0, e] */
-void wf_explore_admit(wf_iso *iso, lua_State *L);
+void wf_explore_admit(wf_iso *iso, lua_State *L, int nargs);
 void wf_explore_started(wf_iso *iso, wf_task *t);
 
-/* A task has ended, its handle is at 1 on its coroutine L. [-0, +0, m] */
-void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t);
+/* A task has ended; its handle is at that index of its coroutine L. [-0, +0, m] */
+void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle);
 
 /* The state closes, or the process ends, during a run: make the tasks the isolate's own. */
 void wf_explore_abandon(wf_iso *iso);

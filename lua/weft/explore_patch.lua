@@ -119,6 +119,10 @@ function M.install(f)
   local patch = { map = {} }
   for _, class in ipairs(core.explore_classes()) do wrap_class(patch, class) end
   local weft = package.loaded.weft
+  for _, module in ipairs { weft, core } do -- what is not there yet is fetched by looking
+    for name in pairs(FUNCTIONS) do local _ = module[name] end
+    for _, name in ipairs(REFUSED) do local _ = module[name] end
+  end
   for _, module in ipairs { core, weft } do
     for name, mode in pairs(FUNCTIONS) do wrap(patch, module, name, name, mode) end
     for _, name in ipairs(REFUSED) do wrap(patch, module, name, name, "refused") end
