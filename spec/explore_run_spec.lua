@@ -282,17 +282,15 @@ describe("an explored run", function()
 
   it("keeps no task, whatever the schedule does", function()
     helper.no_growth(function()
-      for _ = 1, 2 do
-        weft.explore(function()
-          local ch, m = weft.channel(), weft.mutex()
-          m:lock()
-          for _ = 1, 3 do weft.go(function() ch:recv() end) end
-          weft.go(function() m:lock() end)
-          weft.go(function() weft.sleep(5) end)
-          ch:recv()
-        end)
-      end
-    end)
+      weft.explore(function()
+        local ch, m = weft.channel(), weft.mutex()
+        m:lock()
+        for _ = 1, 3 do weft.go(function() ch:recv() end) end
+        weft.go(function() m:lock() end)
+        weft.go(function() weft.sleep(5) end)
+        ch:recv()
+      end)
+    end, { n = 20 })
     weft.wait()
   end)
 

@@ -32,7 +32,7 @@ local FUNCTIONS = { select = "select", wait = "all" }
 -- What would run outside the schedule's control.
 local REFUSED = { "thread", "spawn", "process", "exec", "blocking", "poll", "signal", "preempt" }
 
-local REACH = 20000 -- functions and tables looked at
+local REACH = 2000 -- functions and tables looked at, the nearest first
 
 local function replace(patch, t, key, new, old)
   rawset(t, key, new)
