@@ -199,7 +199,8 @@ void wf_lib_explore(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"explore_new", explore_new},         {"explore_run", explore_run},
                                    {"explore_trace", explore_trace},     {"explore_unseen", explore_unseen},
                                    {"explore_current", explore_current}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_EXPLORE, "weft.explore.session", NULL, meta);
+  if (iso->class_ref[WF_CLASS_EXPLORE] == 0) /* else memory ran out further down the last time */
+    wf_class_new(iso, L, WF_CLASS_EXPLORE, "weft.explore.session", NULL, meta);
   wf_lib_add(iso, L, funcs);
   wf_lib_add(iso, L, wf_explore_ops_funcs);
   wf_lib_add(iso, L, wf_explore_watch_funcs);
