@@ -71,6 +71,8 @@ local function objects()
   local trace = weft.trace(function() end)
   local mutex = weft.mutex()
   local guard <close> = mutex:guard()
+  local explored
+  local exploration = weft.explore(function(x) explored = x end)
   return {
     ["weft.job"] = weft.go(function() end), ["weft.main"] = weft.current(), ["weft.scope"] = scope,
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
@@ -81,6 +83,7 @@ local function objects()
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
+    ["weft.explored"] = explored, ["weft.exploration"] = exploration,
   }
 end
 
@@ -110,7 +113,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map", "net", "every", "stdin", "stdout", "stderr", "info", "exec" } do assert(weft[late], late) end
+    for _ in pairs(weft) do break end -- fetches all
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -176,6 +179,17 @@ describe("the stubs", function()
     local job = weft.go({ name = "n" }, function() end)
     for field in pairs(classes["weft.job"].fields) do assert(job[field] ~= nil, field) end
     for field in pairs(classes["weft.pool"].fields) do assert(there["weft.pool"][field] ~= nil, field) end
+    local failed = weft.explore(function() error "x" end)
+    for field in pairs(classes["weft.exploration"].fields) do assert(failed[field] ~= nil, field) end
+    for field in pairs(classes["weft.exploration.failure"].fields) do assert(failed.failure[field] ~= nil, field) end
+  end)
+
+  it("have the options that weft.explore knows", function()
+    local values = { points = "lines", strategy = "pct", preemptions = 1, depth = 2, seed = 2, schedules = 2, seconds = 1,
+      steps = 10, clock = "free", same = true, keep_going = true, watch = { t = {} }, replay = "o::00000000" }
+    for name in pairs(classes["weft.explore.options"].fields) do
+      weft.explore(function() end, { [name] = assert(values[name], name), schedules = 2 })
+    end
   end)
 
   it("have the options that weft.go and weft.thread know", function()

@@ -71,8 +71,9 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int job_wait(lua_State *L) {
-  wf_job_check(wf_iso_up(L), L, SELF);
-  uint64_t deadline = wf_opt_deadline(L, 2);
+  wf_iso *iso = wf_iso_up(L);
+  wf_job_check(iso, L, SELF);
+  uint64_t deadline = wf_opt_deadline(iso, L, 2);
   lua_settop(L, SELF);
   return wait_end(L, deadline, wait_k);
 }
@@ -199,7 +200,7 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }

@@ -33,6 +33,7 @@ void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
 void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
 void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
 void wf_lib_trace(wf_iso *iso, lua_State *L);     /* l_trace.c */
+void wf_lib_explore(wf_iso *iso, lua_State *L);   /* l_explore.c: for weft.explore of lua/weft */
 void wf_lib_libraries(wf_iso *iso, lua_State *L); /* l_core.c: what weft replaces in the libraries that are open; adds nothing */
 
 /* Push the table of the module, made if need be. [-0, +1, m] */

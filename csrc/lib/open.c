@@ -89,6 +89,8 @@ static const part parts[] = {
     {wf_lib_process, "process interpreter serve ", NO_CLASS, NO_CLASS},
     {wf_lib_info, "process_facts thread_facts cards own_ids job_tid ", NO_CLASS, NO_CLASS},
     {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
+    {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "
+                     "explore_lines explore_watch explore_unwatch explore_access ", WF_CLASS_EXPLORE, WF_CLASS_EXPLORE},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };
 

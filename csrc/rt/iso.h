@@ -38,6 +38,7 @@ typedef struct wf_task wf_task;
 typedef struct wf_ext wf_ext;
 typedef struct wf_scope wf_scope;
 typedef struct wf_port wf_port;
+typedef struct wf_explore wf_explore;
 
 /* How a wait ended. WF_ARMED: it has not. */
 enum {
@@ -84,6 +85,7 @@ enum {
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
   WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_F_EXPLORED = 1 << 30,   /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -124,6 +126,7 @@ struct wf_task {
 /* A timer that does something to a task. */
 typedef struct wf_alarm {
   wf_timer timer;
+  wf_wheel *wheel; /* the one that it is in; NULL before it was armed first */
   wf_task *task;
   void (*fire)(wf_iso *iso, struct wf_alarm *a);
 } wf_alarm;
@@ -191,6 +194,7 @@ enum wf_class {
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
   WF_CLASS_POLL, /* the box of a weft.poll */
+  WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
 };
 
@@ -207,6 +211,7 @@ struct wf_iso {
   uint32_t shelf_begin, shelf_end; /* which are at [begin + 1, end] */
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
+  wf_explore *explore; /* while a schedule is explored (explore.h), else NULL */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */

@@ -22,6 +22,7 @@ local LUA = {
   scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
   current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
   net = { "weft.net" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
+  explore = { "weft.explore", "explore" },
 }
 
 local STANDARD = { stdin = 0, stdout = 1, stderr = 2 }
