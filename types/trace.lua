@@ -75,7 +75,7 @@ function weft.trace.stop() end
 ---@return weft.trace t
 function weft.trace.snapshot() end
 
----Notes a text at this moment; t:timeline() shows it. Without a running trace it does nothing.
+---Notes a text at this moment, as weft.mark does.
 ---
 ---Blocks: no.
 ---Errors: not a string.
@@ -89,11 +89,75 @@ function weft.trace.snapshot() end
 ---@param text string  23 bytes are kept
 function weft.trace.mark(text) end
 
+---Gives a channel, lock or buffer a name in the traces that this Lua state takes from now on, and returns it.
+---
+---Blocks: no.
+---Errors: not such an object; not a string.
+---
+---```lua
+---local jobs = weft.trace.label(weft.channel(), "jobs")
+---local t = weft.trace(function()
+---  weft.go({ name = "worker" }, function() jobs:recv() end)
+---  weft.sleep(0.001)
+---  jobs:send(1)
+---  weft.wait()
+---end)
+---print(t:summary().jobs.worker.resources["recv jobs"] > 0)
+-----> true
+---```
+---@param object any  a channel, lock or buffer
+---@param name string
+---@return any object
+function weft.trace.label(object, name) end
+
 ---A trace made from a list of records, for tests of pictures.
 ---@private
 ---@param records table
 ---@return weft.trace t
 function weft.trace.from_records(records) end
+
+---Marks this moment of a running trace with a text, which the pictures show. Without a running trace it does nothing.
+---
+---Blocks: no.
+---Errors: not a string.
+---
+---```lua
+---local t = weft.trace(function() weft.mark "here" end)
+---for e in t:events() do
+---  if e.ev == "mark" then print(e.text) end
+---end                                  --> here
+---```
+---@param name string  23 bytes are kept
+function weft.mark(name) end
+
+---Calls a function and returns its results; a running trace shows the call as a region of the task that makes it, waits
+---included. Regions may be nested. An error of the function ends the region and goes on. Without a running trace it is a
+---plain call.
+---
+---Blocks: as the function does.
+---Errors: those of the function; not a string; not a function.
+---
+---```lua
+---local t = weft.trace(function()
+---  weft.region("load", function()
+---    weft.sleep(0.001)
+---    weft.region("parse", weft.sleep, 0.001)
+---  end)
+---end)
+---print(t:timeline { print = false, ascii = true, width = 70 })
+-----> 0 s ...
+-----> main ... sleep ...
+-----> load ===...1 time...
+-----> parse ...===...1 time...
+-----> # running ...
+-----> wall ...
+-----> longest ...
+---```
+---@param name string  23 bytes are kept
+---@param f function
+---@param ... any  its arguments
+---@return any ...  its results
+function weft.region(name, f, ...) end
 
 ---The module over another core, for tests.
 ---@private
@@ -110,6 +174,8 @@ function weft.trace.new(core) end
 ---@field threads table[]  OS threads seen: `{ tid, name, count, lost, ended }`
 ---@field tasks table[]  tasks seen: `{ id, name, kind, parent, born, ended, outcome, runs, ... }`; times in ns from the start
 ---@field switches integer  how often an OS thread went over to another task
+---@field flows table[]  who acted on whom: `{ kind, from, at, to, till, what }`, kind being "message" "unlock" "join" "start" ...
+---@field path table[]  the critical path: `{ task, from, to, kind, what }`, kind being "run" "ready" or "wait"; ns
 ---@field results table?  of the function given to weft.trace, with `n`
 local trace = {}
 
@@ -137,6 +203,58 @@ local trace = {}
 ---@return string? text  with `print = false`
 function trace:timeline(opts) end
 
+---Writes the trace as an SVG picture: a lane for each task and each OS thread, arrows from send to receive and from unlock
+---to lock, the critical path as a red line under the runs. Of many tasks the 60 that ran most are drawn.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:svg():match "^<svg")         --> <svg
+---print(t:svg "no/such/folder/t.svg")
+-----> nil ENOENT: no such file or directory: no/such/folder/t.svg ENOENT
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:svg(path) end
+
+---Writes the trace as a web page that stands by itself and needs no network: lanes of tasks and OS threads, arrows, zoom
+---with the wheel, details of what is under the pointer, sorting by name, running, ready or parked time, the critical path.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:html():match "<title>(.-)</title>")
+-----> weft trace
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:html(path) end
+
+---Writes the trace as JSON that Perfetto (ui.perfetto.dev) and `chrome://tracing` open: a track for each OS thread with the
+---runs of tasks, a track for each task with its waits and regions, arrows, and a counter of running and ready tasks.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:chrome():find('"name":"a"', 1, true) ~= nil)
+-----> true
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:chrome(path) end
+
 ---Options of trace:timeline.
 ---@class weft.timeline.options
 ---@field by? string  "task" (default) or "carrier"
@@ -162,8 +280,10 @@ function trace:timeline(opts) end
 function trace:summary() end
 
 ---For a loop over the events in order of time. An event is a table: `time` in seconds from the start; `ev`, one of "new"
----"live" "run" "stop" "ready" "mark"; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the id of
----who started or woke it or of what it waits for; `iso`, the Lua state; `thread`, an index into `t.threads`; `text` of a mark.
+---"live" "run" "stop" "ready" "mark" "enter" "leave", of values that lie in a channel "put" "take", and "post" where a
+---thread ends the wait of another's task; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the
+---id of who started or woke it or of what it waits for; `iso`, the Lua state; `thread`, an index into `t.threads`; `text` of
+---a mark or of a region that is entered.
 ---
 ---Blocks: no.
 ---

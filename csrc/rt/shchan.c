@@ -37,12 +37,15 @@ static bool ring_reserve_locked(wf_shchan *s) {
   return true;
 }
 
-static void ring_put_locked(wf_shchan *s, const wf_parcel *p) {
+/* `sender`: the id of a waiting task whose value it is, 0 for the running one's. */
+static void ring_put_locked(wf_shchan *s, const wf_parcel *p, uint64_t sender) {
+  wf_trace(WF_TRACE_PUT, WF_WHY_NONE, s->taken + (uint32_t)s->count, sender, s->id);
   s->ring[(s->head + s->count) & (s->room - 1)] = *p;
   s->count++;
 }
 
 static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
+  if (wf_unlikely(wf_trace_on() != 0)) wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, s->taken++, 0, s->id);
   *p = s->ring[s->head];
   s->head = (s->head + 1) & (s->room - 1);
   s->count--;
@@ -70,7 +73,7 @@ static outcome send_locked(wf_shchan *s, wf_parcel *p) {
   }
   /* No memory for the ring: wait for a receiver as if it were full. */
   if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL};
-  ring_put_locked(s, p);
+  ring_put_locked(s, p, 0);
   p->msg = NULL;
   return (outcome){WF_CHANNEL_OK, NULL};
 }
@@ -92,7 +95,7 @@ static outcome recv_locked(wf_shchan *s, wf_parcel *p) {
     ring_take_locked(s, p);
     wf_parcel next;
     wf_swait *w = sender_take_locked(s, &next);
-    if (w != NULL) ring_put_locked(s, &next); /* into the room just made */
+    if (w != NULL) ring_put_locked(s, &next, w->id); /* into the room just made */
     return (outcome){WF_CHANNEL_OK, w};
   }
   wf_swait *w = sender_take_locked(s, p);
@@ -230,12 +233,14 @@ static int share_prepare(lua_State *L) {
   wf_channel *c = lua_touserdata(L, 2);
   wf_iso *iso = c->object.iso;
   s->closed = c->closed;
+  s->id = wf_channel_id(iso, c);
+  s->taken = c->taken;
   for (size_t i = 0; i < c->count; i++) {
     wf_parcel p;
     if (!ring_reserve_locked(s)) return luaL_error(L, "not enough memory");
     wf_channel_push_kept(L, c, 2, i);
     wf_parcel_put(L, lua_gettop(L), &p, "value");
-    ring_put_locked(s, &p);
+    s->ring[s->count++] = p; /* it was put in long ago: no event; the ring is new, its head 0 */
     lua_pop(L, 1);
   }
   copy_waiters(iso, L, s, &c->receivers, false);

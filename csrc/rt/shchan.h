@@ -18,6 +18,8 @@ struct wf_shchan {
   wf_link receivers, senders; /* wf_snodes */
   wf_parcel *ring;
   size_t room, head, count, capacity;
+  uint32_t taken; /* as a private channel's */
+  uint64_t id;    /* in traces: that of the channel in the isolate that shared it; set once, before others see it */
   bool closed;
 };
 

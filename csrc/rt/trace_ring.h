@@ -33,7 +33,7 @@ typedef struct wf_lane {
 typedef struct wf_ring {
   struct wf_ring *next; /* in order of first recording */
   wf_lane facts;        /* NEW LIVE NAME LABEL */
-  wf_lane moves;        /* RUN STOP READY MARK */
+  wf_lane moves;        /* RUN STOP READY PUT TAKE POST, and MARK ENTER LEAVE */
   uint32_t trace;       /* the trace it records for; stored by the owner, under the mutex */
   bool tsc;             /* a copy for the owner of whether the counter can be used */
   bool ended;           /* its thread is gone; under the mutex */
@@ -41,7 +41,7 @@ typedef struct wf_ring {
   char name[sizeof((wf_trace_thread *)0)->name];
 } wf_ring;
 
-/* A record's words: time, what, task, arg. Of a text: time (MARK) or id, then 24 bytes of which the
+/* A record's words: time, what, task, arg. Of a text: time (MARK, ENTER) or id, then 24 bytes of which the
  * first is the event's number as in `what`, the rest text. */
 typedef struct wf_lane_what {
   uint8_t ev;

@@ -19,7 +19,10 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
+local later = {
+  trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
+  pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+}
 
 return setmetatable(weft, {
   __index = function(self, name)

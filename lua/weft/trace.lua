@@ -7,6 +7,7 @@
 -- only through the table given to `new`, so that it can be tried on another one; `from_records` makes a trace
 -- by hand.
 
+local file = require "weft.trace_file"
 local model = require "weft.trace_model"
 local summary = require "weft.summary"
 local timeline = require "weft.timeline"
@@ -22,6 +23,8 @@ local lazy = {
   model = function(t) return model.build(t._raw) end,
   tasks = function(t) return t.model.tasks end,
   switches = function(t) return t.model.switches end,
+  flows = function(t) return require("weft.trace_flows").build(t._raw) end, -- who acted on whom
+  path = function(t) return require("weft.trace_path").find(t.model, t._raw.wall) end, -- the critical path
 }
 
 function Trace:__index(key)
@@ -49,7 +52,11 @@ function Trace:events()
     pos = after
     local name, reason = raw.events[ev], raw.whys[why]
     local e = { time = time * NS, ev = name, why = reason ~= "" and reason or nil, thread = thread + 1 }
-    if name == "mark" then e.text = raw.marks[arg] else e.task, e.arg, e.iso = task, arg, iso end
+    if name == "mark" or name == "enter" then
+      e.text = raw.marks[arg]
+    elseif name ~= "leave" then
+      e.task, e.arg, e.iso = task ~= 0 and task or nil, arg, iso
+    end
     return e
   end
 end
@@ -67,6 +74,16 @@ function Trace:timeline(opts)
   io.stdout:write(text, "\n")
 end
 
+-- The trace as a file: true, or nil, message, code. Without a path: its text.
+local function exporter(name)
+  return function(self, path)
+    file.check_path(path, name)
+    return file.put(path, require("weft.trace_" .. name).pieces(self))
+  end
+end
+
+Trace.chrome, Trace.svg, Trace.html = exporter "chrome", exporter "svg", exporter "html"
+
 -- raw: see csrc/lib/l_trace.c, with `events` and `whys`; terminal: a function -> is it one, columns.
 local function new_trace(raw, terminal)
   return setmetatable({
@@ -77,7 +94,8 @@ end
 
 ---------------------------------------------------------------------- records made by hand
 
-local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark" }
+local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark", "put", "take", "post", "enter",
+  "leave" }
 local WHYS = { [0] = "", "main", "task", "isolate", "thread", "process", "yield", "preempt", "sleep", "recv", "send",
   "select", "join", "lock", "io", "wait", "done", "failed", "cancelled" }
 
@@ -136,10 +154,13 @@ end
 local function new(core)
   local trace = {}
   local events, whys
+  local function user() return require "weft.trace_user" end
 
   local function finish(raw)
     if not events then events, whys = core.trace_words() end
     raw.events, raw.whys = events, whys
+    local given = package.loaded["weft.trace_user"]
+    for id, name in pairs(given and given.labels or {}) do raw.labels[id] = name end
     return new_trace(raw, core.trace_terminal)
   end
 
@@ -173,6 +194,9 @@ local function new(core)
     end
     core.trace_mark(text)
   end
+
+  -- Names a channel, lock or buffer in the traces that this isolate takes; returns it.
+  function trace.label(object, name) return user().label(object, name) end
 
   -- Runs f(...) while recording; its results are in t.results. An error in f stops the trace and goes on.
   local function call(_, first, ...)
