@@ -44,6 +44,8 @@ int luaopen_weft_core(lua_State *L) {
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);
+  wf_lib_recorder(L);
+  lua_pushlightuserdata(L, iso);
   lua_setfield(L, -2, "isolate");
   lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
   lua_setfield(L, -2, "versions");

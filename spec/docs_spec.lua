@@ -66,6 +66,8 @@ local function objects()
   local scope
   weft.scope(function(s) scope = s end)
   local trace = weft.trace(function() end)
+  local recorder = weft.trace.recorder { path = "/dev/null" }
+  recorder:stop()
   local mutex = weft.mutex()
   local guard <close> = mutex:guard()
   return {
@@ -75,6 +77,7 @@ local function objects()
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
     ["weft.buffer"] = weft.buffer("i8", 1),
     ["weft.pool"] = weft.pool { kind = "inline" },
+    ["weft.recorder"] = recorder,
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
@@ -149,7 +152,8 @@ describe("the stubs", function()
     local there = objects()
     for _, name in ipairs { "weft.main", "weft.trace", "weft.trace.summary" } do
       for field in pairs(classes[name].fields) do
-        local optional = (name == "weft.trace" and field == "results") or (name == "weft.trace.summary" and field == "stalled")
+        local optional = name == "weft.trace" and (field == "results" or field == "reason")
+          or name == "weft.trace.summary" and field == "stalled"
         assert(there[name][field] ~= nil or optional, name .. "." .. field)
       end
     end
@@ -176,6 +180,14 @@ describe("the stubs", function()
     for name in pairs(classes["weft.pool.map.options"].fields) do pool:map(function() end, { 1 }, { [name] = values[name] }) end
     for name in pairs(classes["weft.pool.imap.options"].fields) do
       for _ in pool:imap(function() end, { 1 }, { [name] = values[name] }) do end
+    end
+  end)
+
+  it("have the options that a recorder knows", function()
+    local values = { seconds = 1, path = "x", stall = false, signal = false, capacity = 100 }
+    for name in pairs(classes["weft.recorder.options"].fields) do
+      assert(values[name] ~= nil, name)
+      weft.trace.recorder({ [name] = values[name] }):stop()
     end
   end)
 

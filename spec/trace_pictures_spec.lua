@@ -294,7 +294,8 @@ end)
 
 describe("pictures", function()
   it("are drawn of traces that are empty, cut, or full of odd names", function()
-    local odd = trace.from_records { wall = 5, lost = 3, names = { [2] = "</script><b>\0\1\xff", [3] = "" }, labels = { [9] = '"\\' },
+    local names = { [2] = "</script><b>\0\1\xff", [3] = "" }
+    local odd = trace.from_records { wall = 5, lost = 3, names = names, labels = { [9] = '"\\' },
       { 1, "ready", 2 }, { 2, "stop", 3, "recv", 9 }, { 3, "run", 2 }, { 4, "enter", 0, text = "r<>" },
       { 4, "leave", 0 }, { 4, "mark", 0, text = "&" } }
     for _, t in ipairs { trace.from_records { wall = 0 }, trace.from_records { wall = 1, threads = {} }, odd } do

@@ -110,6 +110,115 @@ function weft.trace.mark(text) end
 ---@return any object
 function weft.trace.label(object, name) end
 
+---Starts a flight recorder: a trace that is always on. What the threads' memory holds is written to a file when a task runs
+---for longer than `stall` seconds without giving way while others of its Lua state wait, at a deadlock, at the signal, and
+---when the script asks; a line on stderr says so. A thread of its own writes it, so it works while everything else is stuck.
+---weft.trace.load reads the file. There is one recorder in a process, and no other trace while it runs.
+---
+---Blocks: no.
+---Errors: an unknown or wrong option; a trace runs already; no memory, no thread.
+---Closing: stops it.
+---
+---```lua
+---local path = os.tmpname()
+---local rec <close> = weft.trace.recorder { seconds = 5, path = path }
+---weft.go({ name = "napper" }, weft.sleep, 0.001):join()
+---rec:dump()
+---local t = weft.trace.load(path)
+---print(t.reason, t:summary().jobs.napper.outcome)
+-----> asked done
+---os.remove(path)
+---```
+---@param opts? weft.recorder.options
+---@return weft.recorder recorder
+function weft.trace.recorder(opts) end
+
+---Options of weft.trace.recorder.
+---@class weft.recorder.options
+---@field seconds? number  what snapshot and stop give: the last seconds; default 10
+---@field path? string  of the file; each dump overwrites it; default "weft-PID.trace"
+---@field stall? number|false  seconds that a task may run; default 0.25; false: do not look
+---@field signal? string|false  "SIGUSR2" (default) "SIGUSR1" "SIGHUP" "SIGQUIT" "SIGTERM"; false: none
+---@field capacity? integer  events kept of each OS thread, as for weft.trace
+
+---A flight recorder.
+---@class weft.recorder
+---@field path string  of its file
+---@field seconds number  as given
+local recorder = {}
+
+---Writes the file now.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string; the recorder is stopped. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local rec <close> = weft.trace.recorder()
+---print(rec:dump "no/such/folder/x")   --> nil ENOENT: no such file or directory: no/such/folder/x ENOENT
+---```
+---@param path? string  another file than the recorder's
+---@return string? path
+---@return string? message
+---@return string? code
+function recorder:dump(path) end
+
+---Returns the trace of the last seconds. Recording goes on.
+---
+---Blocks: no.
+---Errors: the recorder is stopped; no memory for the records.
+---
+---```lua
+---local rec <close> = weft.trace.recorder()
+---weft.go({ name = "napper" }, weft.sleep, 0.001):join()
+---print(rec:snapshot():summary().jobs.napper.kind)
+-----> task
+---```
+---@return weft.trace t
+function recorder:snapshot() end
+
+---Stops it and returns the trace of the last seconds.
+---
+---Blocks: until its thread has ended.
+---
+---```lua
+---local rec = weft.trace.recorder()
+---print(rec:stop().wall > 0, rec:stop())
+-----> true nil
+---```
+---@return weft.trace? t  nil when it was stopped before
+function recorder:stop() end
+
+---Loads a trace that trace:save or a flight recorder has written on a machine of this kind. `t.reason` says why a recorder
+---wrote it.
+---
+---Blocks: the whole thread, while the file is read.
+---Errors: wrong arguments. Returns nil, message, code when the file cannot be read, nil, message when it is no trace.
+---
+---```lua
+---print(weft.trace.load "no/such/file")
+-----> nil ENOENT: no such file or directory: no/such/file ENOENT
+---```
+---@param path string
+---@param seconds? number  only the last ones
+---@return weft.trace? t
+---@return string? message
+---@return string? code
+function weft.trace.load(path, seconds) end
+
+---Joins traces of several processes of this machine to one, by its monotonic clock.
+---
+---Blocks: no.
+---Errors: no trace among the arguments, or something else.
+---
+---```lua
+---local a = weft.trace(function() weft.go({ name = "first" }, weft.sleep, 0.001):join() end)
+---local b = weft.trace(function() weft.go({ name = "second" }, weft.sleep, 0.001):join() end)
+---print(#weft.trace.merge(a, b).tasks) --> 4
+---```
+---@param ... weft.trace
+---@return weft.trace t
+function weft.trace.merge(...) end
+
 ---A trace made from a list of records, for tests of pictures.
 ---@private
 ---@param records table
@@ -176,6 +285,7 @@ function weft.trace.new(core) end
 ---@field switches integer  how often an OS thread went over to another task
 ---@field flows table[]  who acted on whom: `{ kind, from, at, to, till, what }`, kind being "message" "unlock" "join" "start" ...
 ---@field path table[]  the critical path: `{ task, from, to, kind, what }`, kind being "run" "ready" or "wait"; ns
+---@field reason string?  why a flight recorder wrote the file that this was loaded from
 ---@field results table?  of the function given to weft.trace, with `n`
 local trace = {}
 
@@ -202,6 +312,25 @@ local trace = {}
 ---@param opts? weft.timeline.options
 ---@return string? text  with `print = false`
 function trace:timeline(opts) end
+
+---Writes the trace to a file that weft.trace.load reads.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local path = os.tmpname()
+---local t = weft.trace(function() weft.go(weft.sleep, 0.001):join() end)
+---t:save(path)
+---print(weft.trace.load(path).count == t.count)
+-----> true
+---os.remove(path)
+---```
+---@param path string
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function trace:save(path) end
 
 ---Writes the trace as an SVG picture: a lane for each task and each OS thread, arrows from send to receive and from unlock
 ---to lock, the critical path as a red line under the runs. Of many tasks the 60 that ran most are drawn.

@@ -52,7 +52,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-static wf_trace_shot *box_push(lua_State *L) {
+wf_trace_shot *wf_trace_push_box(lua_State *L) {
   wf_trace_shot *shot = lua_newuserdatauv(L, sizeof *shot, 0);
   memset(shot, 0, sizeof *shot);
   luaL_newmetatable(L, "weft.trace.snapshot");
@@ -117,6 +117,12 @@ static void push_shot(lua_State *L, wf_trace_shot *shot) {
   lua_setfield(L, -2, "threads");
 }
 
+int wf_trace_push_shot(lua_State *L, wf_trace_shot *shot) {
+  push_shot(L, shot);
+  wf_trace_shot_free(shot); /* its size is unknown to the collector, which may not come by for long */
+  return 1;
+}
+
 /* trace_start(capacity) -> true | nil, message. capacity: records kept of each thread, 0 the default. The
  * tasks that this isolate has already are announced. */
 static int trace_start(lua_State *L) {
@@ -134,16 +140,14 @@ static int trace_start(lua_State *L) {
 }
 
 static int trace_take(lua_State *L, int (*take)(wf_trace_shot *)) {
-  wf_trace_shot *shot = box_push(L);
+  wf_trace_shot *shot = wf_trace_push_box(L);
   int error = take(shot);
   if (error != 0) {
     lua_pushnil(L);
     lua_pushstring(L, error == EINVAL ? "no trace is running" : "not enough memory for the records");
     return 2;
   }
-  push_shot(L, shot);
-  wf_trace_shot_free(shot); /* its size is unknown to the collector, which may not come by for long */
-  return 1;
+  return wf_trace_push_shot(L, shot);
 }
 
 /* trace_stop() -> records | nil, message. Out of memory: tracing is off and the records are gone. */
@@ -195,6 +199,16 @@ static int trace_id(lua_State *L) {
   return 1;
 }
 
+/* pid() -> of this process. */
+static int trace_pid(lua_State *L) {
+#ifndef _WIN32
+  lua_pushinteger(L, getpid());
+#else
+  lua_pushinteger(L, 0);
+#endif
+  return 1;
+}
+
 static void push_names(lua_State *L, const char *const *names, int n) {
   lua_createtable(L, n, 1);
   for (int i = 0; i < n; i++) {
@@ -233,6 +247,7 @@ int wf_lib_trace(lua_State *L) {
       {"trace_start", trace_start},       {"trace_stop", trace_stop}, {"trace_snapshot", trace_snapshot},
       {"trace_on", trace_on},             {"trace_mark", trace_mark}, {"trace_words", trace_words},
       {"trace_enter", trace_enter},       {"trace_leave", trace_leave}, {"trace_id", trace_id},
+      {"pid", trace_pid},
       {"trace_terminal", trace_terminal}, {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 1);

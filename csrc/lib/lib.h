@@ -17,6 +17,12 @@ void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
+int wf_lib_recorder(lua_State *L);                /* l_recorder.c; called as wf_lib_trace */
+
+/* A snapshot in Lua (l_trace.c). The box is a userdata that frees what it holds. [-0, +1, m] */
+struct wf_trace_shot *wf_trace_push_box(lua_State *L);
+/* The snapshot, which is in a box, as the table that lua/weft/trace_model.lua reads; the box is emptied: 1. [-0, +1, m] */
+int wf_trace_push_shot(lua_State *L, struct wf_trace_shot *shot);
 
 /* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */
 static inline void wf_lib_add(wf_iso *iso, lua_State *L, const luaL_Reg *funcs) {

@@ -289,3 +289,11 @@ int wf_trace_stop(wf_trace_shot *out) {
   pthread_mutex_unlock(&trace.mutex);
   return error;
 }
+
+bool wf_trace_stalled(uint64_t ns, wf_trace_stall *out) {
+  pthread_mutex_lock(&trace.mutex);
+  bool found = wf_trace_on() != 0 &&
+               wf_trace_stalled_locked(trace.first, trace.number, trace.start, wf_tsc_pair_read(trace.tsc), ns, out);
+  pthread_mutex_unlock(&trace.mutex);
+  return found;
+}

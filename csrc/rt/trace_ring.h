@@ -21,6 +21,7 @@
 
 #include "base/tsc.h"
 #include "rt/trace.h"
+#include "rt/trace_dump.h"
 
 enum { WF_LANE_WORDS = 4 };
 
@@ -70,5 +71,9 @@ static inline uint64_t wf_lane_held(const wf_lane *l, uint64_t head) {
  * The caller holds the mutex and sets the shot's times. */
 int wf_trace_shot_take_locked(wf_trace_shot *shot, const wf_ring *first, uint32_t number,
                               wf_tsc_pair start, wf_tsc_pair end);
+
+/* wf_trace_stalled, for the rings of trace number `number` in the list (trace_stall.c). */
+bool wf_trace_stalled_locked(const wf_ring *first, uint32_t number, wf_tsc_pair start, wf_tsc_pair now, uint64_t ns,
+                             wf_trace_stall *out);
 
 #endif

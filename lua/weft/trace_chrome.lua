@@ -34,11 +34,11 @@ local function count_states(m)
 end
 
 -- The thread that a task's track is under: the first that ran it.
-local function first_tid(m, task)
+local function first_carrier(m, task)
   for i = 1, task.n do
-    if task.state[i] == model.RUN then return m.carriers[task.by[i]].tid end
+    if task.state[i] == model.RUN then return m.carriers[task.by[i]] end
   end
-  return m.carriers[1] and m.carriers[1].tid or 0
+  return m.carriers[1]
 end
 
 -- Lifetime, waits and regions of a task: { from, to, name, args }.
@@ -85,23 +85,31 @@ end
 -- The pieces of the JSON text.
 function M.pieces(t)
   local m, raw = t.model, t._raw
-  local wall, pid = raw.wall, raw.pid or 1
+  local wall = raw.wall
   local out = { '{"displayTimeUnit":"ns","otherData":{"producer":"weft"},"traceEvents":[\n' }
   local function put(...) out[#out + 1] = string.format(...) end
-  local head = ('"pid":%d,"tid":'):format(pid)
+  local function pid_of(carrier) return carrier and carrier.pid or raw.pid or 1 end
+  local function head_of(carrier) return ('"pid":%d,"tid":%d'):format(pid_of(carrier), carrier and carrier.tid or 0) end
 
-  put('{"ph":"M","name":"process_name",%s0,"args":{"name":"weft"}}', head)
+  local named = {}
+  for _, carrier in ipairs(m.carriers) do named[pid_of(carrier)] = true end
+  put('{"ph":"M","name":"process_name","pid":%d,"args":{"name":"weft"}}', pid_of())
+  for pid in pairs(named) do
+    if pid ~= pid_of() then put(',\n{"ph":"M","name":"process_name","pid":%d,"args":{"name":"weft child"}}', pid) end
+  end
   for i, carrier in ipairs(m.carriers) do
+    local head = head_of(carrier)
     local name = carrier.name ~= "" and carrier.name or "thread"
-    put(',\n{"ph":"M","name":"thread_name",%s%d,"args":{"name":%s}}', head, carrier.tid, quote(name))
-    put(',\n{"ph":"M","name":"thread_sort_index",%s%d,"args":{"sort_index":%d}}', head, carrier.tid, i)
+    put(',\n{"ph":"M","name":"thread_name",%s,"args":{"name":%s}}', head, quote(name))
+    put(',\n{"ph":"M","name":"thread_sort_index",%s,"args":{"sort_index":%d}}', head, i)
   end
 
   for _, carrier in ipairs(m.carriers) do
+    local head = head_of(carrier)
     for i, at in ipairs(carrier.at) do
       local task = carrier.task[i]
-      put(',\n{"ph":"X","cat":"run","name":%s,%s%d,"ts":%s,"dur":%s,"args":{"task":%s}}', quote(task.name), head, carrier.tid,
-        us(at), us(carrier.till[i] - at), quote(("%x"):format(task.id)))
+      put(',\n{"ph":"X","cat":"run","name":%s,%s,"ts":%s,"dur":%s,"args":{"task":%s}}', quote(task.name), head, us(at),
+        us(carrier.till[i] - at), quote(("%x"):format(task.id)))
     end
   end
 
@@ -113,17 +121,17 @@ function M.pieces(t)
     table.insert(regions[id], region)
   end
   for index, task in ipairs(m.tasks) do
-    local tid = first_tid(m, task)
+    local head = head_of(first_carrier(m, task))
     local function edge(ph, name, at, args)
-      put(',\n{"ph":"%s","cat":"task","id":"0x%x","name":%s,%s%d,"ts":%s%s}', ph, index, quote(name), head, tid, us(at),
+      put(',\n{"ph":"%s","cat":"task","id":"0x%x","name":%s,%s,"ts":%s%s}', ph, index, quote(name), head, us(at),
         args or "")
     end
     nest(spans_of(m, task, regions[task.id] or {}, wall), edge)
   end
 
   for _, mark in ipairs(m.marks) do
-    local tid = m.carriers[mark.carrier].tid
-    put(',\n{"ph":"i","s":"t","cat":"mark","name":%s,%s%d,"ts":%s}', quote(mark.text), head, tid, us(mark.at))
+    local head = head_of(m.carriers[mark.carrier])
+    put(',\n{"ph":"i","s":"t","cat":"mark","name":%s,%s,"ts":%s}', quote(mark.text), head, us(mark.at))
   end
 
   -- An arrow binds to the slices around its ends.
@@ -138,8 +146,8 @@ function M.pieces(t)
       local name = f.what ~= 0 and f.kind .. " " .. model.resource_name(m, f.what, f.kind == "message" and "channel") or f.kind
       local at = math.max(a, math.min(f.at, b - 1))
       local till = math.max(c, f.till, at)
-      put(',\n{"ph":"s","cat":"flow","id":%d,"name":%s,%s%d,"ts":%s}', id, quote(name), head, m.carriers[c1].tid, us(at))
-      put(',\n{"ph":"f","bp":"e","cat":"flow","id":%d,"name":%s,%s%d,"ts":%s}', id, quote(name), head, m.carriers[c2].tid, us(till))
+      put(',\n{"ph":"s","cat":"flow","id":%d,"name":%s,%s,"ts":%s}', id, quote(name), head_of(m.carriers[c1]), us(at))
+      put(',\n{"ph":"f","bp":"e","cat":"flow","id":%d,"name":%s,%s,"ts":%s}', id, quote(name), head_of(m.carriers[c2]), us(till))
     end
   end
 
@@ -147,7 +155,7 @@ function M.pieces(t)
   for i, change in ipairs(changes) do
     running, ready = running + change[2], ready + change[3]
     if not changes[i + 1] or changes[i + 1][1] ~= change[1] then
-      put(',\n{"ph":"C","name":"tasks","pid":%d,"ts":%s,"args":{"running":%d,"ready":%d}}', pid, us(change[1]), running, ready)
+      put(',\n{"ph":"C","name":"tasks","pid":%d,"ts":%s,"args":{"running":%d,"ready":%d}}', pid_of(), us(change[1]), running, ready)
     end
   end
   out[#out + 1] = "\n]}\n"

@@ -166,11 +166,12 @@ end
 function M.build(raw)
   local self = setmetatable({
     tasks = {}, by_id = {}, carriers = {}, switches = 0, marks = {}, regions = {},
-    complete = raw.lost == 0, why_code = {},
+    complete = raw.lost == 0 and raw.cpu >= 0, why_code = {},
   }, Builder)
   for code, name in pairs(raw.whys) do self.why_code[name] = code end
   for i, thread in ipairs(raw.threads) do
-    self.carriers[i] = { index = i, tid = thread.tid, name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
+    self.carriers[i] = { index = i, tid = thread.tid, pid = thread.pid,
+      name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
   end
   local records, unpack = raw.records, string.unpack
   local events, whys = raw.events, raw.whys
