@@ -13,7 +13,7 @@ local files = stubs.read(ROOT .. "/types")
 ---------------------------------------------------------------------- the stubs and what is there
 
 -- By class: its methods, fields and operators as the stubs have them.
-local classes, module_names, tracer_names = {}, {}, {}
+local classes, module_names, parts = {}, {}, {}
 for _, file in ipairs(files) do
   for _, item in ipairs(file.items) do
     if item.kind == "class" then
@@ -28,12 +28,14 @@ end
 for _, file in ipairs(files) do
   for _, item in ipairs(file.items) do
     if item.kind == "function" then
-      if item.method or item.of.name ~= "weft" and item.of.name ~= "weft.trace.module" then
+      local part = item.of.name:match "^weft%.(%w+)%.module$"
+      if item.method or item.of.name ~= "weft" and not part then
         classes[item.of.name].methods[item.short] = item
       elseif item.of.name == "weft" then
         module_names[item.short] = item
       else
-        tracer_names[item.short] = item
+        parts[part] = parts[part] or {}
+        parts[part][item.short] = item
       end
     end
   end
@@ -77,7 +79,7 @@ local function objects()
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
     ["weft.buffer"] = weft.buffer("i8", 1),
     ["weft.pool"] = weft.pool { kind = "inline" },
-    ["weft.recorder"] = recorder,
+    ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
@@ -104,7 +106,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "mark", "region", "pool", "map" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "mark", "region", "plot", "pool", "map" } do assert(weft[late], late) end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -113,16 +115,18 @@ describe("the stubs", function()
     for name, item in pairs(module_names) do same_parameters(item, weft[name]) end
   end)
 
-  it("have what weft.trace has", function()
-    assert.same(keys(weft.trace), keys(tracer_names))
-    for name, item in pairs(tracer_names) do same_parameters(item, weft.trace[name]) end
-  end)
+  for part, names in pairs(parts) do
+    it("have what weft." .. part .. " has", function()
+      assert.same(keys(weft[part]), keys(names))
+      for name, item in pairs(names) do same_parameters(item, weft[part][name]) end
+    end)
+  end
 
   it("have a class for each type, under its name", function()
     local there = objects()
     for name, object in pairs(there) do assert.equal(name, getmetatable(object).__name) end
     for name, class in pairs(classes) do
-      if next(class.methods) and name ~= "weft" and name ~= "weft.trace.module" then
+      if next(class.methods) and name ~= "weft" and not name:find "%.module$" then
         assert(there[name], name .. ": no object of this class is known here")
       end
     end
