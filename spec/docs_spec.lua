@@ -70,6 +70,8 @@ local function objects()
   local trace = weft.trace(function() end)
   local recorder = weft.trace.recorder { path = "/dev/null" }
   recorder:stop()
+  local quick = { isolate = false, loops = 1, samples = 1, rounds = 1, warmup = 0 }
+  local measured = weft.bench.compare({ a = function() end, b = function() end }, quick)
   local mutex = weft.mutex()
   local guard <close> = mutex:guard()
   return {
@@ -80,6 +82,8 @@ local function objects()
     ["weft.buffer"] = weft.buffer("i8", 1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
+    ["weft.bench.result"] = measured[1], ["weft.bench.table"] = measured, ["weft.bench.ratio"] = measured[2]:compare(measured[1]),
+    ["weft.bench.load"] = weft.bench.load("x", function() end, { rate = 1e4, seconds = 1e-3 }),
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
@@ -106,7 +110,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "mark", "region", "plot", "pool", "map" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "mark", "region", "plot", "bench", "pool", "map" } do assert(weft[late], late) end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -163,6 +167,9 @@ describe("the stubs", function()
     end
     local job = weft.go({ name = "n" }, function() end)
     for field in pairs(classes["weft.job"].fields) do assert(job[field] ~= nil, field) end
+    for _, name in ipairs { "weft.bench.result", "weft.bench.load", "weft.recorder", "weft.bench.ratio" } do
+      for field in pairs(classes[name].fields) do assert(field == "warning" or there[name][field] ~= nil, field) end
+    end
     for field in pairs(classes["weft.pool"].fields) do assert(there["weft.pool"][field] ~= nil, field) end
   end)
 
@@ -184,6 +191,32 @@ describe("the stubs", function()
     for name in pairs(classes["weft.pool.map.options"].fields) do pool:map(function() end, { 1 }, { [name] = values[name] }) end
     for name in pairs(classes["weft.pool.imap.options"].fields) do
       for _ in pool:imap(function() end, { 1 }, { [name] = values[name] }) do end
+    end
+  end)
+
+  it("have the options that weft.bench and weft.plot know", function()
+    local function nothing() end
+    local values = { seconds = 0.01, rounds = 1, samples = 1, loops = 1, warmup = 0, setup = nothing, teardown = nothing,
+      batch = true, collect = false, isolate = false, cpu = 0, params = { 1 }, param = "n" }
+    for name in pairs(classes["weft.bench.options"].fields) do
+      local opts = { isolate = false, loops = 1, samples = 1, rounds = 1, warmup = 0 }
+      opts[name] = assert(values[name] ~= nil and { values[name] }, name)[1]
+      weft.bench("x", function() end, opts)
+    end
+    values = { rate = 1e4, seconds = 0.001, random = true, patience = 1 }
+    for name in pairs(classes["weft.bench.load.options"].fields) do
+      weft.bench.load("x", function() end, { rate = 1e4, seconds = 0.001, [name] = assert(values[name], name) })
+    end
+    values = { title = "t", unit = "s", note = "n", x = "x", y = "y", xunit = "B", logx = true, logy = true, log = true, bins = 2,
+      marks = { a = 1 }, rows = { "r" }, columns = { "c" } }
+    for kind, first in pairs { curve = { 1, 1 }, bars = { "a", 1 }, histogram = 1, heat = { 1 } } do
+      for name in pairs(classes["weft.plot." .. kind .. ".options"].fields) do
+        weft.plot[kind] { [name] = assert(values[name], name), first }:text()
+      end
+    end
+    values = { width = 40, height = 5, color = true, ascii = true }
+    for name in pairs(classes["weft.plot.text.options"].fields) do
+      weft.plot.bars({ { "a", 1 } }):text { [name] = assert(values[name], name) }
     end
   end)
 

@@ -21,7 +21,7 @@ end
 
 local later = {
   trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
-  plot = { "weft.plot" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  plot = { "weft.plot" }, bench = { "weft.bench" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
 }
 
 return setmetatable(weft, {
