@@ -23,7 +23,7 @@ static void stay_loaded(void) {
 int luaopen_weft_core(lua_State *L) {
   stay_loaded();
   luaL_checkversion(L);
-  wf_iso *iso = wf_iso_open(L, NULL);
+  wf_iso *iso = wf_iso_open(L, NULL, NULL);
   iso->open_core = luaopen_weft_core;
   if (iso->module != 0) { /* loaded anew: objects of before must stay valid */
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->module);
@@ -40,6 +40,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_sync(iso, L);
   wf_lib_scope(iso, L);
   wf_lib_thread(iso, L);
+  wf_lib_spawn(iso, L);
   wf_lib_pool(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);

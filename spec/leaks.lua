@@ -82,28 +82,41 @@ return function(helper)
     end
   end
 
-  -- Memory: runs f many times and fails if the Lua heap, or outside sanitizers the process's resident
-  -- set, grows with the number of runs. Options: n (runs, default 200), lua (bytes of Lua heap a run
-  -- may leave, default 16), rss (bytes of resident set a run may leave, default 256; false: not looked at).
+  -- Memory: fails if the Lua heap, or outside sanitizers the process's resident set, grows with the number of
+  -- runs of f. It is measured after windows of n runs. What fills caches and arenas, or moves pages about, stops
+  -- sooner or later; a leak makes every window reach a new height. So the test passes when the heights of two
+  -- windows in a row are no news, and fails when that has not come in 16 windows.
+  -- Options: n (runs in a window, default 200), lua (bytes of Lua heap a run may leave, default 16), rss (bytes of
+  -- resident set a run may leave, default 256; false: not looked at).
   function M.no_growth(f, opts)
     opts = opts or {}
     local n = opts.n or 200
-    local page = 4096
-    local function rss() return tonumber(first_line("/proc/self/statm"):match "^%d+ (%d+)") * page end
+    local look_at_rss = opts.rss ~= false and not helper.sanitizer
+    local page, windows = 4096, 16
+    local function sizes()
+      helper.collect()
+      local pages = look_at_rss and tonumber(first_line("/proc/self/statm"):match "^%d+ (%d+)") or 0
+      return collectgarbage "count" * 1024, pages * page
+    end
+    local lua_limit, rss_limit = opts.lua or 16, math.max(opts.rss or 256, page / n)
     for _ = 1, math.max(n // 4, 3) do f() end -- caches fill, arenas grow
-    helper.collect()
-    local lua0, rss0 = collectgarbage "count" * 1024, rss()
-    for _ = 1, n do f() end
-    helper.collect()
-    local lua_growth = (collectgarbage "count" * 1024 - lua0) / n
-    local rss_growth = (rss() - rss0) / n
-    if lua_growth > (opts.lua or 16) then
-      error(string.format("each run leaves %.0f bytes of Lua heap behind", lua_growth), 2)
+    local lua_top, rss_top = sizes()
+    local flat, news = 0, nil
+    for _ = 1, windows do
+      for _ = 1, n do f() end
+      local lua_now, rss_now = sizes()
+      local lua_more, rss_more = (lua_now - lua_top) / n, (rss_now - rss_top) / n
+      lua_top, rss_top = math.max(lua_top, lua_now), math.max(rss_top, rss_now)
+      if lua_more <= lua_limit and rss_more <= rss_limit then
+        flat = flat + 1
+        if flat == 2 then return end
+      else
+        flat = 0
+        news = lua_more > lua_limit and string.format("%.0f bytes of Lua heap", lua_more)
+          or string.format("%.0f bytes of resident memory", rss_more)
+      end
     end
-    -- Slack of 64 pages in all: malloc's own pools move by that much.
-    if opts.rss ~= false and not helper.sanitizer and (rss_growth - 64 * page / n) > (opts.rss or 256) then
-      error(string.format("each run leaves %.0f bytes of resident memory behind", rss_growth), 2)
-    end
+    error("each run leaves " .. news .. " behind", 2)
   end
 
   -- What weft makes once for a process and keeps (a carrier's wake-up descriptor, pool workers) must

@@ -303,7 +303,7 @@ end
 
 describe("a pool", function()
   it("refuses options", function()
-    helper.raises("bad argument #1 to 'pool' (option 'kind': 'inline', 'task' or 'thread' expected, got 'process')",
+    helper.raises("bad argument #1 to 'pool' (option 'kind': 'inline', 'task', 'isolate' or 'thread' expected, got 'process')",
       weft.pool, { kind = "process" })
     helper.raises("expected, got 'mpi')", weft.pool, { kind = "mpi" })
     helper.raises("bad argument #1 to 'pool' (option 'size': an integer from 1 to 10000 expected, got 0)", weft.pool, { size = 0 })
@@ -318,7 +318,7 @@ describe("a pool", function()
   it("has as many workers as there are CPUs", function()
     local pool <close> = weft.pool()
     assert.equal(weft.cpus(), pool.size)
-    assert.equal("thread", pool.kind)
+    assert.equal("isolate", pool.kind)
   end)
 
   it("may be cancelled again and again", function()
@@ -475,7 +475,7 @@ describe("weft.map", function()
     helper.raises("bad argument #1 to 'map' (function expected, got nil)", weft.map)
     helper.raises("bad argument #2 to 'map' (list expected, got function)", weft.map, print, print)
     helper.raises("bad argument #3 to 'map' (unknown option 'ordered')", weft.map, print, { 1 }, { ordered = true })
-    helper.raises("bad argument #3 to 'map' (option 'kind': 'inline', 'task' or 'thread' expected, got 'x')", weft.map, print,
+    helper.raises("bad argument #3 to 'map' (option 'kind': 'inline', 'task', 'isolate' or 'thread' expected, got 'x')", weft.map, print,
       { 1 }, { kind = "x" })
   end)
 

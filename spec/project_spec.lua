@@ -2,6 +2,7 @@
 -- child scripts, `make luapath`, the set-up.
 
 local helper = require "spec.helper"
+local weft = require "weft"
 local q = helper.quote
 
 -- Runs a shell command in the source tree and returns its output and exit status.
@@ -211,6 +212,22 @@ describe("helper.no_growth", function()
   it("finds a growing heap", function()
     local kept = {}
     helper.raises("bytes of Lua heap", helper.no_growth, function() kept[#kept + 1] = {} end)
+  end)
+
+  it("finds memory outside the heap that grows", function()
+    if helper.sanitizer then pending "a sanitizer's own memory moves" end
+    local kept = {}
+    local function leak() kept[#kept + 1] = weft.buffer("u8", 4096) kept[#kept]:fill(1) end
+    helper.raises("bytes of resident memory", helper.no_growth, leak, { lua = 2048, n = 50 })
+  end)
+
+  it("lets caches fill for a while", function()
+    local kept, runs = {}, 0
+    helper.no_growth(function()
+      runs = runs + 1
+      if runs < 1000 then kept[runs] = {} end
+    end)
+    assert.equal(999, #kept)
   end)
 end)
 

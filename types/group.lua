@@ -110,6 +110,25 @@ local scope = {}
 ---@overload fun(self: weft.scope, opts: weft.go.options, f: function, ...): weft.job
 function scope:go(f, ...) end
 
+---As weft.spawn, for a job of this scope.
+---
+---Blocks: no.
+---Errors: as weft.spawn; the scope has ended.
+---
+---```lua
+---print(weft.scope(function(s)
+---  local cube = s:spawn(function(x) return x * x * x end, 3)
+---  return cube:join()
+---end))                                 --> 27
+---```
+---@param f function
+---@param ... any
+---@return weft.job? job
+---@return string? message
+---@return string? code
+---@overload fun(self: weft.scope, opts: weft.spawn.options, f: function, ...): weft.job?, string?, string?
+function scope:spawn(f, ...) end
+
 ---As weft.thread, for a job of this scope.
 ---
 ---Blocks: no.

@@ -10,13 +10,14 @@
 ---|---|---|
 ---| inline | the caller itself, one item after the other: for tests and comparisons | the same |
 ---| task | a task of this state: for items that wait | the same |
----| thread | a thread with a Lua state of its own: for items that compute | copied, see *What travels* |
+---| isolate | an isolate of weft.spawn: for items that compute | copied, see *What travels* |
+---| thread | a thread with a Lua state of its own: for items that compute and call C functions that block | copied |
 ---
----Workers of kind thread get the function once for a map, however many items it has, and then items in chunks. They keep
+---Workers of kind isolate and thread get the function once for a map, however many items it has, and then items in chunks. They keep
 ---what it has in upvalues and globals from item to item; another map brings a new copy.
 ---
 ---An item that runs is stopped when its map fails or is cancelled, its imap loop is left, or its job is cancelled: as a
----thread or a task is (job:cancel), so also when it computes, in a thread. Its worker ends with it, and another one takes
+---thread or a task is (job:cancel), so also when it computes, in an isolate or a thread. Its worker ends with it, and another one takes
 ---its place before the next item; the pool can be used as before. What has not begun never does. The caller goes on when
 ---all has ended.
 ---
@@ -51,7 +52,7 @@ function weft.pool(opts) end
 
 ---Options of weft.pool.
 ---@class weft.pool.options
----@field kind? string  "inline" "task" "thread"; default "thread"
+---@field kind? string  "inline" "task" "isolate" "thread"; default "isolate"
 ---@field size? integer  workers, 1 to 10000; default weft.cpus(); an inline pool has one
 ---@field init? function  called in each worker as `init(number)`
 

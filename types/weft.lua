@@ -48,6 +48,55 @@ function weft.go(f, ...) end
 ---@class weft.go.options
 ---@field name? string  shown in pictures and reports
 
+---Starts a function in a Lua state of its own, an *isolate*, which the workers of a pool run: a few OS threads, as many as
+---there are CPUs, share all isolates among them. It runs at the same time as this state and as other isolates, costs a
+---tenth of what a thread does, and there may be hundreds of thousands.
+---
+---Function and arguments, results and errors are copied as with weft.thread (see *What travels* below). An isolate that waits
+---holds no worker; one that computes gives its worker up after 10 ms of CPU time when others wait, and goes on on any of
+---them. Where Lua cannot yield (inside `table.sort`, `string.gsub`) a wait keeps the worker, and another one takes its place
+---meanwhile. A C function that blocks keeps it too, and nobody takes its place: use weft.thread for those.
+---
+---A table as first argument gives options (weft.spawn.options).
+---
+---Blocks: no.
+---Errors: not a function; an option that is unknown or out of range; a value that cannot travel (`transfer`).
+---When the system refuses the first worker, `nil, message, code`.
+---
+---```lua
+---local jobs = {}
+---for i = 1, 4 do jobs[i] = weft.spawn(function(n) return n * n end, i) end
+---for i = 1, 4 do io.write(jobs[i]:join(), " ") end
+---print(weft.spawn({ name = "small", memory = 1 << 20 }, function() return "done" end):join())
+----->  1 4 9 16 done
+---```
+---@param f function  what to run
+---@param ... any  its arguments
+---@return weft.job? job  nil when the system refuses
+---@return string? message  "EAGAIN: resource temporarily unavailable: thread"
+---@return string? code  "EAGAIN"
+---@overload fun(opts: weft.spawn.options, f: function, ...): weft.job?, string?, string?
+function weft.spawn(f, ...) end
+
+---Options of weft.spawn.
+---@class weft.spawn.options
+---@field name? string  shown in pictures and reports
+---@field memory? integer  the most bytes that its Lua state may hold; more is an error "not enough memory" in it alone
+
+---How many workers run the isolates of weft.spawn, or will when the first one starts: as many as CPUs, if nobody says
+---otherwise. With a number, that many from now on. The pool belongs to the process, and it can grow but not shrink while it
+---runs.
+---
+---Blocks: no.
+---Errors: not a number from 1 to 512; fewer than run already.
+---
+---```lua
+---print(weft.workers() == weft.cpus())  --> true
+---```
+---@param n? integer  1 to 512
+---@return integer n  how many there are, or will be
+function weft.workers(n) end
+
 ---Starts a function in a Lua state of its own on an OS thread of its own, which runs at the same time as this one.
 ---
 ---The function and its arguments are copied to the new state, its results or its error back (see *What travels*
@@ -212,7 +261,7 @@ function weft.shield(f, ...) end
 ---way.
 ---
 ---Blocks: no.
----Errors: not a number from 0.001 to 60, nor false.
+---Errors: not a number from 0.001 to 60, nor false; in an isolate of weft.spawn, whose worker slices it anyway.
 ---
 ---```lua
 ---weft.preempt(0.002)

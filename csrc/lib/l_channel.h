@@ -19,6 +19,9 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k);
 enum wf_channel_now wf_channel_shared_try_send(lua_State *L, wf_channel *c);
 enum wf_channel_now wf_channel_shared_try_recv(lua_State *L, wf_channel *c);
 
+/* Push a list of all that can be received now, in order; what is kept is taken in one step. [-0, +1, e] */
+void wf_channel_shared_drain(lua_State *L, wf_channel *c);
+
 /* How channels cross isolates; its address is in the metatables. */
 extern const struct wf_transfer wf_channel_transfer;
 

@@ -61,7 +61,7 @@ static int lib_identity(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_pushinteger(L, (lua_Integer)wf_task_id(iso, iso->cur));
   wf_task_push_name(iso, L, iso->cur);
-  lua_pushstring(L, !(iso->cur->flags & WF_F_MAIN) ? "task" : iso->parent_task != 0 ? "thread" : "main");
+  lua_pushstring(L, !(iso->cur->flags & WF_F_MAIN) ? "task" : iso->parent_task == 0 ? "main" : iso->pooled ? "isolate" : "thread");
   return 3;
 }
 

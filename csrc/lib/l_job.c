@@ -159,7 +159,7 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 }
 
 static const char *kind_of(wf_job j) {
-  if (j.task == NULL) return "thread";
+  if (j.task == NULL) return wf_child_kind(j.child);
   return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
 }
 
@@ -181,7 +181,7 @@ static int job_index(lua_State *L) {
 
 static int job_tostring(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  const wf_child *c = wf_iso_test(iso, L, SELF, WF_CLASS_THREAD);
+  const wf_child *c = wf_iso_test(iso, L, SELF, WF_CLASS_CHILD);
   if (c != NULL && c->run == NULL) {
     lua_pushliteral(L, "weft.job thread (collected)");
     return 1;
@@ -189,7 +189,7 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : "thread", (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }
@@ -222,7 +222,7 @@ static int lib_is_job(lua_State *L) {
 static int lib_job_methods(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_createtable(L, 2, 0);
-  for (int c = WF_CLASS_TASK; c <= WF_CLASS_THREAD; c++) {
+  for (int c = WF_CLASS_TASK; c <= WF_CLASS_CHILD; c++) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_getfield(L, -1, "__methods");
     lua_rawseti(L, -3, c + 1);
@@ -268,7 +268,7 @@ static int lib_watch(lua_State *L) {
 
 static int job_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  if (wf_iso_test(iso, L, SELF, WF_CLASS_THREAD) != NULL) wf_child_gc(iso, L);
+  if (wf_iso_test(iso, L, SELF, WF_CLASS_CHILD) != NULL) wf_child_gc(iso, L);
   return 0;
 }
 
@@ -289,7 +289,7 @@ static void class_new(wf_iso *iso, lua_State *L, enum wf_class c) {
   lua_setfield(L, -4, "__methods"); /* so that Lua code can add to them (init.lua: on_done) */
   lua_pushcclosure(L, job_index, 2);
   lua_setfield(L, -2, "__index");
-  if (c == WF_CLASS_THREAD) {
+  if (c == WF_CLASS_CHILD) {
     lua_pushlightuserdata(L, iso);
     lua_pushcclosure(L, job_gc, 1);
     lua_setfield(L, -2, "__gc");
@@ -300,6 +300,6 @@ static void class_new(wf_iso *iso, lua_State *L, enum wf_class c) {
 void wf_lib_job(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"watch", lib_watch}, {"is_job", lib_is_job}, {"job_methods", lib_job_methods}, {NULL, NULL}};
   class_new(iso, L, WF_CLASS_TASK);
-  class_new(iso, L, WF_CLASS_THREAD);
+  class_new(iso, L, WF_CLASS_CHILD);
   wf_lib_add(iso, L, funcs);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lib/l_channel.h"
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "lx/pack.h"
@@ -187,11 +188,25 @@ static int lib_bare(lua_State *L) {
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
+/* core.drain(channel): a list of all that could be received now. When others receive too they got what is older. */
+static int lib_drain(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_channel *c = wf_object_test(L, 1, WF_CLASS_CHANNEL, sizeof *c);
+  if (c == NULL) return luaL_typeerror(L, 1, "weft.channel");
+  if (c->shared != NULL) {
+    wf_channel_shared_drain(L, c);
+    return 1;
+  }
+  lua_newtable(L);
+  for (lua_Integer i = 1; wf_channel_recv_now(iso, L, c, 1) == WF_CHANNEL_OK; i++) lua_rawseti(L, 2, i);
+  return 1;
+}
+
 void wf_lib_pool(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"seal", lib_seal},         {"unseal", lib_unseal},   {"discard", lib_discard},
                                    {"stand_in", lib_stand_in}, {"place", lib_place},     {"background", lib_background},
                                    {"failure", lib_failure},   {"fail", lib_fail},       {"atomically", lib_atomically},
-                                   {"bare", lib_bare},
+                                   {"bare", lib_bare},         {"drain", lib_drain},
                                    {NULL, NULL}};
   lua_createtable(L, 0, 3);
   lua_pushliteral(L, "weft.sealed");

@@ -19,6 +19,38 @@ enum wf_channel_now wf_channel_shared_try_recv(lua_State *L, wf_channel *c) {
   return now;
 }
 
+/* The parcels between their taking and their making. In a userdata, so that none is lost when one cannot be made. */
+typedef struct drained {
+  size_t n;
+  wf_parcel parcels[];
+} drained;
+
+/* Push what is in the userdata at 1 as a list. Protected. */
+static int push_drained(lua_State *L) {
+  drained *d = lua_touserdata(L, 1);
+  lua_createtable(L, (int)d->n, 0);
+  for (size_t i = 0; i < d->n; i++) {
+    wf_parcel_push(L, &d->parcels[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+void wf_channel_shared_drain(lua_State *L, wf_channel *c) {
+  size_t most = wf_shchan_count(c->shared);
+  luaL_checkstack(L, 4, NULL);
+  drained *d = lua_newuserdatauv(L, sizeof *d + most * sizeof *d->parcels, 0);
+  lua_pushcfunction(L, push_drained);
+  lua_pushvalue(L, -2);
+  d->n = wf_shchan_drain(c->shared, d->parcels, most);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK) {
+    for (size_t i = 0; i < d->n; i++) wf_parcel_free(&d->parcels[i]);
+    lua_error(L);
+  }
+  lua_remove(L, -2);
+}
+
 /* The record and the node of a wait for c; NULL: memory is out. */
 static wf_snode *node_for(wf_iso *iso, wf_task *t, wf_channel *c) {
   wf_swait *w = wf_swait_of(iso, t);

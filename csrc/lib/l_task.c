@@ -56,6 +56,7 @@ static int lib_sleep(lua_State *L) {
  * true, or nil, message, code where the system cannot. */
 static int lib_preempt(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
+  if (iso->pooled) return luaL_error(L, "an isolate of weft.spawn is time-sliced by its worker");
   uint64_t ns = 0;
   luaL_checkany(L, 1);
   if (lua_toboolean(L, 1)) {

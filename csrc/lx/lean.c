@@ -13,10 +13,6 @@
 #include "base/base.h"
 #include "lx/lean_state.h"
 
-/* The block that a state begins in: the record, then the heap's nest. What a
-   state needs before its first script fits, with room for a small function. */
-enum { NEST = 8192 };
-
 /* What a script may allocate, in KiB, before the first collection begins: a small
    function ends sooner and is never collected. (A step of negative size.) */
 enum { FIRST_KIB = 16 };
@@ -46,11 +42,6 @@ static void on_warning(void *ud, const char *text, int to_be_continued) {
   s->warn_more = to_be_continued != 0;
 }
 
-static int install(lua_State *L) {
-  wf_lean_install(L, lua_touserdata(L, 1));
-  return 0;
-}
-
 static char *copied(const char *text) {
   size_t n = strlen(text) + 1;
   char *copy = wf_malloc(n);
@@ -64,21 +55,56 @@ static void record_free(wf_lean *s) {
   wf_free(s);
 }
 
-static wf_lean *record_new(const wf_state_opts *o) {
-  wf_lean *s = wf_malloc(NEST);
+static wf_lean *record_new(void) {
+  wf_lean *s = wf_malloc(WF_LEAN_BLOCK);
   if (!s) return NULL;
   size_t head = (sizeof *s + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN * WF_HEAP_GRAIN;
-  memset(s, 0, sizeof *s);
-  wf_heap_init(&s->heap, (char *)s + head, NEST - head, o->memory);
+  memset(s, 0, WF_LEAN_BLOCK); /* all of it: an image is compared word by word */
+  wf_heap_init(&s->heap, (char *)s + head, WF_LEAN_BLOCK - head, 0);
+  return s;
+}
+
+/* What differs from state to state. False: no memory, or too little allowed. */
+static bool record_set(wf_lean *s, const wf_state_opts *o) {
+  atomic_store_explicit(&s->heap.cap, o->memory, memory_order_relaxed);
   s->warn_on = o->warn;
   s->opened = o->opened;
   s->ud = o->ud;
   if (o->path) s->path = copied(o->path);
   if (o->cpath) s->cpath = copied(o->cpath);
-  if ((o->path && !s->path) || (o->cpath && !s->cpath)) {
+  return (!o->path || s->path) && (!o->cpath || s->cpath);
+}
+
+static int install(lua_State *L) {
+  lua_CFunction prepare = lua_tocfunction(L, 1);
+  lua_settop(L, 0);
+  wf_lean_install(L, wf_lean_of(L));
+  if (prepare) prepare(L);
+  return 0;
+}
+
+/* The slow way: Lua makes it. [NULL: no memory] */
+static wf_lean *record_build(lua_CFunction prepare, size_t cap) {
+  wf_lean *s = record_new();
+  if (!s) return NULL;
+  s->heap.cap = cap;
+  lua_State *L = lua_newstate(WF_LEAN_ALLOC, s);
+  if (!L) {
     record_free(s);
     return NULL;
   }
+  s->L = L;
+  lua_gc(L, LUA_GCSTOP); /* a fresh state is due for a collection at every step, for nothing */
+  lua_atpanic(L, on_panic);
+  lua_setwarnf(L, on_warning, s);
+  lua_pushcfunction(L, install);
+  if (prepare) lua_pushcfunction(L, prepare);
+  if (lua_pcall(L, prepare ? 1 : 0, 0, 0) != LUA_OK) {
+    wf_state_close(L);
+    return NULL;
+  }
+  lua_gc(L, LUA_GCRESTART);
+  lua_gc(L, LUA_GCSTEP, -FIRST_KIB);
   return s;
 }
 
@@ -86,25 +112,16 @@ lua_State *wf_state_open(const wf_state_opts *o) {
   static const wf_state_opts defaults;
   if (!o) o = &defaults;
   if (!wf_lean_names_learn(wf_lean_doors)) return NULL;
-  wf_lean *s = record_new(o);
+  bool ready = wf_lean_image_ready(o->prepare);
+  wf_lean *s = ready ? wf_lean_image_copy() : record_build(o->prepare, o->memory);
   if (!s) return NULL;
-  lua_State *L = lua_newstate(WF_LEAN_ALLOC, s);
-  if (!L) {
-    record_free(s);
-    return NULL;
-  }
-  lua_gc(L, LUA_GCSTOP); /* a fresh state is due for a collection at every step, for nothing */
-  lua_atpanic(L, on_panic);
-  lua_setwarnf(L, on_warning, s);
-  if (o->generational) lua_gc(L, LUA_GCGEN, 0, 0);
-  lua_pushcfunction(L, install);
-  lua_pushlightuserdata(L, s);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  if (!ready) wf_lean_image_take(s, o->prepare);
+  lua_State *L = s->L;
+  if (!record_set(s, o) || (o->memory && atomic_load_explicit(&s->heap.used, memory_order_relaxed) > o->memory)) {
     wf_state_close(L);
     return NULL;
   }
-  lua_gc(L, LUA_GCRESTART);
-  lua_gc(L, LUA_GCSTEP, -FIRST_KIB);
+  if (o->generational) lua_gc(L, LUA_GCGEN, 0, 0);
   return L;
 }
 
@@ -123,7 +140,7 @@ size_t wf_state_memory(lua_State *L) { return atomic_load_explicit(&wf_lean_of(L
 size_t wf_state_peak(lua_State *L) { return atomic_load_explicit(&wf_lean_of(L)->heap.peak, memory_order_relaxed); }
 
 size_t wf_state_reserved(lua_State *L) {
-  return NEST + atomic_load_explicit(&wf_lean_of(L)->heap.reserved, memory_order_relaxed);
+  return WF_LEAN_BLOCK + atomic_load_explicit(&wf_lean_of(L)->heap.reserved, memory_order_relaxed);
 }
 
 size_t wf_state_cap(lua_State *L) { return atomic_load_explicit(&wf_lean_of(L)->heap.cap, memory_order_relaxed); }

@@ -36,6 +36,10 @@ typedef struct wf_state_opts {
      is the registry's LUA_PRELOAD_TABLE. */
   void (*opened)(lua_State *L, const char *lib, void *ud);
   void *ud;
+  /* Called protected when the state is new, with an empty stack, and leaves the same
+     in every state: its work is done once and then copied (lean_image.c says what
+     it must not leave). */
+  lua_CFunction prepare;
 } wf_state_opts;
 
 /* A new state, or NULL when there is no memory (or the cap is too small even

@@ -23,10 +23,18 @@
 #endif
 #if !defined(WF_LEAN_ALLOC)
 #define WF_LEAN_ALLOC wf_heap_alloc
+#define WF_LEAN_IMAGES 1 /* states are copied from an image (lean_image.c) */
+#else
+#define WF_LEAN_IMAGES 0
 #endif
+
+/* The block that a state begins in: the record, then the heap's nest. What a
+   state needs before its first script fits, with room for a small function. */
+enum { WF_LEAN_BLOCK = 12 * 1024 };
 
 typedef struct wf_lean {
   wf_heap heap;            /* first: see above */
+  lua_State *L;            /* the main thread */
   const void *globals;     /* which tables are doors: _G and the registry's _LOADED */
   const void *loaded;
   uint64_t base_left;      /* names of base that are not in _G yet, a bit each */
@@ -91,6 +99,19 @@ lua_CFunction wf_lean_lib_opener(enum wf_lib lib);
 
 /* Pushes a new metatable for strings without the library: arithmetic alone. [-0, +1, m] */
 void wf_lean_push_string_meta(lua_State *L);
+
+/* ---- copies of a fresh state (lean_image.c) ---- */
+
+/* Keep the bytes of a fresh state, prepared by that function (or NULL), unless an
+   image was taken before or the state is not fit for one. Any thread. */
+void wf_lean_image_take(const wf_lean *s, lua_CFunction prepare);
+
+/* Is there an image of states prepared by it? */
+bool wf_lean_image_ready(lua_CFunction prepare);
+
+/* Then: the record of a new state with the options that the image's had, or NULL when memory
+   is out. */
+wf_lean *wf_lean_image_copy(void);
 
 /* ---- the machinery (lean_lazy.c) ---- */
 

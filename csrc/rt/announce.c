@@ -6,7 +6,7 @@
 
 static void task_announce(wf_iso *iso, lua_State *L, wf_task *t) {
   uint64_t id = wf_task_id(iso, t);
-  wf_trace(WF_TRACE_LIVE, !(t->flags & WF_F_MAIN) ? WF_WHY_TASK : iso->is_child ? WF_WHY_THREAD : WF_WHY_MAIN, iso->id, id, 0);
+  wf_trace(WF_TRACE_LIVE, !(t->flags & WF_F_MAIN) ? WF_WHY_TASK : iso->pooled ? WF_WHY_ISOLATE : iso->is_child ? WF_WHY_THREAD : WF_WHY_MAIN, iso->id, id, 0);
   if (t->flags & WF_F_NAMED) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
     lua_rawgetp(L, -1, t);

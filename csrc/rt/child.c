@@ -13,6 +13,7 @@
 #include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
+#include "rt/slice.h"
 #include "rt/task.h"
 
 /* Runs ---------------------------------------------------------------------------------------- */
@@ -35,6 +36,7 @@ void wf_run_release(wf_run *r) {
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
   if (r->port != NULL) wf_port_release(r->port);
+  if (r->unit != NULL) wf_port_release(r->unit);
   pthread_mutex_destroy(&r->lock);
   wf_free(r->name);
   wf_free(r->path);
@@ -42,6 +44,8 @@ void wf_run_release(wf_run *r) {
   wf_free(r->traceback);
   wf_free(r);
 }
+
+static const char *run_kind(const wf_run *r) { return r->unit != NULL ? "isolate" : "thread"; }
 
 /* A copy of a string, NULL for NULL. [-0, +0, m] */
 static char *copied(lua_State *L, const char *s) {
@@ -56,7 +60,7 @@ static char *copied(lua_State *L, const char *s) {
 
 /* The run's box until it is safe in a handle: it is released if something raises before. */
 static wf_child *child_push(wf_iso *iso, lua_State *L) {
-  wf_child *c = wf_class_push(iso, L, WF_CLASS_THREAD, sizeof *c, 1);
+  wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
   if (c->run == NULL) luaL_error(L, "not enough memory");
@@ -96,7 +100,7 @@ static void on_end_dropped(wf_mail *m) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing) luaL_error(L, "cannot start a thread: the script is ending");
+  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
   if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
@@ -137,8 +141,9 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_list_append(&iso->children, &r->link);
   wf_family_join(&r->member, iso->member);
   const char *what = "thread";
-  int err = wf_thread_start(&r->thread, o, wf_run_main, r, &what);
+  int err = o == NULL ? wf_slice_prepare(iso, r) : wf_thread_start(&r->thread, o, wf_run_main, r, &what);
   if (err == 0) {
+    if (o == NULL) wf_slice_start(r);
     lua_replace(L, first);
     lua_settop(L, first);
     return c;
@@ -226,7 +231,7 @@ static int report(lua_State *L) {
   wf_run *r = lua_touserdata(L, 2);
   char started[LUA_IDSIZE + 16];
   if (lua_gettop(L) < 3) {
-    lua_pushfstring(L, "weft.job thread %d%s%s (failed)", (int)r->id,
+    lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
   if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
@@ -262,7 +267,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
   lua_State *L = iso->bench;
-  wf_thread_join(r->thread);
+  if (r->thread != NULL) wf_thread_join(r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
@@ -348,6 +353,8 @@ uint64_t wf_child_id(const wf_child *c) {
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
+const char *wf_child_kind(const wf_child *c) { return run_kind(c->run); }
+
 void wf_child_traceback(lua_State *L, const wf_child *c) {
   if (c->state >= WF_DONE)
     lua_pushstring(L, c->run->traceback);
@@ -399,7 +406,10 @@ static bool run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
   wf_free(mail);
-  if (open) wf_thread_signal(r->thread, SIGURG);
+  if (open && r->unit != NULL)
+    wf_slice_interrupt(r);
+  else if (open)
+    wf_thread_signal(r->thread, SIGURG);
   return true;
 }
 
@@ -424,7 +434,7 @@ uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, s
     wf_run *r = wf_list_entry(l, wf_run, link);
     if (r->detached) continue;
     if (n++ >= most || *len >= size) continue;
-    *len += (size_t)snprintf(line + *len, size - *len, "%s thread%s%s started at %s", *len == 0 ? "" : ",", r->name != NULL ? " " : "",
+    *len += (size_t)snprintf(line + *len, size - *len, "%s %s%s%s started at %s", *len == 0 ? "" : ",", run_kind(r), r->name != NULL ? " " : "",
                              r->name != NULL ? r->name : "", wf_where_text(iso, r->source, r->line, started, sizeof started));
   }
   return n;
@@ -434,7 +444,7 @@ void wf_children_abandon(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
-    fprintf(stderr, "weft: thread %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
-            r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
+    fprintf(stderr, "weft: %s %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
+            run_kind(r), r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
 }

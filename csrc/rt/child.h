@@ -1,4 +1,4 @@
-/* Children: isolates on threads of their own, seen from the isolate that started them.
+/* Children: isolates on threads of their own, or on the workers of the pool, seen from the isolate that started them.
  *
  * Two records. The run (wf_run, child.c) is malloc'ed and shared by the two threads, reference-counted:
  * what goes in, what comes out, and the port of the child for cancelling it. The child (wf_child) is
@@ -26,8 +26,8 @@ typedef struct wf_child {
   bool watched;    /* the table `watches` has channels to tell of its end; counts in iso->outside */
 } wf_child;
 
-/* Start the function and the nargs arguments on top of the stack on a new thread; `name` may be NULL,
- * `memory` is the cap of its state in bytes, 0 for none. Replaces them with the handle, or with nil,
+/* Start the function and the nargs arguments on top of the stack on a new thread, or with no options for one in the worker
+ * pool; `name` may be NULL, `memory` is the cap of its state in bytes, 0 for none. Replaces them with the handle, or with nil,
  * message, code when the system refuses (returns NULL). Raises when a value cannot travel.
  * [-(nargs+1), +1|+3, e] */
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o);
@@ -47,6 +47,7 @@ bool wf_children_all_background(const wf_iso *iso);
 int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx);
 uint64_t wf_child_id(const wf_child *c);
 const char *wf_child_name(const wf_child *c); /* NULL: none */
+const char *wf_child_kind(const wf_child *c); /* "thread" or "isolate" */
 
 /* "file.lua:12" in buf. */
 const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size);

@@ -9,9 +9,12 @@
 #include "base/alloc.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shutdown.h"
 
 struct wf_family {
-  _Atomic uint32_t refs; /* members: relaxed up, acquire-release down */
+  _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
+  /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
+  _Atomic uint32_t busy;
   pthread_mutex_t lock;  /* guards all below */
   wf_link members;
   wf_member *root;       /* NULL once it has left */
@@ -20,6 +23,7 @@ struct wf_family {
   char *text;
   size_t len;
   wf_mail verdict;       /* to the root */
+  wf_workers *workers;   /* held; NULL: not needed yet */
 };
 
 static void on_asked(wf_iso *iso, wf_mail *m);
@@ -38,6 +42,7 @@ bool wf_family_found(wf_member *m, wf_port *port) {
   wf_family *f = wf_calloc(1, sizeof *f);
   if (f == NULL) return false;
   atomic_init(&f->refs, 1);
+  atomic_init(&f->busy, 1);
   pthread_mutex_init(&f->lock, NULL);
   wf_list_init(&f->members);
   f->verdict.deliver = on_verdict;
@@ -54,18 +59,23 @@ void wf_family_join(wf_member *m, wf_member *relative) {
   wf_family *f = relative->family;
   member_init(m, f);
   atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
   pthread_mutex_lock(&f->lock);
   wf_list_append(&f->members, &m->link);
   pthread_mutex_unlock(&f->lock);
 }
 
-/* Everybody sleeps and nothing is on the way. */
+static bool is_quiet_locked(const wf_member *m) {
+  if (m->port == NULL) return false;
+  if (!m->quiet && !(m->port->pooled && atomic_load_explicit(&m->port->unit.word, memory_order_seq_cst) == WF_UNIT_IDLE)) return false;
+  return !wf_mpsc_maybe_nonempty(&m->port->inbox);
+}
+
+/* Everybody sleeps and nothing is on the way. The root comes first: it is the one that is on its way as a rule. */
 static bool all_quiet_locked(wf_family *f) {
-  if (f->awaited > 0 || f->root == NULL || wf_list_empty(&f->members)) return false;
-  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
-    wf_member *m = wf_list_entry(l, wf_member, link);
-    if (!m->quiet || m->port == NULL || wf_mpsc_maybe_nonempty(&m->port->inbox)) return false;
-  }
+  if (f->awaited > 0 || f->root == NULL || atomic_load_explicit(&f->busy, memory_order_seq_cst) > 0) return false;
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next)
+    if (!is_quiet_locked(wf_list_entry(l, wf_member, link))) return false;
   return true;
 }
 
@@ -91,6 +101,7 @@ void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
   pthread_mutex_lock(&f->lock);
   m->quiet = true;
+  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst);
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
 }
@@ -98,7 +109,47 @@ void wf_family_quiet(wf_member *m) {
 void wf_family_awake(wf_member *m) {
   pthread_mutex_lock(&m->family->lock);
   m->quiet = false;
+  atomic_fetch_add_explicit(&m->family->busy, 1, memory_order_seq_cst);
   pthread_mutex_unlock(&m->family->lock);
+}
+
+static void family_release(wf_family *f) {
+  if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_mutex_destroy(&f->lock);
+  wf_free(f->text);
+  wf_free(f);
+}
+
+wf_family *wf_family_rest(wf_member *m) {
+  wf_family *f = m->family;
+  atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst);
+  return f;
+}
+
+void wf_family_rested(wf_family *f) {
+  if (atomic_load_explicit(&f->busy, memory_order_seq_cst) == 0) {
+    pthread_mutex_lock(&f->lock);
+    if (all_quiet_locked(f)) ask_all_locked(f);
+    pthread_mutex_unlock(&f->lock);
+  }
+  family_release(f);
+}
+
+void wf_family_rest_undo(wf_family *f) {
+  atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
+  family_release(f);
+}
+
+void wf_family_stir(wf_member *m) { atomic_fetch_add_explicit(&m->family->busy, 1, memory_order_seq_cst); }
+
+wf_workers *wf_family_workers(wf_member *m) {
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  if (f->workers == NULL && f->root != NULL) f->workers = wf_workers_hold();
+  wf_workers *p = f->workers;
+  pthread_mutex_unlock(&f->lock);
+  return p;
 }
 
 /* One part less is awaited; the last one sends the verdict. */
@@ -125,14 +176,18 @@ void wf_family_leave(wf_member *m) {
   wf_family_set_port(m, NULL);
   pthread_mutex_lock(&f->lock);
   wf_list_unlink(&m->link);
-  if (f->root == m) f->root = NULL;
+  wf_workers *workers = NULL;
+  if (f->root == m) {
+    f->root = NULL;
+    workers = f->workers;
+    f->workers = NULL;
+  }
+  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst); /* who leaves is awake */
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;
-  if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
-  pthread_mutex_destroy(&f->lock);
-  wf_free(f->text);
-  wf_free(f);
+  family_release(f);
+  if (workers != NULL && !wf_forked()) wf_workers_release(workers); /* a forked child has no such threads */
 }
 
 /* The report ---------------------------------------------------------------------------------- */

@@ -7,6 +7,12 @@
  * are quiet and all inboxes are empty, nothing will ever happen: a member that was posted to before the
  * poster became quiet has its mail in the inbox still, because it takes mail only when it is awake again.
  * A child is a member, and not quiet, from before its thread starts until after its last mail is posted.
+ *
+ * The members that are not quiet are counted, and whoever brings the count to 0 looks at all. A member with a thread
+ * takes the lock for that. An isolate of the worker pool does not: it counts itself off, parks its unit, and then looks
+ * if the count is 0 (wf_family_rest, wf_family_rested); who marks a parked unit counts it on again (wf_family_stir). In
+ * between the count may be 0 too early; the look finds that unit not parked, does nothing, and the unit's own look comes
+ * after its parking.
  */
 #ifndef WF_RT_FAMILY_H
 #define WF_RT_FAMILY_H
@@ -20,7 +26,7 @@ typedef struct wf_member {
   wf_family *family; /* held */
   wf_link link;      /* the rest is guarded by the family's lock */
   wf_port *port;     /* held while it is set; NULL: not open yet, or closed */
-  bool quiet;
+  bool quiet;        /* of a member that sleeps in its parker */
   wf_mail mail;      /* asks for its part of the report */
   bool asked;
 } wf_member;
@@ -34,8 +40,20 @@ void wf_family_set_port(wf_member *m, wf_port *port);
 /* Leave; the others may be found to be in a deadlock then. */
 void wf_family_leave(wf_member *m);
 
-/* The carrier: it sleeps until somebody posts, and is awake again (before it takes any mail). */
+/* The carrier: it sleeps in its parker until somebody posts, and is awake again (before it takes any mail). */
 void wf_family_quiet(wf_member *m);
 void wf_family_awake(wf_member *m);
+
+/* The worker: the unit is about to be parked without a deadline; holds the family. Then: it was parked, and is not ours
+ * any more; or it was not. Releases the hold. */
+wf_family *wf_family_rest(wf_member *m);
+void wf_family_rested(wf_family *f);
+void wf_family_rest_undo(wf_family *f);
+/* Who has marked a parked unit that was quiet, before it pushes it. */
+void wf_family_stir(wf_member *m);
+
+/* The worker pool, held for the family from the first call until the root closes; NULL: out of memory, or the root has
+ * closed. */
+wf_workers *wf_family_workers(wf_member *m);
 
 #endif

@@ -69,6 +69,10 @@ static void ext_give_back(wf_iso *iso, wf_task *t) {
 /* The sentinel: made before everything else of weft, hence finalised after it. */
 static int iso_gc(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
+  if (iso->port == NULL) { /* never opened, or a script calls this by hand */
+    iso->closed = 1;
+    return 0;
+  }
   wf_iso_shutdown(iso, L);
   wf_children_forget(iso, L);
   iso->closed = 1;
@@ -111,39 +115,22 @@ static int table_ref(lua_State *L, const char *mode) {
 
 uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1; }
 
-wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
-  wf_iso *iso = wf_iso_of(L);
-  if (iso != NULL) return iso;
+int wf_iso_prepare(lua_State *L) {
   luaL_checkstack(L, 8, NULL);
   lua_createtable(L, 0, 1); /* the sentinel's metatable, before there is anything that it would have to free */
   lua_pushcfunction(L, iso_gc);
   lua_setfield(L, -2, "__gc");
-  iso = lua_newuserdatauv(L, sizeof *iso, 0);
+  wf_iso *iso = lua_newuserdatauv(L, sizeof *iso, 0);
   memset(iso, 0, sizeof *iso);
-  iso->port = wf_port_new();
-  if (iso->port != NULL && member == NULL) { /* the host's own thread takes signals */
-    iso->port->parker.interrupted = wf_iso_hook_changed;
-    iso->port->parker.ud = iso;
-  }
-  iso->member = iso->port == NULL ? NULL : open_member(member, iso->port);
-  if (iso->member == NULL) {
-    if (iso->port != NULL) wf_port_release(iso->port);
-    luaL_error(L, "not enough memory");
-  }
-  iso->is_child = member != NULL;
+  wf_list_init(&iso->children);
+  wf_list_init(&iso->buffers);
+  wf_list_init(&iso->late);
+  wf_list_init(&iso->waiting_all);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   iso->L = lua_tothread(L, -1);
   lua_pop(L, 1);
-  iso->id = wf_iso_number();
-  iso->rng = wf_clock_ns() ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
-  if (iso->rng == 0) iso->rng = 1;
-  wf_wheel_init(&iso->wheel, wf_clock_ns());
-  wf_list_init(&iso->children);
-  wf_list_init(&iso->buffers);
-  wf_list_init(&iso->late);
-  wf_list_init(&iso->waiting_all);
   iso->main.co = iso->L;
   iso->main.state = WF_RUNNING;
   iso->main.flags = WF_F_MAIN | WF_F_LOOKED;
@@ -151,8 +138,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   wf_list_init(&iso->main_ext.joiners);
   iso->main.seq = iso->seq = 1;
   iso->cur = &iso->main;
-  iso->running = L;
-  if (L != iso->L) iso->running = iso->L;
+  iso->running = iso->L;
   iso->anchors = table_ref(L, NULL);
   iso->cancels = table_ref(L, NULL);
   iso->watches = table_ref(L, NULL);
@@ -170,6 +156,38 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member) {
   iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
   wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
+  return 0;
+}
+
+wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
+  wf_iso *iso = wf_iso_of(L);
+  if (iso == NULL) {
+    wf_iso_prepare(L);
+    iso = wf_iso_of(L);
+  }
+  if (iso->port != NULL || iso->closed) return iso;
+  wf_port *port = pooled;
+  if (pooled != NULL)
+    wf_port_hold(pooled);
+  else
+    port = wf_port_new(NULL, NULL);
+  if (port != NULL && member == NULL) { /* the host's own thread takes signals */
+    port->parker.interrupted = wf_iso_hook_changed;
+    port->parker.ud = iso;
+  }
+  iso->member = port == NULL ? NULL : open_member(member, port);
+  if (iso->member == NULL) {
+    if (port != NULL) wf_port_release(port);
+    luaL_error(L, "not enough memory");
+  }
+  iso->port = port;
+  iso->is_child = member != NULL;
+  iso->pooled = pooled != NULL;
+  iso->id = wf_iso_number();
+  uint64_t now = wf_clock_ns();
+  iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
+  if (iso->rng == 0) iso->rng = 1;
+  wf_wheel_init(&iso->wheel, now);
   return iso;
 }
 

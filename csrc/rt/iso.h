@@ -24,13 +24,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/wheel.h"
 #include "rt/trace.h"
+#include "sys/ticker.h"
 
 typedef struct wf_iso wf_iso;
 typedef struct wf_task wf_task;
@@ -164,7 +164,7 @@ enum { WF_PLACES = 16 };
 
 enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
-  WF_CLASS_THREAD, /* a job of kind thread */
+  WF_CLASS_CHILD, /* a job of kind thread or isolate */
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_BUFFER,
@@ -196,7 +196,12 @@ struct wf_iso {
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */
   uint32_t closing;    /* shutdown has begun: nothing new is started */
-  bool is_child;       /* somebody else's thread made it (run.c) */
+  bool is_child;       /* somebody else started it: it has a run (run.c) */
+  bool pooled;         /* workers carry it (slice.c) */
+  bool slice_over;     /* its worker has something else to do */
+  bool ended;          /* pooled: its function has returned, main_status says how */
+  int main_status;
+  struct wf_run *run;  /* of a child */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   const char *name;    /* of a child's thread, or NULL */
@@ -248,7 +253,7 @@ struct wf_iso {
   wf_ext *free_ext;
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
   uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
-  timer_t slice_timer;
+  wf_ticker slice_ticker;
   uint32_t slice_tries;
   const wf_task *struck; /* the cancelled task that the hook struck last, and how often */
   uint32_t struck_times;
@@ -284,9 +289,13 @@ static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upv
 /* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
 wf_iso *wf_iso_of(lua_State *L);
 
+/* What can be made of an isolate before anybody uses it, the same in every state: for wf_state_opts.prepare.
+ * wf_iso_open does the rest. [-0, +0, m] */
+int wf_iso_prepare(lua_State *L);
+
 /* Open weft in a state: make the isolate, or find it. `member` is a child's place in its family, NULL founds a
- * new one. [-0, +0, m] */
-wf_iso *wf_iso_open(lua_State *L, struct wf_member *member);
+ * new one; `pooled` is the port of an isolate of the worker pool, NULL: it gets one of its own. [-0, +0, m] */
+wf_iso *wf_iso_open(lua_State *L, struct wf_member *member, wf_port *pooled);
 
 /* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
 static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {

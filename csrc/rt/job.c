@@ -7,7 +7,7 @@
 
 bool wf_job_test(wf_iso *iso, lua_State *L, int idx, wf_job *j) {
   j->task = wf_iso_test(iso, L, idx, WF_CLASS_TASK);
-  j->child = j->task != NULL ? NULL : wf_iso_test(iso, L, idx, WF_CLASS_THREAD);
+  j->child = j->task != NULL ? NULL : wf_iso_test(iso, L, idx, WF_CLASS_CHILD);
   if (wf_unlikely(j->child != NULL && j->child->run == NULL)) j->child = NULL; /* brought back by a finaliser */
   return j->task != NULL || j->child != NULL;
 }
@@ -15,7 +15,7 @@ bool wf_job_test(wf_iso *iso, lua_State *L, int idx, wf_job *j) {
 wf_job wf_job_check(wf_iso *iso, lua_State *L, int idx) {
   wf_job j;
   if (wf_unlikely(!wf_job_test(iso, L, idx, &j))) {
-    if (wf_iso_test(iso, L, idx, WF_CLASS_THREAD) != NULL) luaL_argerror(L, idx, "the job has been collected");
+    if (wf_iso_test(iso, L, idx, WF_CLASS_CHILD) != NULL) luaL_argerror(L, idx, "the job has been collected");
     wf_iso_check(iso, L, idx, WF_CLASS_TASK);
   }
   return j;

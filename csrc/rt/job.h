@@ -1,5 +1,5 @@
 /* What jobs of every kind have in common: a state, the queue of those who wait for the end, and
- * results. A job is a userdata of class WF_CLASS_TASK (wf_task) or WF_CLASS_THREAD (wf_child). */
+ * results. A job is a userdata of class WF_CLASS_TASK (wf_task) or WF_CLASS_CHILD (wf_child). */
 #ifndef WF_RT_JOB_H
 #define WF_RT_JOB_H
 

@@ -2,14 +2,19 @@
 #include "rt/port.h"
 
 #include "base/alloc.h"
+#include "rt/family.h"
 
-wf_port *wf_port_new(void) {
-  wf_port *p = wf_malloc(sizeof *p);
+wf_port *wf_port_new(wf_workers *pool, enum wf_unit_end (*run)(wf_unit *u)) {
+  wf_port *p = wf_calloc(1, sizeof *p);
   if (p == NULL) return NULL;
   atomic_init(&p->refs, 1);
   atomic_init(&p->inbox.head, NULL);
   atomic_init(&p->interrupt, 0);
   wf_parker_init(&p->parker);
+  if (pool != NULL) {
+    p->pooled = true;
+    wf_unit_init(&p->unit, pool, run);
+  }
   return p;
 }
 
@@ -31,9 +36,26 @@ void wf_port_release(wf_port *p) {
   wf_free(p);
 }
 
+void wf_port_wake(wf_port *p) {
+  if (!p->pooled) {
+    wf_parker_wake(&p->parker);
+    return;
+  }
+  uint32_t was = wf_unit_mark(&p->unit);
+  if (was == WF_UNIT_IDLE) {
+    if (p->quiet) { /* before it can run, and become quiet again */
+      p->quiet = false;
+      wf_family_stir(p->member);
+    }
+    wf_unit_push(&p->unit);
+  } else if (was & WF_UNIT_RUNNING) {
+    wf_parker_wake(&p->parker); /* it may wait inline; a mark from before does not end that */
+  }
+}
+
 void wf_port_post(wf_port *p, wf_mail *m) {
   wf_mpsc_push_release(&p->inbox, &m->node);
-  wf_parker_wake(&p->parker);
+  wf_port_wake(p);
 }
 
 void wf_port_deliver(wf_port *p, wf_iso *iso) {

@@ -1,16 +1,9 @@
 /* See preempt.h. */
-#define _GNU_SOURCE /* SIGEV_THREAD_ID */
-
 #include "rt/preempt.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <time.h>
 
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/sched.h"
-#include "sys/thread.h"
 
 enum {
   NOW = 1,
@@ -19,47 +12,20 @@ enum {
   LATER = 1000, /* instructions until the next attempt where the coroutine cannot yield */
 };
 
-#if defined(__linux__)
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
-static int timer_make(timer_t *id, uint64_t slice_ns) {
-  struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG};
-  ev.sigev_notify_thread_id = (int)wf_thread_self_tid();
-  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, id) != 0) return errno;
-  struct timespec ts = {.tv_sec = (time_t)(slice_ns / 1000000000u), .tv_nsec = (long)(slice_ns % 1000000000u)};
-  struct itimerspec its = {.it_interval = ts, .it_value = ts};
-  if (timer_settime(*id, 0, &its, NULL) == 0) return 0;
-  int err = errno;
-  timer_delete(*id);
-  return err;
-}
-
 int wf_preempt_set(wf_iso *iso, uint64_t slice_ns) {
-  if (iso->slice_ns != 0) timer_delete(iso->slice_timer);
+  wf_ticker_stop(&iso->slice_ticker);
   iso->slice_ns = 0;
   if (slice_ns == 0) return 0;
   wf_press_by_signal(iso);
-  int err = timer_make(&iso->slice_timer, slice_ns);
+  int err = wf_ticker_start(&iso->slice_ticker, slice_ns);
   if (err == 0) iso->slice_ns = slice_ns;
   return err;
 }
 
-#else
-
-int wf_preempt_set(wf_iso *iso, uint64_t slice_ns) {
-  (void)iso;
-  return slice_ns == 0 ? 0 : ENOSYS;
-}
-
-#endif
-
 /* Is a task ready, or may one become so when the scheduler looks? Also asked in the signal handler, which may
  * have interrupted a change of what is read here: then the answer is wrong for one slice. */
 static bool others_want(wf_iso *iso) {
-  return iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || wf_wheel_maybe_due(&iso->wheel, wf_clock_ns());
+  return (iso->pooled && wf_worker_wanted()) || iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || wf_wheel_maybe_due(&iso->wheel, wf_clock_ns());
 }
 
 /* At the first instruction after the tick. May yield, which in a hook returns to the resumer as any yield. */
@@ -87,6 +53,7 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
     if (L != iso->L && ++iso->slice_tries < TRIES) lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
     return;
   }
+  iso->slice_over = iso->pooled;
   wf_turn_end(iso, L, t);
   lua_yield(L, 0);
 }

@@ -178,7 +178,7 @@ static int build_lines(lua_State *L) {
       continue;
     }
     if (iso->parent_task != 0)
-      lua_pushfstring(L, "\n  thread %d, ", (int)iso->id);
+      lua_pushfstring(L, "\n  %s %d, ", iso->pooled ? "isolate" : "thread", (int)iso->id);
     else
       lua_pushliteral(L, "\n  ");
     wf_report_wait(iso, L, t);

@@ -1,4 +1,4 @@
-/* See run.h: the child's side. Everything here runs on the child's thread. */
+/* See run.h: the child's side. Everything here runs on the child's carrier. */
 #include "rt/run.h"
 
 #include <lualib.h>
@@ -14,9 +14,6 @@
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
-
-/* The run of this thread. */
-static __thread wf_run *here;
 
 /* Being cancelled ------------------------------------------------------------------------------ */
 
@@ -52,12 +49,12 @@ void wf_run_cancel_here(wf_iso *iso, wf_run *r) {
   wf_task_cancel_bare(iso, iso->cur);
 }
 
-static void on_press(wf_iso *iso) { wf_run_cancel_here(iso, here); }
+static void on_press(wf_iso *iso) { wf_run_cancel_here(iso, iso->run); }
 
 /* os.exit in a child: the main isolate does it; this one is over. */
 static int run_exit(wf_iso *iso, lua_State *L, int code) {
   if (!wf_exit_ask(iso, code)) return luaL_error(L, "not enough memory");
-  wf_run_cancel_here(iso, here);
+  wf_run_cancel_here(iso, iso->run);
   wf_task *t = iso->cur;
   t->flags &= ~(uint32_t)WF_F_UNWIND;
   wf_cancel_raise(iso, L, t);
@@ -97,8 +94,23 @@ static bool is_own_cancel(wf_iso *iso, lua_State *L) {
   return same;
 }
 
-/* Call the function; protected. Stack: run, isolate. */
-static int run_body(lua_State *L) {
+/* Keep what came of the function. Stack: run, isolate, message handler, results or error. */
+static int body_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_run *r = (wf_run *)ctx;
+  wf_iso *iso = lua_touserdata(L, 2);
+  wf_unwind_end(iso, &iso->main);
+  if (status == LUA_OK || status == LUA_YIELD) {
+    r->outcome = WF_DONE;
+    if (lua_gettop(L) > 3) keep_output(L, r, 4, "result"); /* no output: no results */
+  } else {
+    r->outcome = is_own_cancel(iso, L) ? WF_CANCELLED : WF_FAILED;
+    keep_traceback(iso, L, r);
+    keep_output(L, r, 4, "value");
+  }
+  return 0;
+}
+
+int wf_run_body(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
   wf_iso *iso = lua_touserdata(L, 2);
   lua_pushcfunction(L, wf_unwind_handler);
@@ -113,20 +125,10 @@ static int run_body(lua_State *L) {
   int n = wf_unpack(L, r->input);
   wf_msg_free(r->input);
   r->input = NULL;
-  int status = lua_pcall(L, n - 1, LUA_MULTRET, 3);
-  wf_unwind_end(iso, &iso->main);
-  if (status == LUA_OK) {
-    r->outcome = WF_DONE;
-    if (lua_gettop(L) > 3) keep_output(L, r, 4, "result"); /* no output: no results */
-  } else {
-    r->outcome = is_own_cancel(iso, L) ? WF_CANCELLED : WF_FAILED;
-    keep_traceback(iso, L, r);
-    keep_output(L, r, 4, "value");
-  }
-  return 0;
+  return body_k(L, lua_pcallk(L, n - 1, LUA_MULTRET, 3, (lua_KContext)r, body_k), (lua_KContext)r);
 }
 
-/* run_body has raised: the function was cancelled before it began, the message could not be unpacked, or
+/* wf_run_body has raised: the function was cancelled before it began, the message could not be unpacked, or
  * the results not be packed, most likely for want of memory. Protected. Stack: run, isolate, error. */
 static int keep_error(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
@@ -147,7 +149,8 @@ static int keep_error(lua_State *L) {
 /* Make the isolate; protected. */
 static int run_open(lua_State *L) {
   wf_run *r = lua_touserdata(L, 1);
-  wf_iso *iso = wf_iso_open(L, &r->member);
+  wf_iso *iso = wf_iso_open(L, &r->member, r->unit);
+  iso->run = r;
   iso->id = r->id;
   iso->name = r->name;
   iso->announced = wf_trace_on();
@@ -158,15 +161,14 @@ static int run_open(lua_State *L) {
   iso->exit = run_exit;
   iso->on_press = on_press;
   iso->press_end = WF_NEVER;
-  wf_trace(WF_TRACE_NEW, WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);
+  wf_trace(WF_TRACE_NEW, r->unit != NULL ? WF_WHY_ISOLATE : WF_WHY_THREAD, iso->id, wf_task_id(iso, &iso->main), r->parent_task);
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, &iso->main), 0);
   lua_pushlightuserdata(L, iso);
   return 1;
 }
 
-/* From now on the parent can reach the isolate; and not any more. */
-static void run_show(wf_run *r, wf_iso *iso) {
+void wf_run_show(wf_run *r, wf_iso *iso) {
   wf_press_by_signal(iso);
   wf_port_hold(iso->port);
   pthread_mutex_lock(&r->lock);
@@ -180,6 +182,7 @@ static void run_show(wf_run *r, wf_iso *iso) {
   wf_run_cancel_here(iso, r);
 }
 
+/* The parent can reach it no more. */
 static void run_hide(wf_run *r) {
   pthread_mutex_lock(&r->lock);
   wf_port *port = r->port;
@@ -203,41 +206,41 @@ static void on_opened(lua_State *L, const char *lib, void *ud) {
   }
 }
 
-static void run_function(wf_run *r, wf_iso *iso, lua_State *L) {
-  lua_pushcfunction(L, run_body);
-  lua_pushlightuserdata(L, r);
-  lua_pushlightuserdata(L, iso);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
+  if (lua_checkstack(L, 4)) {
     lua_pushcfunction(L, keep_error);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, r);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, iso);
     lua_insert(L, -2);
-    if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
   }
+  lua_pop(L, 1);
 }
 
-void wf_run_main(void *arg) {
-  wf_run *r = arg;
-  here = r;
-  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened};
-  lua_State *L = wf_state_open(&o);
+wf_iso *wf_run_open(wf_run *r, lua_State **L) {
+  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened,
+                      .prepare = wf_iso_prepare};
   r->outcome = WF_FAILED;
-  if (L != NULL) {
-    lua_pushcfunction(L, run_open);
-    lua_pushlightuserdata(L, r);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
-      wf_iso *iso = lua_touserdata(L, -1);
-      run_show(r, iso);
-      run_function(r, iso, L);
-      wf_iso_shutdown(iso, L);
-      wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
-      run_hide(r);
-    }
-    wf_state_close(L);
-  }
-  /* The hold of this thread goes with the mail. The parent's port must not be held by what may lie in it. */
+  if ((*L = wf_state_open(&o)) == NULL) return NULL;
+  lua_pushcfunction(*L, run_open);
+  lua_pushlightuserdata(*L, r);
+  bool ok = lua_pcall(*L, 1, 1, 0) == LUA_OK;
+  wf_iso *iso = ok ? lua_touserdata(*L, -1) : NULL;
+  lua_pop(*L, 1);
+  return iso;
+}
+
+void wf_run_finish(wf_run *r, wf_iso *iso, lua_State *L) {
+  wf_iso_shutdown(iso, L);
+  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
+  run_hide(r);
+}
+
+void wf_run_close(wf_run *r, lua_State *L) {
+  if (L != NULL) wf_state_close(L);
+  /* The hold of this side goes with the mail. The parent's port must not be held by what may lie in it. */
   wf_port *parent = r->parent;
   wf_run_hold(r);
   r->parent = NULL;
@@ -245,4 +248,19 @@ void wf_run_main(void *arg) {
   wf_family_leave(&r->member);
   wf_run_release(r);
   wf_port_release(parent);
+}
+
+void wf_run_main(void *arg) {
+  wf_run *r = arg;
+  lua_State *L;
+  wf_iso *iso = wf_run_open(r, &L);
+  if (iso != NULL) {
+    wf_run_show(r, iso);
+    lua_pushcfunction(L, wf_run_body);
+    lua_pushlightuserdata(L, r);
+    lua_pushlightuserdata(L, iso);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) wf_run_failed(r, iso, L);
+    wf_run_finish(r, iso, L);
+  }
+  wf_run_close(r, L);
 }

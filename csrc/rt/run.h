@@ -1,8 +1,9 @@
-/* The run of a child: what the two threads share (child.c is the parent's side, run.c the child's).
+/* The run of a child: what the two carriers share (child.c is the parent's side, run.c the child's; slice.c has what is
+ * particular to isolates of the worker pool).
  *
  * A run is malloc'ed and has three holders: the handle's record, the parent's list of children, and the
- * child's thread until it has posted its mail. Fields without a word about threads are written before
- * the thread starts and only read then.
+ * child's side until it has posted its mail. Fields without a word about threads are written before
+ * the child starts and only read then.
  */
 #ifndef WF_RT_RUN_H
 #define WF_RT_RUN_H
@@ -28,6 +29,7 @@ struct wf_run {
   lua_CFunction open_core;
   uint64_t parent_task;
   uint32_t id;     /* the isolate's number */
+  wf_port *unit;   /* of an isolate of the worker pool: its port, held; NULL: it has a thread */
 
   /* Under `lock`: both threads. */
   pthread_mutex_t lock;
@@ -60,5 +62,18 @@ void wf_run_cancel_here(wf_iso *iso, wf_run *r);
 
 /* The thread's function; takes over one hold. */
 void wf_run_main(void *run);
+
+/* The parts of that. Open the state and the isolate; NULL: no memory. */
+wf_iso *wf_run_open(wf_run *r, lua_State **L);
+/* From now on the parent can reach the isolate. */
+void wf_run_show(wf_run *r, wf_iso *iso);
+/* A lua_CFunction (run, isolate): calls the function and keeps what comes of it. It may yield. */
+int wf_run_body(lua_State *L);
+/* That has raised the error on top of L. [-1, +0, -] */
+void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L);
+/* The function has ended: shut the isolate down. */
+void wf_run_finish(wf_run *r, wf_iso *iso, lua_State *L);
+/* Close the state (NULL: there is none), tell the parent, give the hold back. */
+void wf_run_close(wf_run *r, lua_State *L);
 
 #endif

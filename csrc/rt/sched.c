@@ -309,6 +309,16 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
+/* A worker that cannot leave the isolate sleeps in it. */
+static int worker_sleep(wf_iso *iso, uint64_t next) {
+  wf_worker_block();
+  uint64_t due = wf_worker_due();
+  int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
+  wf_worker_serve();
+  wf_worker_unblock();
+  return woken;
+}
+
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
@@ -323,9 +333,28 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     return;
   }
   if (next == WF_NEVER) wf_family_quiet(iso->member);
-  int woken = wf_parker_wait(&iso->port->parker, -1, next);
+  int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
   if (next == WF_NEVER) wf_family_awake(iso->member);
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+bool wf_iso_slice(wf_iso *iso) {
+  wf_iso_poll(iso);
+  for (;;) {
+    wf_task *r = ready_pop(iso);
+    if (wf_unlikely(r == NULL)) {
+      wf_iso_poll(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) return false;
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main; /* r may be collected from here on */
+    if (wf_unlikely(iso->ended || iso->slice_over)) return true;
+    if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+      iso->tick = 0;
+      wf_iso_poll(iso);
+    }
+  }
 }
 
 void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {

@@ -140,6 +140,10 @@ static inline void wf_turn_begin(wf_task *t) {
  * interrupts a script (lua.c on Ctrl-C). `ud` is the isolate. */
 bool wf_iso_hook_changed(void *ud);
 
+/* Of an isolate of the worker pool: run what is ready. True: its function has ended, or its slice is over; false: nothing
+ * is ready. */
+bool wf_iso_slice(wf_iso *iso);
+
 /* Take the task out of the ready queue, if it is there. Takes as long as the queue is. */
 void wf_ready_remove(wf_iso *iso, const wf_task *t);
 

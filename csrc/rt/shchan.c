@@ -119,6 +119,15 @@ enum wf_channel_now wf_shchan_recv_now(wf_shchan *s, wf_parcel *p) {
   return unlock_and_post(s, recv_locked(s, p));
 }
 
+size_t wf_shchan_drain(wf_shchan *s, wf_parcel *out, size_t most) {
+  size_t n = 0;
+  pthread_mutex_lock(&s->shared.lock);
+  while (n < most && s->count > 0) ring_take_locked(s, &out[n++]);
+  pthread_mutex_unlock(&s->shared.lock);
+  while (n < most && wf_shchan_recv_now(s, &out[n]) == WF_CHANNEL_OK) n++;
+  return n;
+}
+
 enum wf_channel_now wf_shchan_send_or_wait(wf_shchan *s, wf_snode *n) {
   pthread_mutex_lock(&s->shared.lock);
   outcome o = send_locked(s, &n->parcel);

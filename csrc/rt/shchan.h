@@ -35,6 +35,10 @@ void wf_channel_push_shared(wf_iso *iso, lua_State *L, wf_shchan *s);
 enum wf_channel_now wf_shchan_send_now(wf_shchan *s, wf_parcel *p);
 enum wf_channel_now wf_shchan_recv_now(wf_shchan *s, wf_parcel *p);
 
+/* Take up to `most` of the parcels that are kept, in one step: no other receiver gets one in between, so what others
+ * have got is older. Then what waiting senders offer. Returns how many. No Lua. */
+size_t wf_shchan_drain(wf_shchan *s, wf_parcel *out, size_t most);
+
 /* Either do it at once or put the node in the queue: WF_CHANNEL_WOULD_WAIT. A sender's node has its parcel. */
 enum wf_channel_now wf_shchan_send_or_wait(wf_shchan *s, wf_snode *n);
 enum wf_channel_now wf_shchan_recv_or_wait(wf_shchan *s, wf_snode *n, wf_parcel *p);

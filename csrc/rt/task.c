@@ -224,6 +224,11 @@ int wf_task_main(lua_State *L) {
 
 void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   uint32_t slot = t->slot;
+  if (wf_unlikely((t->flags & WF_F_MAIN) && status != LUA_YIELD)) { /* the function of an isolate of the worker pool */
+    iso->ended = true;
+    iso->main_status = status;
+    return;
+  }
   if (status == LUA_OK) {
     wf_co_done(iso, co, slot, !(t->flags & WF_F_EXPOSED));
   } else if (status == LUA_YIELD) {

@@ -29,7 +29,7 @@
 enum {
   PAGE = 4096,
   ANNEX = 24 * 1024,
-  NEST_LARGE = 2048,  /* the largest block that nest and annex are for */
+  NEST_LARGE = 4096,  /* the largest block that nest and annex are for */
   SPAN_PAGES_MIN = 7, /* the first span; the later ones double up to the most */
   SPAN_PAGES_MAX = 255
 };
@@ -273,7 +273,8 @@ static inline void *block_new(wf_heap *h, size_t size) {
     return p ? page_take(h, p) : small_slow(h, class);
   }
   void *block = size <= NEST_LARGE ? nest_take(h, size) : NULL;
-  return block ? block : wf_malloc(size);
+  if (block == NULL && (block = wf_malloc(size)) != NULL) h->large++;
+  return block;
 }
 
 static inline void block_free(wf_heap *h, void *block, size_t size) {
@@ -289,6 +290,7 @@ static inline void block_free(wf_heap *h, void *block, size_t size) {
     page_give(h, (page *)((uintptr_t)block / PAGE * PAGE), block);
   } else {
     wf_free(block);
+    h->large--;
   }
 }
 

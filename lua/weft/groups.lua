@@ -135,6 +135,11 @@ function Scope:go(...)
   return scope_started(self, core.go(...))
 end
 
+function Scope:spawn(...)
+  scope_check(self, "spawn")
+  return scope_started(self, core.spawn(...))
+end
+
 function Scope:thread(...)
   scope_check(self, "thread")
   return scope_started(self, core.thread(...))

@@ -7,7 +7,7 @@ local core = require "weft.core"
 local weft = {}
 
 for _, name in ipairs {
-  "go", "thread", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
+  "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
   "shield", "preempt", "is", "on_unhandled", "register",
   "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
 } do

@@ -46,9 +46,8 @@ end
 -- The chunks that the worker has not begun, in order; they are nobody's then.
 local function take_back(pool, w)
   local chunks, n, forget = {}, 0, {}
-  while #w.at > 0 do
-    local message, ok = w.inbox:try_recv()
-    if not ok then break end
+  -- In one step: a worker that took a message in between would have one that is counted here as taken back.
+  for _, message in ipairs(#w.at > 0 and core.drain(w.inbox) or {}) do
     if math.type(message) then
       forget[#forget + 1] = message
     else
