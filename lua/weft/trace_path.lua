@@ -59,13 +59,12 @@ function M.find(m, wall)
     end
     do
       local from, state = task.at[i], task.state[i]
-      local kind = state == model.RUN and "run" or state == model.READY and "ready" or state ~= model.GONE and "wait"
-      if kind then
-        steps[#steps + 1] = {
-          task = task, from = from, to = time, kind = kind,
-          what = kind == "wait" and model.wait_text(m, state, task.by[i]) or nil,
-        }
-      end
+      local gone = state == model.GONE -- its word came later than its end: from another thread
+      local kind = state == model.RUN and "run" or state == model.READY and "ready" or "wait"
+      steps[#steps + 1] = {
+        task = gone and steps[#steps] and steps[#steps].task or task, from = from, to = time, kind = kind,
+        what = gone and "wake-up" or kind == "wait" and model.wait_text(m, state, task.by[i]) or nil,
+      }
       local waker, at = cause(m, task, i, wall)
       time = from
       if waker and not (seen_at == from and seen[waker]) then
