@@ -77,8 +77,8 @@ local function run(cases, opts, level)
   for i, case in ipairs(cases) do
     specs[i] = {
       name = case.name, f = case.f, param = case.param,
-      setup = opts.setup, teardown = opts.teardown, batch = opts.batch or false,
-      collect = opts.collect ~= false, samples = samples, sample = seconds / (rounds * samples), loops = opts.loops,
+      setup = opts.setup, teardown = opts.teardown, batch = opts.batch or false, collect = opts.collect ~= false,
+      samples = samples, sample = seconds / (rounds * samples), loops = opts.loops,
       warmup = opts.warmup or math.min(0.05, seconds / rounds / 4),
     }
     taken[i] = {}
@@ -100,7 +100,7 @@ local function run(cases, opts, level)
     local others = (busy_now - busy - (os.clock() - cpu)) / room
     local gone = (stolen_now - stolen) / room
     if others > 0.1 then
-      warnings[#warnings + 1] = ("other processes took %.0f %% of the machine meanwhile: believe the CPU times rather than the clock's")
+      warnings[#warnings + 1] = ("other processes took %.0f %% of the machine: believe CPU times rather than the clock's")
         :format(100 * others)
     end
     if gone > 0.02 then warnings[#warnings + 1] = ("the host of this virtual machine took %.0f %% of it"):format(100 * gone) end
