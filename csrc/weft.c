@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "lib/lib.h"
+#include "rt/io.h"
 #include "rt/report.h"
 
 static void stay_loaded(void) {
@@ -30,6 +31,7 @@ int luaopen_weft_core(lua_State *L) {
     return 1;
   }
   lua_newtable(L);
+  wf_io_classes(iso, L);
   wf_report_open(iso, L);
   wf_lib_core(iso, L);
   wf_lib_job(iso, L);
@@ -42,6 +44,15 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_thread(iso, L);
   wf_lib_spawn(iso, L);
   wf_lib_pool(iso, L);
+  wf_lib_stream(iso, L);
+  wf_lib_net(iso, L);
+  wf_lib_server(iso, L);
+  wf_lib_udp(iso, L);
+  wf_lib_resolve(iso, L);
+  wf_lib_signal(iso, L);
+  wf_lib_ticker(iso, L);
+  wf_lib_stdio(iso, L);
+  wf_lib_poll(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);

@@ -17,6 +17,15 @@ void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
 void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
+void wf_lib_stream(wf_iso *iso, lua_State *L);    /* l_stream.c: what is read and written */
+void wf_lib_net(wf_iso *iso, lua_State *L);       /* l_net.c: connections */
+void wf_lib_server(wf_iso *iso, lua_State *L);    /* l_server.c */
+void wf_lib_udp(wf_iso *iso, lua_State *L);       /* l_udp.c */
+void wf_lib_resolve(wf_iso *iso, lua_State *L);   /* l_resolve.c */
+void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
+void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
+void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
+void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
 int wf_lib_recorder(lua_State *L);                /* l_recorder.c; called as wf_lib_trace */
 

@@ -150,7 +150,7 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t);
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
 
-/* Look at the inbox and the timers; never blocks. */
+/* Look at the inbox, the timers and, when it is time, the loop; never blocks. */
 void wf_iso_poll(wf_iso *iso);
 
 /* Arm and disarm an alarm of a task. */

@@ -9,7 +9,7 @@ local weft = {}
 for _, name in ipairs {
   "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
   "shield", "preempt", "is", "on_unhandled", "register",
-  "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
+  "signal", "ticker", "poll", "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
 } do
   weft[name] = core[name]
 end
@@ -20,12 +20,19 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
 end
 
 local later = {
+  every = { "weft.every" }, net = { "weft.net" },
   trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
   plot = { "weft.plot" }, bench = { "weft.bench" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
 }
 
+local standard = { stdin = 0, stdout = 1, stderr = 2 }
+
 return setmetatable(weft, {
   __index = function(self, name)
+    if standard[name] then
+      rawset(self, name, core.stdio(standard[name]))
+      return self[name]
+    end
     local place = later[name]
     if not place then return nil end
     local value = require(place[1])
