@@ -3,6 +3,8 @@
 --
 --   complete(line, env) -> from, list      `from`: where in the line the word begins that the list's entries replace
 
+local methods = require "weft.methods"
+
 local KEYWORDS = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
   "not", "or", "repeat", "return", "then", "true", "until", "while" }
 local COMMANDS = { ".help", ".load", ".ps", ".quit", ".top", ".trace" }
@@ -30,32 +32,24 @@ local function keys_of(value, into, wanted)
     end
     local mt = debug.getmetatable(value)
     local index = type(mt) == "table" and rawget(mt, "__index")
-    if type(index) == "function" then -- buffers: their methods are in an upvalue of it
-      for i = 1, 3 do
-        local _, methods = debug.getupvalue(index, i)
-        if type(methods) == "table" then keys_of(methods, into, wanted) end
-      end
-    end
-    if type(index) ~= "table" then return end
-    value = index
+    if index == nil then return end
+    local found = methods(mt)
+    if found == value then return end
+    value = found
   end
 end
 
 -- The value of a chain of names "a.b[1].c", read without calling anything; nil when there is none.
 local function value_of(chain, env)
-  local value, rest = nil, chain
-  local name, after = rest:match "^([%a_][%w_]*)(.*)$"
-  if not name then
-    if rest:match '^["\']' then return "" end
-    return nil
-  end
-  value, rest = rawget(env, name), after
+  local name, rest = chain:match "^([%a_][%w_]*)(.*)$"
+  if not name then return chain:match '^["\']' and "" or nil end
+  local value = rawget(env, name)
   if value == nil then
     local ok, got = pcall(function() return env[name] end)
     value = ok and got or nil
   end
   while rest ~= "" do
-    local key
+    local key, after
     key, after = rest:match "^%.([%a_][%w_]*)(.*)$"
     if not key then
       key, after = rest:match "^%[(%-?%d+)%](.*)$"
@@ -73,15 +67,13 @@ local function value_of(chain, env)
 end
 
 return function(line, env)
-  local found, from = {}, nil
-  local command = line:match "^%.%l*$"
-  if command then
-    from = 1
+  local found, from = {}, 1
+  if line:match "^%.%l*$" then -- a command of the prompt
     for _, name in ipairs(COMMANDS) do found[name] = true end
   else
     -- A chain with a dot or colon, or a bare name, at the end of the line.
-    local chain, sep, word = line:match "([%a_][%w_%.%[%]\"%-]*)([.:])([%w_]*)$"
-    if not chain then chain, sep, word = line:match "(\"[^\"]*\")(:)([%w_]*)$" end
+    local chain, sep, word = line:match "(\"[^\"]*\")(:)([%w_]*)$"
+    if not chain then chain, sep, word = line:match "([%a_][%w_%.%[%]\"%-]*)([.:])([%w_]*)$" end
     if chain then
       from = #line - #word + 1
       local value = value_of(chain, env)

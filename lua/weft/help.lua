@@ -2,6 +2,8 @@
 --
 --   help(weft.go)   help "channel:recv"   help(ch)   help "weft"   help()
 
+local methods = require "weft.methods"
+
 local M = {}
 
 local function texts() return require "weft.help_text" end
@@ -33,8 +35,7 @@ local function name_of_function(f)
   -- Methods: in the metatables of weft's classes.
   for _, mt in next, debug.getregistry() do
     if type(mt) == "table" and type(rawget(mt, "__name")) == "string" and mt.__name:match "^weft%." then
-      local index = rawget(mt, "__index")
-      for name, value in next, type(index) == "table" and index or mt do
+      for name, value in next, methods(mt) do
         if value == f then return mt.__name .. ":" .. tostring(name) end
       end
     end

@@ -16,7 +16,7 @@ for word in ("and break do else elseif end false for function goto if in local n
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"', ["\27"] = "\\27" }
 
 local function quote(s, most)
-  local cut = #s > most
+  local size, cut = #s, #s > most
   if cut then s = s:sub(1, most) end
   local valid = utf8.len(s) ~= nil
   local text = s:gsub('[%c"\\\127-\255]', function(c)
@@ -24,7 +24,7 @@ local function quote(s, most)
     if valid and c:byte() >= 128 then return c end
     return ("\\%03d"):format(c:byte())
   end)
-  return '"' .. text .. '"' .. (cut and (" .. (%d bytes more)"):format(#s) or "")
+  return '"' .. text .. '"' .. (cut and (" .. (%d bytes in all)"):format(size) or "")
 end
 
 local ORDER = { number = 1, string = 2, boolean = 3 }
@@ -136,7 +136,8 @@ return function(v, opts)
     width = opts.width or 80, depth = opts.depth or 6, most = opts.items or 100, color = opts.color or false,
     ascii = opts.ascii or false, seen = {},
   }, Printer)
-  local text = own_text(v)
-  if text and type(v) ~= "string" then return text end -- at the top, all lines of what prints itself
+  local scalar = v == nil or type(v) == "string" or type(v) == "number" or type(v) == "boolean"
+  local text = not scalar and own_text(v)
+  if text then return text end -- at the top, all lines of what prints itself
   return p:value(v, "", 0, 0)
 end
