@@ -53,6 +53,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_ticker(iso, L);
   wf_lib_stdio(iso, L);
   wf_lib_poll(iso, L);
+  wf_lib_ps(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);
   lua_pushlightuserdata(L, iso);

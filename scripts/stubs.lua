@@ -17,7 +17,7 @@
 local M = {}
 
 -- The order of the files is that of the reference.
-M.FILES = { "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "trace", "plot", "bench", "library" }
+M.FILES = { "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "trace", "plot", "bench", "command", "library" }
 
 local function fail(file, line, ...) error(("%s:%d: %s"):format(file, line, string.format(...)), 0) end
 

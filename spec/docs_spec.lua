@@ -115,7 +115,7 @@ end
 describe("the stubs", function()
   it("have what the module has", function()
     for _, late in ipairs {
-      "trace", "mark", "region", "plot", "bench", "pool", "map", "net", "every", "stdin", "stdout", "stderr",
+      "trace", "mark", "region", "plot", "bench", "pool", "map", "net", "every", "stdin", "stdout", "stderr", "repl", "ps",
     } do
       assert(weft[late], late)
     end

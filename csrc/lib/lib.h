@@ -26,6 +26,7 @@ void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
 void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
 void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
 void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
+void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */
 int wf_lib_recorder(lua_State *L);                /* l_recorder.c; called as wf_lib_trace */
 

@@ -7,8 +7,8 @@ local core = require "weft.core"
 local weft = {}
 
 for _, name in ipairs {
-  "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
-  "shield", "preempt", "is", "on_unhandled", "register",
+  "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer",
+  "atomic", "timeout", "shield", "preempt", "is", "on_unhandled", "register",
   "signal", "ticker", "poll", "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
 } do
   weft[name] = core[name]
@@ -22,7 +22,7 @@ end
 local later = {
   every = { "weft.every" }, net = { "weft.net" },
   trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
-  plot = { "weft.plot" }, bench = { "weft.bench" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  ps = { "weft.ps" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
 }
 
 local standard = { stdin = 0, stdout = 1, stderr = 2 }

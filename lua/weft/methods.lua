@@ -1,11 +1,12 @@
--- The methods that values of a metatable have: its __index where that is a table, else the table among the upvalues of
--- its __index (buffers read elements with it), else what the metatable itself holds.
+-- The methods that values of a metatable have: its __index where that is a table; of weft's own classes else the table
+-- among the upvalues of its __index (buffers read elements with it); without an __index what the metatable holds.
 
 return function(mt)
   if type(mt) ~= "table" then return {} end
   local index = rawget(mt, "__index")
   if type(index) == "table" then return index end
-  if type(index) == "function" then
+  local name = rawget(mt, "__name")
+  if type(index) == "function" and type(name) == "string" and name:find "^weft%." then
     for i = 1, 4 do
       local _, value = debug.getupvalue(index, i)
       if type(value) == "table" then
@@ -14,5 +15,5 @@ return function(mt)
       end
     end
   end
-  return mt
+  return type(index) == "function" and {} or mt
 end
