@@ -88,7 +88,7 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   now = wf_shchan_send_or_wait(c->shared, n);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     wf_wait_outside(iso, t);
-    return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
+    return wf_wait_park(iso, L, t, c->shared->id, wf_channel_send_k);
   }
   wait_undo(t);
   return now == WF_CHANNEL_CLOSED ? wf_channel_raise_closed(L, c) : 0;
@@ -109,7 +109,7 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
     now = wf_shchan_recv_or_wait(c->shared, n, &p);
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_wait_outside(iso, t);
-      return wf_wait_park(iso, L, t, wf_channel_id(iso, c), k);
+      return wf_wait_park(iso, L, t, c->shared->id, k);
     }
     wait_undo(t);
   }

@@ -32,6 +32,8 @@ void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
 void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
 void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
 void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
+void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
+void wf_lib_recorder(wf_iso *iso, lua_State *L);  /* l_recorder.c */
 void wf_lib_trace(wf_iso *iso, lua_State *L);     /* l_trace.c */
 void wf_lib_explore(wf_iso *iso, lua_State *L);   /* l_explore.c: for weft.explore of lua/weft */
 void wf_lib_libraries(wf_iso *iso, lua_State *L); /* l_core.c: what weft replaces in the libraries that are open; adds nothing */
@@ -41,6 +43,11 @@ void wf_lib_push_core(wf_iso *iso, lua_State *L);
 
 /* Push what `require(name)` gives, for modules of weft's own: without package, if that is not open yet. [-0, +1, e] */
 void wf_lib_require(lua_State *L, const char *name);
+
+/* A snapshot in Lua (l_trace.c). The box is a userdata that frees what it holds. [-0, +1, m] */
+struct wf_trace_shot *wf_trace_push_box(lua_State *L);
+/* The snapshot, which is in a box, as the table that lua/weft/trace_model.lua reads; the box is emptied: 1. [-0, +1, m] */
+int wf_trace_push_shot(lua_State *L, struct wf_trace_shot *shot);
 
 /* Add functions, with the isolate as upvalue, to the table on top. [-0, +0, m] */
 static inline void wf_lib_add(wf_iso *iso, lua_State *L, const luaL_Reg *funcs) {

@@ -76,6 +76,11 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
   t->flags &= ~(uint32_t)WAIT_FLAGS;
 }
 
+/* How a wait ended, in the words of the trace. */
+static inline enum wf_trace_why why_of(int how) {
+  return how == WF_CLOSED ? WF_WHY_DONE : how == WF_CANCEL ? WF_WHY_CANCELLED : how == WF_RAISE ? WF_WHY_FAILED : WF_WHY_NONE;
+}
+
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   if (t->claim != WF_ARMED) return false;
   if (wf_unlikely(t->flags & WF_F_SHARED)) {
@@ -89,8 +94,8 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   } else if (t->flags & WAIT_FLAGS) {
     wait_unlink(iso, t);
   }
-  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
+  wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
+           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else

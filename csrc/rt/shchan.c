@@ -41,12 +41,15 @@ static bool ring_reserve_locked(wf_shchan *s) {
   return true;
 }
 
-static void ring_put_locked(wf_shchan *s, const wf_parcel *p) {
+/* `sender`: the id of a waiting task whose value it is, 0 for the running one's. */
+static void ring_put_locked(wf_shchan *s, const wf_parcel *p, uint64_t sender) {
+  wf_trace(WF_TRACE_PUT, WF_WHY_NONE, s->taken + (uint32_t)s->count, sender, s->id);
   s->ring[(s->head + s->count) & (s->room - 1)] = *p;
   s->count++;
 }
 
 static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
+  if (wf_unlikely(wf_trace_on() != 0)) wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, s->taken++, 0, s->id);
   *p = s->ring[s->head];
   s->head = (s->head + 1) & (s->room - 1);
   s->count--;
@@ -103,7 +106,7 @@ static outcome send_locked(wf_shchan *s, wf_parcel *p) {
   if (w != NULL) return (outcome){WF_CHANNEL_OK, w, false};
   /* No memory for the ring: wait for a receiver as if it were full. */
   if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL, s->mirror};
-  ring_put_locked(s, p);
+  ring_put_locked(s, p, 0);
   p->msg = NULL;
   return (outcome){WF_CHANNEL_OK, NULL, s->mirror};
 }
@@ -139,7 +142,7 @@ static outcome take_locked(wf_shchan *s, wf_parcel *p) {
     ring_take_locked(s, p);
     wf_parcel next;
     wf_swait *w = sender_take_locked(s, &next);
-    if (w != NULL) ring_put_locked(s, &next); /* into the room just made */
+    if (w != NULL) ring_put_locked(s, &next, w->id); /* into the room just made */
     return (outcome){WF_CHANNEL_OK, w, false};
   }
   wf_swait *w = sender_take_locked(s, p);
@@ -339,7 +342,7 @@ static bool inbox_reserve_locked(wf_shchan *s) {
 static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind) {
   if (!ring_reserve_locked(s)) return false;
   if (behind >= s->count) {
-    ring_put_locked(s, p);
+    ring_put_locked(s, p, 0);
   } else {
     s->head = (s->head - 1) & (s->room - 1);
     s->count++;
@@ -434,12 +437,14 @@ static int share_prepare(lua_State *L) {
   wf_channel *c = lua_touserdata(L, 2);
   wf_iso *iso = c->object.iso;
   s->closed = c->closed;
+  s->id = wf_channel_id(iso, c);
+  s->taken = c->taken;
   for (size_t i = 0; i < c->count; i++) {
     wf_parcel p;
     if (!ring_reserve_locked(s)) return lx_raise_memory(L);
     wf_channel_push_kept(L, c, 2, i);
     wf_parcel_put(L, lua_gettop(L), &p, "value");
-    ring_put_locked(s, &p);
+    s->ring[s->count++] = p; /* it was put in long ago: no event; the ring is new, its head 0 */
     lua_pop(L, 1);
   }
   copy_waiters(iso, L, s, &c->receivers, false);

@@ -152,6 +152,7 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
   w->port = iso->port;
   wf_port_hold(w->port);
   w->task = t;
+  w->id = wf_task_id(iso, t);
   t->flags |= WF_F_SHARED;
   return x->shared = w;
 }

@@ -73,6 +73,7 @@ struct wf_swait {
   _Atomic uint32_t claim;
   wf_port *port;     /* of the waiter's isolate; held */
   wf_task *task;
+  uint64_t id;       /* the task's, for traces: set before other threads see the record */
   wf_snode *nodes;
   /* Written by the winner before it posts the mail. */
   uint16_t won;
@@ -113,6 +114,7 @@ bool wf_snode_waiting_locked(wf_link *queue);
 /* After the lock was released: send the record home. */
 static inline void wf_swait_post(wf_swait *w) {
   wf_port *p = w->port;
+  wf_trace(WF_TRACE_POST, WF_WHY_NONE, 0, w->id, 0);
   wf_port_hold(p); /* the record, and with it its hold, may be gone as soon as the mail is out */
   wf_port_post(p, &w->mail);
   wf_port_release(p);
