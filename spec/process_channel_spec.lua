@@ -127,15 +127,13 @@ describe("a channel between processes", function()
     local ch = weft.channel(2)
     local job = weft.process(function()
       local weft = require "weft" -- luacheck: ignore 431
-      local a = ch:recv()
       local ok, err = pcall(function() while true do ch:send "x" weft.sleep(0.001) end end)
-      return a, ok, weft.is(err, "closed")
+      return ok, weft.is(err, "closed")
     end)
-    ch:send(1)
-    ch:recv()
+    assert.equal("x", (ch:recv()))
     ch:close()
     while select(2, ch:recv()) do end
-    assert.same({ 1, false, true }, { job:join() })
+    assert.same({ false, true }, { job:join() })
     local other = weft.channel(2)
     weft.process(function()
       other:send(1)
@@ -157,13 +155,16 @@ describe("a channel between processes", function()
         v = ch:try_recv()
         weft.sleep(0.001)
       until v
-      return why, v, ch:try_send(1), ch:try_send(2), ch:try_send(3)
+      local n = 0
+      while ch:try_send(n + 1) do n = n + 1 end
+      return why, v, n
     end)
     go:send(true)
     ch:send "found"
-    local why, v, a, b, c = job:join()
-    assert.same({ "empty", "found", true, true, false }, { why, v, a, b, c })
-    assert.same({ 1, 2 }, { ch:recv(), (ch:recv()) })
+    local why, v, n = job:join()
+    assert.same({ "empty", "found" }, { why, v })
+    assert.is_true(n >= 2 and n <= 6) -- the room of both sides, and what is on its way
+    for i = 1, n do assert.equal(i, (ch:recv())) end
   end)
 
   it("is a case of select on both sides, and takes one", function()
