@@ -244,12 +244,15 @@ bool wf_shchan_ready(wf_shchan *s, bool send) {
   return ready;
 }
 
-/* Take the first waiter of a queue, to tell it that the channel is closed. */
-static wf_swait *closed_waiter_locked(wf_link *queue) {
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind);
+
+/* Take the first waiter of a queue, to tell it that the channel is closed. A value from another process was accepted there
+ * already: it is kept. */
+static wf_swait *closed_waiter_locked(wf_shchan *s, wf_link *queue) {
   wf_snode *n = wf_snode_take_locked(queue);
   if (n == NULL) return NULL;
   n->wait->won = n->index;
-  n->wait->how = WF_CLOSED;
+  n->wait->how = n->committed && add_locked(s, &n->parcel, SIZE_MAX) ? WF_GOT : WF_CLOSED;
   return n->wait;
 }
 
@@ -260,8 +263,8 @@ static void close_for(wf_shchan *s, bool senders, bool receivers) {
     pthread_mutex_lock(&s->shared.lock);
     if (senders) s->closed = true;
     if (receivers) s->drained = true;
-    w = receivers ? closed_waiter_locked(&s->receivers) : NULL;
-    if (w == NULL && senders) w = closed_waiter_locked(&s->senders);
+    w = receivers ? closed_waiter_locked(s, &s->receivers) : NULL;
+    if (w == NULL && senders) w = closed_waiter_locked(s, &s->senders);
     pthread_mutex_unlock(&s->shared.lock);
     if (w != NULL) wf_swait_post(w);
   } while (w != NULL);

@@ -60,6 +60,7 @@ typedef struct wf_snode {
   wf_swait *wait;
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
+  bool committed;    /* a sender whose value has been accepted: it is sent even when the channel is closed */
   const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 } wf_snode;
