@@ -82,6 +82,8 @@ enum {
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
+  WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
+  WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -181,6 +183,13 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_STREAM,
+  WF_CLASS_SERVER,
+  WF_CLASS_UDP,
+  WF_CLASS_SIGNAL,
+  WF_CLASS_TICKER,
+  WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_COUNT
 };
 
@@ -204,9 +213,11 @@ struct wf_iso {
   bool is_child;       /* somebody else started it: it has a run (run.c) */
   bool pooled;         /* workers carry it (slice.c) */
   bool slice_over;     /* its worker has something else to do */
+  bool lent;           /* its slice is over and it cannot leave its worker: others go on with that one's work */
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */
+  struct wf_text *path, *cpath; /* those of package when a child was started last (child.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   const char *name;    /* of a child's thread, or NULL */
@@ -216,6 +227,14 @@ struct wf_iso {
   uint32_t background; /* of these: tasks with WF_F_BACKGROUND */
   uint32_t atomic;     /* calls of core.atomically on the C stack: no time slice ends */
   uint32_t outside;    /* waits that only something outside the isolate can end */
+  uint32_t world;      /* of these: what something outside the family can end, and signals that are watched */
+  struct wf_loop *loop; /* of the carrier (io.h); NULL: no IO so far */
+  bool own_loop;       /* it goes with the isolate */
+  bool dozing;         /* a host sleeps for it: the parker's word says so */
+  bool pinned;         /* pooled: to the worker whose loop it is */
+  uint32_t nhandles;   /* how many there are in `handles` */
+  wf_link handles;     /* what is open on the loop */
+  wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
@@ -269,7 +288,9 @@ struct wf_iso {
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, shared_handles;
-  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
+  int module; /* the table of weft.core, 0: not made yet */
+  uint32_t parts; /* of it that are open, a bit each */
+  void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
@@ -338,6 +359,13 @@ static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_
  * [-0, +0, m] */
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
+
+/* The same for methods that find the isolate in their object: functions without upvalues, which take no memory. `methods`
+ * may be NULL: then the table on top of the stack is __index, and stays there. [-0, +0, m] */
+void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* See that the class has its metatable; in an isolate that has not loaded weft too. [-0, +0, m] */
+void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c);
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);

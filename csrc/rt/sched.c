@@ -8,10 +8,12 @@
 #include "lx/error.h"
 #include "rt/announce.h"
 #include "rt/family.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
 #include "rt/shutdown.h"
+#include "rt/stream.h"
 #include "rt/swait.h"
 #include "rt/task.h"
 
@@ -26,13 +28,14 @@ static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
   if (L == t->co) return;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   x->inner = L;
   t->flags |= WF_F_INNER;
 }
 
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (wf_forked()) wf_fork_raise(L);
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
   if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
@@ -57,6 +60,7 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_TIMER) wf_wheel_del(&iso->wheel, &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
+  if (t->flags & WF_F_WORLD) iso->world--;
   t->flags &= ~(uint32_t)WF_WAIT_FLAGS;
 }
 
@@ -261,7 +265,9 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
   }
 }
 
-void wf_iso_poll(wf_iso *iso) {
+/* Look at the inbox and the timers. */
+static void poll_within(wf_iso *iso) {
+  if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
@@ -281,6 +287,12 @@ void wf_iso_poll(wf_iso *iso) {
       wf_wake(iso, t, WF_TIMEOUT);
     }
   }
+}
+
+void wf_iso_poll(wf_iso *iso) {
+  poll_within(iso);
+  /* A worker looks at its loop between slices. */
+  if (wf_unlikely(iso->loop != NULL) && !iso->pooled && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
 }
 
 bool wf_iso_hook_changed(void *ud) {
@@ -312,21 +324,36 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
-/* A worker that cannot leave the isolate sleeps in it. */
+/* Sleep in the loop, if the carrier has one. */
+static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
+  wf_io_awake(iso);
+  return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
+}
+
+/* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
-  wf_worker_block();
   uint64_t due = wf_worker_due();
-  int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
+  int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
   wf_worker_serve();
-  wf_worker_unblock();
   return woken;
+}
+
+/* No other worker would be left to go on. */
+static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
+  lx_error_new(L, "deadlock", "cannot wait inside a function that cannot yield: no other worker is left, and none can be started");
+  wf_wait_fail(iso, L, t);
 }
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_unlikely(wf_forked())) { /* a task has forked, and whoever waited here waits in the child too */
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    wf_wait_fail(iso, L, t);
+    return;
+  }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
-  wf_iso_poll(iso);
+  poll_within(iso);
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
@@ -335,10 +362,48 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     wf_wait_fail(iso, L, t);
     return;
   }
-  if (next == WF_NEVER) wf_family_quiet(iso->member);
-  int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
-  if (next == WF_NEVER) wf_family_awake(iso->member);
+  if (iso->pooled && !wf_worker_block()) {
+    no_worker(iso, L, t);
+    return;
+  }
+  bool quiet = next == WF_NEVER && iso->world == 0;
+  if (quiet) wf_family_quiet(iso->member);
+  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
+  if (quiet) wf_family_awake(iso->member);
+  if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+void wf_iso_step(wf_iso *iso) {
+  enum { SLICE_NS = 5000000 };
+  wf_io_awake(iso);
+  uint64_t end = wf_clock_ns() + SLICE_NS;
+  bool polled = false;
+  iso->tick = 0;
+  for (;;) {
+    wf_task *r = wf_ready_pop(iso);
+    if (r == NULL) {
+      if (iso->loop != NULL && !polled) wf_loop_poll(iso->loop);
+      poll_within(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) break;
+      polled = true; /* what becomes ready from now on is for the next step */
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main;
+    if (++iso->tick < POLL_EVERY) continue;
+    iso->tick = 0;
+    wf_iso_poll(iso);
+    if (wf_clock_ns() > end) break;
+  }
+  iso->running = iso->L;
+  wf_io_doze(iso);
+}
+
+uint64_t wf_iso_due(wf_iso *iso) {
+  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || !wf_list_empty(&iso->corked)) return 0;
+  uint64_t next = wf_wheel_next(&iso->wheel), uv = iso->loop == NULL ? WF_NEVER : wf_loop_next(iso->loop);
+  return next < uv ? next : uv;
 }
 
 bool wf_iso_slice(wf_iso *iso) {
@@ -365,16 +430,6 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
-  if (wf_unlikely(wf_forked())) {
-    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
-    t->flags |= WF_F_INLINE;
-    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
-    if (t->claim == WF_TURN) t->claim = WF_ARMED;
-    wf_wait_fail(iso, L, t);
-    t->flags &= ~(uint32_t)WF_F_INLINE;
-    t->state = WF_RUNNING;
-    return;
-  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);

@@ -19,6 +19,7 @@
 
 #include "rt/iso.h"
 #include "rt/press.h"
+#include "rt/shutdown.h"
 
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
@@ -33,10 +34,10 @@ static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
 
 /* Is there something that wf_wait_prepare raises, or notes? */
 static inline bool wf_wait_is_refused(const wf_iso *iso, const lua_State *L, const wf_task *t) {
-  return (t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed;
+  return (t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed || wf_forked();
 }
 
-/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
+/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed, in a forked process,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
@@ -104,7 +105,7 @@ static inline int wf_wait_end(lua_State *L, wf_task *t) {
 /* Claim the task's wait: true when it was still armed, and the task is ready then. */
 bool wf_wake(wf_iso *iso, wf_task *t, int how);
 
-enum { WF_WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE };
+enum { WF_WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_WORLD };
 
 /* Does the task wait in the simplest way: by its own node in a queue of its isolate, and nothing else, parked in its own
  * coroutine? */
@@ -207,8 +208,14 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t);
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
 
-/* Look at the inbox and the timers; never blocks. */
+/* Look at the inbox, the timers and, when it is time, the loop; never blocks. */
 void wf_iso_poll(wf_iso *iso);
+
+/* For a host's loop: run what is ready, for a while at most. Called with nothing of the isolate running. */
+void wf_iso_step(wf_iso *iso);
+
+/* When there will be something to run: 0 now, WF_NEVER when only the loop's descriptor can say. */
+uint64_t wf_iso_due(wf_iso *iso);
 
 /* Arm and disarm an alarm of a task. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));

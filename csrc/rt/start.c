@@ -119,6 +119,7 @@ static void note_name(wf_iso *iso, lua_State *L, wf_task *t, int name) {
 }
 
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
+  if (wf_unlikely(wf_forked())) wf_fork_raise(L);
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
   int f = lua_gettop(L) - nargs;
   if (wf_unlikely(nargs > MANY)) luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
