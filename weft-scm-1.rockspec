@@ -93,6 +93,8 @@ build = {
         "csrc/rt/rwlock.c",
         "csrc/rt/sched.c",
         "csrc/rt/shchan.c",
+        "csrc/rt/shlock.c",
+        "csrc/rt/shsync.c",
         "csrc/rt/shutdown.c",
         "csrc/rt/slice.c",
         "csrc/rt/start.c",

@@ -15,6 +15,7 @@
 #include "rt/preempt.h"
 #include "rt/press.h"
 #include "rt/sched.h"
+#include "rt/shlock.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
@@ -75,6 +76,7 @@ static int iso_gc(lua_State *L) {
     return 0;
   }
   wf_iso_shutdown(iso, L);
+  wf_holds_end(iso, NULL);
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
@@ -126,6 +128,7 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->children);
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
+  wf_list_init(&iso->holds);
   wf_list_init(&iso->waiting_all);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);

@@ -81,6 +81,7 @@ enum {
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
+  WF_F_HOLDS = 1 << 28,      /* it holds, or has held, a lock that has crossed (shlock.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -168,7 +169,7 @@ enum wf_class {
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_BUFFER,
-  WF_CLASS_MUTEX,
+  WF_CLASS_MUTEX, /* the locks stand together */
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
   WF_CLASS_CONDITION,
@@ -176,6 +177,8 @@ enum wf_class {
   WF_CLASS_WAITGROUP,
   WF_CLASS_ONCE,
   WF_CLASS_EVENT,
+  WF_CLASS_SHARED_LOCK, /* metatables only, in the same order: of locks that have crossed */
+  WF_CLASS_SHARED_LOCK_LAST = WF_CLASS_SHARED_LOCK + WF_CLASS_EVENT - WF_CLASS_MUTEX,
   WF_CLASS_GUARD,
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
@@ -239,6 +242,7 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_link holds;       /* wf_holds of its tasks */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
@@ -266,6 +270,7 @@ struct wf_iso {
   int module; /* what luaopen_weft_core has returned, 0: nothing yet */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
+  const struct wf_lock_class *locks[WF_CLASS_EVENT - WF_CLASS_MUTEX + 1]; /* shsync.h */
   wf_task main;
   wf_ext main_ext;
 };

@@ -14,6 +14,7 @@
 #include "rt/copool.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shlock.h"
 
 enum { HANDLE = 1, HANDLER = 2, FIRST = 3 };
 
@@ -75,7 +76,8 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
     lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
-  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL);
+  if (wf_unlikely(t->flags & WF_F_HOLDS)) wf_holds_end(iso, t);
+  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL | WF_F_HOLDS);
   if (t->ext != NULL) {
     wf_ext *x = t->ext;
     wf_scopes_forget(iso, t); /* of coroutines that weft does not know of */
@@ -206,7 +208,7 @@ static int task_k(lua_State *L, int status, lua_KContext ctx) {
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
-  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED))))
+  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_HOLDS))))
     task_forget(iso, L, t);
   return 0;
 }

@@ -235,8 +235,8 @@ int main(int argc, char **argv) {
     for (int h = 0; h < 2; h++) {
       for (int for_ever = 0; for_ever < 2; for_ever++) {
         long at = argc > 2 ? atol(argv[2]) : 1;
-        /* Quick: the first 30, then ever fewer. */
-        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 30 ? 1 + at / 12 : 1;
+        /* Quick: the first 20, then ever fewer. */
+        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
       }
     }
   }
