@@ -248,13 +248,16 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
                                   {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"channel", channel_new}, {"channel_for", channel_for}, {NULL, NULL}};
   static const luaL_Reg gc[] = {{"__gc", channel_gc}, {NULL, NULL}};
+  lua_newtable(L); /* one for both classes */
+  luaL_setfuncs(L, methods, 0);
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
-    wf_class_new(iso, L, (enum wf_class)c, "weft.channel", methods, meta);
+    wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
     lua_setfield(L, -2, "__weft_transfer");
     if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);
     lua_pop(L, 1);
   }
+  lua_pop(L, 1);
   wf_lib_add(iso, L, funcs);
 }

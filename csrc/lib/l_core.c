@@ -152,9 +152,13 @@ void wf_lib_core(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"is", lib_is},   {"error", lib_error}, {"on_unhandled", lib_on_unhandled},
                                    {"get", lib_get}, {"set", lib_set},     {"identity", lib_identity}, {"handle", lib_handle}, {"cancelled", lib_cancelled},
                                    {"register", wf_register}, {NULL, NULL}};
-  static const char *const libs[] = {LUA_COLIBNAME, LUA_OSLIBNAME};
   wf_lib_add(iso, L, funcs);
+}
+
+void wf_lib_libraries(wf_iso *iso, lua_State *L) {
+  static const char *const libs[] = {LUA_COLIBNAME, LUA_OSLIBNAME};
   iso->on_library = on_library;
+  if (iso->is_child) return; /* there they are replaced when they open (run.c) */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof libs / sizeof *libs; i++) {
     if (lua_getfield(L, -1, libs[i]) == LUA_TTABLE) on_library(iso, L, libs[i]);

@@ -163,11 +163,20 @@ static const char *kind_of(wf_job j) {
   return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
 }
 
+/* Methods that are written in Lua, in weft.groups. */
+static bool is_lua_method(const char *key) { return strcmp(key, "on_done") == 0 || strcmp(key, "get") == 0 || strcmp(key, "set") == 0; }
+
 /* job.id, job.name, job.kind; everything else is a method. Upvalue 2: the methods. */
 static int job_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
   wf_iso *iso = wf_iso_up(L);
+  if (lua_type(L, 2) == LUA_TSTRING && is_lua_method(lua_tostring(L, 2))) {
+    wf_lib_require(L, "weft.groups");
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    return 1;
+  }
   wf_job j = wf_job_check(iso, L, SELF);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(key, "id") == 0)

@@ -65,8 +65,9 @@ static void sealed_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a sealed value cannot come to a Lua state without weft");
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &META) == LUA_TNIL) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
+    wf_lib_push_core(iso, L);
+    lua_getfield(L, -1, "seal"); /* opens this part */
+    lua_pop(L, 2);
   }
   lua_pop(L, 1);
   sealed **box = box_push(L);

@@ -135,10 +135,7 @@ static void *channel_take(lua_State *L, int idx) {
 static void channel_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a weft.channel cannot come to a Lua state without weft");
-  if (iso->class_ref[WF_CLASS_CHANNEL] == 0) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
-  }
+  wf_class_open(iso, L, WF_CLASS_SHARED_CHANNEL);
   wf_channel_push_shared(iso, L, handle);
 }
 

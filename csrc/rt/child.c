@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/report.h"
 #include "rt/run.h"
@@ -39,8 +40,8 @@ void wf_run_release(wf_run *r) {
   if (r->unit != NULL) wf_port_release(r->unit);
   pthread_mutex_destroy(&r->lock);
   wf_free(r->name);
-  wf_free(r->path);
-  wf_free(r->cpath);
+  wf_text_release(r->path);
+  wf_text_release(r->cpath);
   wf_free(r->traceback);
   wf_free(r);
 }
@@ -69,17 +70,49 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   return c;
 }
 
-/* package.path or cpath as this state has it now; what its own parent gave it while package is unopened. */
-static char *package_path(lua_State *L, const char *field) {
-  char *copy = NULL;
+wf_text *wf_text_hold(wf_text *t) {
+  if (t != NULL) atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+  return t;
+}
+
+void wf_text_release(wf_text *t) {
+  if (t != NULL && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) wf_free(t);
+}
+
+/* Keep the string on top in *kept, if that is not what is there already. [-1, +0, m] */
+static void keep_text(lua_State *L, wf_text **kept) {
+  size_t n;
+  const char *now = lua_tolstring(L, -1, &n);
+  if (now == NULL || *kept == NULL || strcmp((*kept)->text, now) != 0) {
+    wf_text *t = now == NULL ? NULL : wf_malloc(sizeof *t + n + 1);
+    if (now != NULL && t == NULL) luaL_error(L, "not enough memory");
+    wf_text_release(*kept);
+    *kept = t;
+    if (t != NULL) {
+      atomic_init(&t->refs, 1);
+      memcpy(t->text, now, n + 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* package.path and cpath as this state has them now; what its own parent gave it while package is unopened. */
+static void note_paths(wf_iso *iso, lua_State *L, wf_run *r) {
+  if (iso->run != NULL && wf_state_package_closed(L)) {
+    r->path = wf_text_hold(iso->run->path);
+    r->cpath = wf_text_hold(iso->run->cpath);
+    return;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
-    lua_getfield(L, -1, field);
-    copy = copied(L, lua_tostring(L, -1));
-    lua_pop(L, 1);
+    lua_getfield(L, -1, "path");
+    keep_text(L, &iso->path);
+    lua_getfield(L, -1, "cpath");
+    keep_text(L, &iso->cpath);
+    r->path = wf_text_hold(iso->path);
+    r->cpath = wf_text_hold(iso->cpath);
   }
   lua_pop(L, 2);
-  return copy;
 }
 
 /* The handle may be collected from now on. [-0, +0, -] */
@@ -100,7 +133,7 @@ static void on_end_dropped(wf_mail *m) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
   if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
@@ -117,8 +150,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->name = copied(L, name);
   r->id = wf_iso_number();
   r->memory = memory;
-  r->path = package_path(L, "path");
-  r->cpath = package_path(L, "cpath");
+  note_paths(iso, L, r);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -280,7 +312,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
   lua_State *L = iso->bench;
-  if (r->thread != NULL) wf_thread_join(r->thread);
+  if (r->thread != NULL) wf_thread_retire(&iso->rest, r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;

@@ -11,6 +11,7 @@
 #include "rt/cancel.h"
 #include "rt/copool.h"
 #include "rt/exit.h"
+#include "rt/own.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
@@ -118,7 +119,7 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
     keep_traceback(iso, L, r);
     keep_output(L, r, 4, "value");
   }
-  return 0;
+  return iso->pooled ? wf_iso_shutdown_parked(iso, L, (iso->main.flags & WF_F_ASKED) != 0) : 0;
 }
 
 int wf_run_body(lua_State *L) {
@@ -210,12 +211,6 @@ static void on_opened(lua_State *L, const char *lib, void *ud) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) return;
   if (iso->on_library != NULL) iso->on_library(iso, L, lib);
-  if (strcmp(lib, LUA_LOADLIBNAME) == 0) { /* nothing to look for, and the same weft as the starter's */
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, iso->open_core);
-    lua_setfield(L, -2, "weft.core");
-    lua_pop(L, 1);
-  }
 }
 
 void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
@@ -232,8 +227,9 @@ void wf_run_failed(wf_run *r, wf_iso *iso, lua_State *L) {
 }
 
 wf_iso *wf_run_open(wf_run *r, lua_State **L) {
-  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path, .cpath = r->cpath, .opened = on_opened,
-                      .prepare = wf_iso_prepare};
+  wf_state_opts o = {.memory = r->memory, .generational = r->generational, .path = r->path != NULL ? r->path->text : NULL,
+                      .cpath = r->cpath != NULL ? r->cpath->text : NULL, .opened = on_opened,
+                      .prepare = wf_own_prepare};
   r->outcome = WF_FAILED;
   if ((*L = wf_state_open(&o)) == NULL) return NULL;
   lua_pushcfunction(*L, run_open);
@@ -245,7 +241,10 @@ wf_iso *wf_run_open(wf_run *r, lua_State **L) {
 }
 
 void wf_run_finish(wf_run *r, wf_iso *iso, lua_State *L) {
-  wf_iso_shutdown(iso, L);
+  if (iso->main.flags & WF_F_ASKED) /* who cancels it cancels all that it started */
+    wf_iso_shutdown_quietly(iso, L);
+  else
+    wf_iso_shutdown(iso, L);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   run_hide(r);
 }

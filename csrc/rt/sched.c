@@ -206,9 +206,12 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
 
 /* Running ---------------------------------------------------------------------------------- */
 
-static inline wf_task *ready_pop(wf_iso *iso) {
+wf_task *wf_ready_fresh(wf_iso *iso) {
   wf_task *t = iso->head;
-  if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= POLL_EVERY) return NULL;
+  const wf_task *w = iso->inliner; /* whose loop it is; none: that of wf_iso_slice */
+  if (w != NULL ? w->claim != WF_ARMED && w->claim != WF_TURN : iso->ended || iso->slice_over) return NULL;
+  iso->tick++;
   return t;
 }
 
@@ -231,13 +234,11 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   }
   t->flags &= ~(uint32_t)WF_F_PARKED;
   lua_State *co = t->co;
-  t->state = WF_RUNNING;
-  iso->cur = t;
   iso->running = co;
-  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
-  wf_press_check(iso, co);
+  wf_run_begin(iso, t);
   /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
   int status = lua_resume(co, NULL, nargs, &nres);
+  t = iso->cur; /* the one that ran last in it: the other may be collected */
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
   wf_task_left(iso, t, co, status);
 }
@@ -305,14 +306,18 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
-/* A worker that cannot leave the isolate sleeps in it. */
+/* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
-  wf_worker_block();
   uint64_t due = wf_worker_due();
   int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
   wf_worker_serve();
-  wf_worker_unblock();
   return woken;
+}
+
+/* No other worker would be left to go on. */
+static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
+  lx_error_new(L, "deadlock", "cannot wait inside a function that cannot yield: no other worker is left, and none can be started");
+  wf_wait_fail(iso, L, t);
 }
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
@@ -333,16 +338,21 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     wf_wait_fail(iso, L, t);
     return;
   }
+  if (iso->pooled && !wf_worker_block()) {
+    no_worker(iso, L, t);
+    return;
+  }
   if (next == WF_NEVER) wf_family_quiet(iso->member);
   int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
   if (next == WF_NEVER) wf_family_awake(iso->member);
+  if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }
 
 bool wf_iso_slice(wf_iso *iso) {
   wf_iso_poll(iso);
   for (;;) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       wf_iso_poll(iso);
       if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) return false;
@@ -378,7 +388,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */

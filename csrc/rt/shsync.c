@@ -90,10 +90,7 @@ static void lock_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a lock cannot come to a Lua state without weft");
   luaL_checkstack(L, 6, NULL);
-  if (iso->class_ref[shared->class] == 0) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
-  }
+  wf_class_open(iso, L, shared->class);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
   if (lua_rawgetp(L, -1, shared) == LUA_TNIL) {
     const wf_lock_class *c = class_of(iso, shared->class);

@@ -10,6 +10,7 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/family.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/task.h"
@@ -59,6 +60,7 @@ static void say_what_is_stuck(wf_iso *iso) {
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;)
     fprintf(stderr, "weft: task %u (started at %s) does not end and is left behind\n", t->seq,
             wf_task_started(iso, t, started, sizeof started));
+  if (!wf_list_empty(&iso->children)) wf_family_stuck(iso->member);
   wf_children_abandon(iso);
   fflush(stderr);
 }
@@ -103,18 +105,56 @@ static int wait_all(lua_State *L) {
   return 0;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
-  if (iso->closing || iso->closed) return;
+/* True: something runs still, and has been cancelled. */
+static bool shutdown_begin(wf_iso *iso, bool quiet) {
+  if (iso->closing || iso->closed) return false;
   iso->closing = 1;
-  if (wf_forked()) return;
-  if (!quiet) say_what_ran(iso);
-  if (iso->live == 0 && wf_list_empty(&iso->children)) return;
-  if (!lua_checkstack(L, 8)) return;
+  if (wf_forked()) return false;
+  if (!iso->is_child) wf_family_ends(iso->member);
+  if (!quiet && !(iso->is_child && wf_family_ending(iso->member))) say_what_ran(iso);
+  if (iso->live == 0 && wf_list_empty(&iso->children)) return false;
   cancel_all(iso);
-  lua_pushcfunction(L, wait_all);
-  lua_pushlightuserdata(L, iso);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+  return true;
+}
+
+static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+  if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
+    lua_pushcfunction(L, wait_all);
+    lua_pushlightuserdata(L, iso);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+  }
+  if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
+}
+
+static int parked_k(lua_State *L, int status, lua_KContext ctx);
+
+/* Wait for all. Nothing here can fail: the function's task has its extra record. */
+static int park(wf_iso *iso, lua_State *L) {
+  wf_task *self = iso->cur;
+  self->flags &= ~(uint32_t)WF_F_CANCEL;
+  if (wf_iso_all_ended(iso, self) || wf_clock_ns() >= iso->press_end) {
+    if (!wf_iso_all_ended(iso, self)) say_what_is_stuck(iso);
+    return 0;
+  }
+  wf_wait_begin(iso, L, WF_WHY_WAIT);
+  wf_wait_queue(self, &iso->waiting_all);
+  if (!wf_list_empty(&iso->children)) wf_wait_outside(iso, self);
+  wf_wait_until(iso, self, iso->press_end);
+  return wf_wait_park(iso, L, self, 0, parked_k);
+}
+
+static int parked_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *self = (wf_task *)ctx;
+  self->claim = WF_IDLE;
+  return park(wf_iso_of(L), L);
+}
+
+int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
+  if (!shutdown_begin(iso, quiet)) return 0;
+  wf_press_begin(iso, wf_clock_ns() + DEADLINE_MS * 1000000ull);
+  return park(iso, L);
 }
 
 void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }

@@ -10,6 +10,10 @@
 void wf_iso_shutdown(wf_iso *iso, lua_State *L);
 void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
 
+/* The same as the last act of a function that may park: an isolate of the worker pool leaves its worker while it waits.
+ * The calling C function returns what this returns. [-0, +0, -] */
+int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet);
+
 /* True in a child process made by fork() without exec: nothing of weft works there. */
 extern _Atomic bool wf_fork_seen;
 static inline bool wf_forked(void) { return atomic_load_explicit(&wf_fork_seen, memory_order_relaxed); }
