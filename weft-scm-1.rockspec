@@ -95,6 +95,7 @@ build = {
         "csrc/rt/rwlock.c",
         "csrc/rt/sched.c",
         "csrc/rt/shchan.c",
+        "csrc/rt/shjob.c",
         "csrc/rt/shlock.c",
         "csrc/rt/shsync.c",
         "csrc/rt/shutdown.c",

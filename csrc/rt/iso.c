@@ -16,6 +16,7 @@
 #include "rt/press.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shlock.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -78,6 +79,7 @@ static int iso_gc(lua_State *L) {
   }
   wf_iso_shutdown(iso, L);
   wf_holds_end(iso, NULL);
+  wf_shjobs_close(iso);
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
@@ -134,6 +136,7 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
   wf_list_init(&iso->holds);
+  wf_list_init(&iso->shjobs);
   wf_list_init(&iso->waiting_all);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);

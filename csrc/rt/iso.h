@@ -83,6 +83,7 @@ enum {
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_HOLDS = 1 << 28,      /* it holds, or has held, a lock that has crossed (shlock.h) */
+  WF_F_CROSSED = 1 << 29,    /* other isolates have its handle (shjob.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -167,6 +168,7 @@ enum { WF_PLACES = 16 };
 enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_CHILD, /* a job of kind thread or isolate */
+  WF_CLASS_REMOTE, /* a job of another isolate */
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_BUFFER,
@@ -250,6 +252,7 @@ struct wf_iso {
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
   wf_link holds;       /* wf_holds of its tasks */
+  wf_link shjobs;      /* its jobs that run, and whose handles have crossed (shjob.h) */
   wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */

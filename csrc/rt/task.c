@@ -14,6 +14,7 @@
 #include "rt/copool.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shlock.h"
 
 enum { HANDLER = 1, ISO, HANDLE, FIRST };
@@ -203,6 +204,7 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   if (status != LUA_OK && status != LUA_YIELD) state = error_is_own_cancel(iso, L, t) ? WF_CANCELLED : WF_FAILED;
   t->state = (uint8_t)state;
   task_keep(iso, L, t, status);
+  if (wf_unlikely(t->flags & WF_F_CROSSED)) wf_shjob_task_ended(iso, L, t, HANDLE);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
@@ -277,6 +279,7 @@ void wf_task_failed(wf_iso *iso, wf_task *t) {
   t->state = WF_FAILED;
   t->flags |= WF_F_NOMEM;
   t->flags &= ~(uint32_t)WF_F_PACKED;
+  if (t->flags & WF_F_CROSSED) wf_shjob_task_ended(iso, iso->bench, t, 0);
   lua_checkstack(iso->bench, LUA_MINSTACK);
   if (t->flags & WF_F_WATCHED) task_tell_watchers(iso, iso->bench, t);
   task_tell(iso, t);
