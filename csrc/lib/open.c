@@ -64,11 +64,29 @@ enum { PARTS = sizeof parts / sizeof *parts };
 
 _Static_assert(PARTS <= 32, "iso->parts has a bit for each");
 
-/* The table is on top. */
+/* Stack: isolate, number of the part, table. */
+static int call_opener(lua_State *L) {
+  parts[lua_tointeger(L, 2)].open(lua_touserdata(L, 1), L);
+  return 0;
+}
+
+/* The table is on top. A class that is made by half, for want of memory, is forgotten: it would be taken for whole. */
 static void open_part(wf_iso *iso, lua_State *L, unsigned i) {
   if (iso->parts >> i & 1) return;
   luaL_checkstack(L, 8, NULL);
-  parts[i].open(iso, L);
+  lua_pushcfunction(L, call_opener);
+  lua_pushlightuserdata(L, iso);
+  lua_pushinteger(L, (lua_Integer)i);
+  lua_pushvalue(L, -4);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    for (int c = parts[i].first; c != NO_CLASS && c <= (int)parts[i].last; c++) {
+      if (iso->class_ref[c] == 0) continue;
+      luaL_unref(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+      iso->class_ref[c] = 0;
+      iso->class_ptr[c] = NULL;
+    }
+    lua_error(L);
+  }
   iso->parts |= UINT32_C(1) << i;
 }
 
