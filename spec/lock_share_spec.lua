@@ -416,6 +416,98 @@ describe("a shared rwlock", function()
   end)
 end)
 
+describe("a shared once", function()
+  each("runs its function once, for all", function(start)
+    local runs, gate = weft.atomic(0), weft.channel()
+    local once = weft.once(function(a)
+      runs:add(1, 1)
+      gate:recv()
+      return a, { runs = runs[1] }, nil
+    end)
+    local jobs, log = {}, steps()
+    for i = 1, 4 do
+      jobs[i] = start(function(o, ch)
+        ch:send "at"
+        local a, t, none = o("first")
+        local again = o()
+        return a, t.runs, none, again, select("#", o())
+      end, once, log)
+    end
+    for _ = 1, 4 do log:recv() end
+    local here = weft.go(function() return (once "first") end)
+    gate:send(true)
+    for i = 1, 4 do assert.same({ "first", 1, nil, "first", 3 }, { jobs[i]:join() }) end
+    assert.equal("first", (here:join()))
+    assert.equal(1, runs[1])
+    assert.truthy(tostring(once):find("(done)", 1, true), tostring(once))
+    assert.equal("first", (start(function(o) return (o()) end, once):join()))
+  end)
+
+  each("fails for all with one error", function(start)
+    local once = weft.once(function() error { code = 5 } end)
+    local function code(o)
+      local ok, err = pcall(o)
+      return not ok and err.code
+    end
+    assert.equal(5, (start(code, once):join()))
+    assert.equal(5, code(once))
+    assert.equal(5, (start(code, once):join()))
+  end)
+
+  each("is run anew when the run was broken off", function(start)
+    local ran, log = weft.atomic(0), steps()
+    local once = weft.once(function()
+      if ran:add(1, 1) == 0 then
+        log:send "runs"
+        weft.sleep(1e6)
+      end
+      return "second"
+    end)
+    local job = start(function(o) return o() end, once)
+    log:recv()
+    local waiter = start(function(o) return (o()) end, once)
+    local here = weft.go(function() return (once()) end)
+    weft.yield()
+    job:cancel()
+    job:wait()
+    assert.equal("second", (waiter:join()))
+    assert.equal("second", (here:join()))
+    assert.equal(2, ran[1])
+  end)
+
+  each("crosses while it runs, and when it has run", function(start)
+    local once = weft.once(function() weft.sleep(0.003) return 1, 2 end)
+    local runner = weft.go(function() return once() end)
+    local waiter = weft.go(function() return once() end)
+    weft.yield()
+    local a, b = start(function(o) return o() end, once):join()
+    assert.same({ 1, 2 }, { a, b })
+    assert.same({ 1, 2 }, { runner:join() })
+    assert.same({ 1, 2 }, { waiter:join() })
+    local done = weft.once(function() return "x" end)
+    done()
+    assert.equal("x", (start(function(o) return o() end, done):join()))
+    local failed = weft.once(function() error("no", 0) end)
+    pcall(failed)
+    assert.same({ false, "no" }, { start(function(o) return pcall(o) end, failed):join() })
+  end)
+
+  each("whose results cannot travel fails for all", function(start)
+    local once = weft.once(function() return coroutine.create(print) end)
+    local ok, err = start(function(o) return pcall(o) end, once):join()
+    assert.is_false(ok)
+    assert.is_true(weft.is(err, "transfer"), tostring(err))
+    assert.is_true(weft.is(select(2, pcall(once)), "transfer"))
+  end)
+
+  it("whose function cannot travel stays", function()
+    local co = coroutine.create(print)
+    local once = weft.once(function() return co end)
+    helper.raises_kind("transfer", weft.thread, print, once)
+    assert.equal(co, once())
+  end)
+end)
+
 describe("shared locks", function()
   each("that all wait for each other are a deadlock, told with who holds what", function(start)
     local a, b, log = weft.mutex(), weft.mutex(), steps()

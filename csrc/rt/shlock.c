@@ -8,7 +8,12 @@
 
 static void settle(wf_shared *shared, wf_snode *n, wf_iso *iso, wf_task *t, bool won);
 
-static void shlock_free(wf_shared *shared) { wf_free(wf_container_of(shared, wf_shlock, shared)); }
+static void shlock_free(wf_shared *shared) {
+  wf_shlock *s = wf_container_of(shared, wf_shlock, shared);
+  wf_msg_free(s->function);
+  wf_msg_free(s->value);
+  wf_free(s);
+}
 
 wf_shlock *wf_shlock_new(enum wf_class c) {
   wf_shlock *s = wf_calloc(1, sizeof *s);
@@ -301,6 +306,13 @@ lua_Integer wf_shlock_count(wf_shlock *s) {
   lua_Integer n = s->count;
   pthread_mutex_unlock(&s->shared.lock);
   return n;
+}
+
+void wf_shlock_settle_once(wf_shlock *s, lua_Integer state, wf_msg *value) {
+  pthread_mutex_lock(&s->shared.lock);
+  s->count = state;
+  s->value = value;
+  pthread_mutex_unlock(&s->shared.lock);
 }
 
 static wf_swait *signal_locked(wf_shlock *s, uint32_t n) {

@@ -43,7 +43,9 @@ typedef struct wf_shlock {
   uint32_t lost_readers;     /* holders that have ended without giving it back */
   bool lost_writer;
   wf_owner lost;             /* the last of them */
-  lua_Integer count;   /* units that are free; 1: the event is set; what is left of a waitgroup; the parties of a barrier */
+  lua_Integer count;   /* units that are free; 1: the event is set; what is left of a waitgroup; the parties of a barrier;
+                        * how far a once is */
+  wf_msg *function, *value;  /* of a once: what it calls, what came of that */
 } wf_shlock;
 
 typedef struct wf_hold {
@@ -84,6 +86,9 @@ bool wf_shlock_release_lost(wf_shlock *s, enum wf_shwant want);
 bool wf_shlock_add(wf_shlock *s, lua_Integer k);
 void wf_shlock_set(wf_shlock *s, lua_Integer count);
 lua_Integer wf_shlock_count(wf_shlock *s);
+
+/* A once has come to an end: the message is the shared part's from now on. */
+void wf_shlock_settle_once(wf_shlock *s, lua_Integer state, wf_msg *value);
 
 /* Wake the first n of those who wait for a signal. */
 void wf_shlock_signal(wf_shlock *s, uint32_t n);
