@@ -69,7 +69,7 @@ void wf_lib_require(lua_State *L, const char *name) {
 static const part parts[] = {
     {wf_lib_core, "is error on_unhandled get set identity handle cancelled register ", NO_CLASS, NO_CLASS},
     {wf_lib_task, "go yield sleep now nanotime cpus live wait preempt ", NO_CLASS, NO_CLASS},
-    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_CHILD},
+    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_REMOTE},
     {wf_lib_channel, "channel channel_for ", WF_CLASS_CHANNEL, WF_CLASS_SHARED_CHANNEL},
     {wf_lib_buffer, "buffer atomic ", WF_CLASS_BUFFER, WF_CLASS_BUFFER},
     {wf_lib_select, "select ", WF_CLASS_SELECT, WF_CLASS_SELECT},
