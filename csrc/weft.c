@@ -41,6 +41,7 @@ int luaopen_weft_core(lua_State *L) {
   wf_lib_scope(iso, L);
   wf_lib_thread(iso, L);
   wf_lib_spawn(iso, L);
+  wf_lib_ps(iso, L);
   wf_lib_pool(iso, L);
   lua_pushlightuserdata(L, iso);
   wf_lib_trace(L);

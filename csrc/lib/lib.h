@@ -15,6 +15,7 @@ void wf_lib_coroutine(wf_iso *iso, lua_State *L); /* l_coroutine.c; the library'
 void wf_lib_core(wf_iso *iso, lua_State *L);      /* l_core.c: errors, reports, locals, os.exit */
 void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
 void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */
+void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
 int wf_lib_trace(lua_State *L);                   /* l_trace.c */

@@ -139,7 +139,8 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  wf_family_join(&r->member, iso->member);
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = o == NULL ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
   int err = o == NULL ? wf_slice_prepare(iso, r) : wf_thread_start(&r->thread, o, wf_run_main, r, &what);
   if (err == 0) {

@@ -111,18 +111,43 @@ static int blocked_level(lua_State *co, lua_Debug *ar, const lua_State *L) {
   return level;
 }
 
+void wf_report_place(wf_iso *iso, lua_State *L, const wf_task *t) {
+  lua_State *co = wf_task_lua(t);
+  lua_Debug ar;
+  (void)iso;
+  luaL_checkstack(L, 6, NULL);
+  if (co != NULL) lua_checkstack(co, 4);
+  int level = co == NULL ? -1 : blocked_level(co, &ar, L), base = lua_gettop(L);
+  if (level >= 0 && (t->state == WF_WAITING || (t->flags & WF_F_INLINE)) && lua_getlocal(co, &ar, 1) != NULL) {
+    if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
+      if (co != L) lua_xmove(co, L, 1);
+      luaL_tolstring(L, -1, NULL);
+      lua_remove(L, -2);
+    } else {
+      lua_pop(co, 1);
+    }
+  }
+  if (lua_gettop(L) == base) lua_pushnil(L);
+  for (; level >= 0 && lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushnil(L);
+}
+
 void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
   static const char *const whys[] = {
 #define X(id, text) text,
       WF_TRACE_WHYS(X)
 #undef X
   };
-  lua_State *co = wf_task_lua(t);
-  lua_Debug ar;
   char started[LUA_IDSIZE + 16];
   int n = 1; /* pieces to join */
-  luaL_checkstack(L, 10, NULL);
-  if (co != NULL) lua_checkstack(co, 4);
+  luaL_checkstack(L, 12, NULL);
+  wf_report_place(iso, L, t);
+  int place = lua_gettop(L);
   wf_task_push_name(iso, L, t);
   if (t->flags & WF_F_INLINE && t->claim != WF_ARMED) {
     lua_pushliteral(L, ": ready, but under ");
@@ -136,32 +161,20 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
     lua_pushliteral(L, ": ready");
     n += 2;
   }
-  int level = co == NULL ? -1 : blocked_level(co, &ar, L);
-  if (level >= 0) {
-    if (lua_getlocal(co, &ar, 1) != NULL) {
-      if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
-        if (co != L) lua_xmove(co, L, 1);
-        luaL_tolstring(L, -1, NULL);
-        lua_remove(L, -2);
-        lua_pushliteral(L, " for ");
-        lua_insert(L, -2);
-        n += 2;
-      } else {
-        lua_pop(co, 1);
-      }
-    }
-    for (level++; lua_getstack(co, level, &ar); level++) {
-      lua_getinfo(co, "Sl", &ar);
-      if (ar.currentline <= 0) continue;
-      lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
-      n++;
-      break;
-    }
+  if (lua_isstring(L, place - 1)) {
+    lua_pushfstring(L, " for %s", lua_tostring(L, place - 1));
+    n++;
+  }
+  if (lua_isstring(L, place)) {
+    lua_pushfstring(L, " at %s", lua_tostring(L, place));
+    n++;
   }
   if (wf_task_started(iso, t, started, sizeof started)[0] != '\0') {
     lua_pushfstring(L, " (started at %s)", started);
     n++;
   }
+  lua_remove(L, place);
+  lua_remove(L, place - 1);
   lua_concat(L, n);
 }
 

@@ -2,9 +2,9 @@
 ** Sleeping and waking of workers. See worker_pool.h.
 **
 ** No wake is lost. Who has made work visible (under a queue's lock) reads `asleep`, then `searching`; when nobody
-** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep puts itself among the
-** sleepers (asleep + 1), ends its search (searching - 1), and only then looks at all queues once more. All of these are
-** sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
+** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep ends its search
+** (searching - 1), puts itself among the sleepers (asleep + 1), and only then looks at all queues once more. All of these
+** are sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
 **   - the pusher read asleep == 0 before the worker's increment: the worker's look comes after the push;
 **   - it read searching > 0 before the searcher's decrement: the searcher's look comes after the push;
 **   - else it wakes a sleeper, if one is left when it has the lock.
@@ -98,6 +98,7 @@ static uint64_t until(wf_worker *w, bool *naps) {
 
 bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
+  search_end(w); /* before it is among the sleepers: who wakes it says that it searches again */
   pthread_mutex_lock(&p->lock);
   bool stopping = p->stopping;
   if (!stopping) {
@@ -107,7 +108,6 @@ bool wf_worker_rest(wf_worker *w) {
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
   pthread_mutex_unlock(&p->lock);
-  search_end(w);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;

@@ -19,7 +19,7 @@ for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
   weft[name] = groups[name]
 end
 
-local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" } }
+local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" }, ps = { "weft.ps", "list" } }
 
 return setmetatable(weft, {
   __index = function(self, name)
