@@ -192,8 +192,12 @@ static int channel_capacity(lua_State *L) {
 
 static int channel_tostring(lua_State *L) {
   const wf_channel *c = check_channel(L);
-  lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)count_of(c), (lua_Integer)c->capacity,
-                  is_closed(c) ? ", closed" : "");
+  const char *closed = is_closed(c) ? ", closed" : "";
+  lua_Integer count = (lua_Integer)count_of(c), capacity = (lua_Integer)c->capacity;
+  if (capacity == LUA_MAXINTEGER)
+    lua_pushfstring(L, "weft.channel %d (%I of any number%s)", (int)c->seq, count, closed);
+  else
+    lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, count, capacity, closed);
   return 1;
 }
 
@@ -218,6 +222,15 @@ static int channel_new(lua_State *L) {
   return 1;
 }
 
+/* core.channel_for(use[, capacity]): one of weft's own; the script is told of the use, not of the channel. */
+static int channel_for(lua_State *L) {
+  static const char *const uses[] = {"script", "all", "race", "completed", "scope", "pool", NULL};
+  int use = luaL_checkoption(L, 1, NULL, uses);
+  lua_Integer capacity = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  wf_channel_new(wf_iso_up(L), L, (size_t)capacity)->use = (uint8_t)use;
+  return 1;
+}
+
 void wf_lib_channel(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"send", channel_send},
                                      {"try_send", channel_try_send},
@@ -233,15 +246,18 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
                                   {"__close", channel_close},
                                   {"__tostring", channel_tostring},
                                   {NULL, NULL}};
-  static const luaL_Reg funcs[] = {{"channel", channel_new}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"channel", channel_new}, {"channel_for", channel_for}, {NULL, NULL}};
   static const luaL_Reg gc[] = {{"__gc", channel_gc}, {NULL, NULL}};
+  lua_newtable(L); /* one for both classes */
+  luaL_setfuncs(L, methods, 0);
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
-    wf_class_new(iso, L, (enum wf_class)c, "weft.channel", methods, meta);
+    wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
     lua_setfield(L, -2, "__weft_transfer");
     if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);
     lua_pop(L, 1);
   }
+  lua_pop(L, 1);
   wf_lib_add(iso, L, funcs);
 }

@@ -190,7 +190,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
   for (int i = 1; i <= b->n; i++) {
     struct select_case *sc = &b->cases[i - 1];
     if (sc->kind == CASE_JOB) {
-      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
+      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) lx_raise_memory(L);
       continue;
     }
     wf_channel *c = case_channel(L, i);
@@ -287,7 +287,7 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
     int done = 0;
     if (!queue_shared(iso, L, b, shared, t, &now, &done)) {
       wait_undo(iso, b, t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     if (now != WF_CHANNEL_WOULD_WAIT) {
       wait_undo(iso, b, t);

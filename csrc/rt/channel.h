@@ -39,8 +39,23 @@ typedef struct wf_channel {
   uint32_t seq;    /* number in its isolate, for names in reports */
   bool closed;
   bool refs;       /* user value 2 is a table */
+  uint8_t use;     /* enum wf_channel_use: what the Lua half of weft made it for */
   wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;
+
+/* What a report says of who waits for it; the script does not know these channels. */
+#define WF_CHANNEL_USES(X) \
+  X(SCRIPT, NULL)          \
+  X(ALL, "weft.all")       \
+  X(RACE, "weft.race")     \
+  X(COMPLETED, "weft.completed") \
+  X(SCOPE, "weft.scope for the end of its jobs") \
+  X(POOL, "a weft.pool")
+enum wf_channel_use {
+#define X(id, text) WF_CHANNEL_USE_##id,
+  WF_CHANNEL_USES(X)
+#undef X
+};
 
 /* Results of the operations that do not wait. */
 enum wf_channel_now { WF_CHANNEL_OK, WF_CHANNEL_WOULD_WAIT, WF_CHANNEL_CLOSED };

@@ -11,6 +11,14 @@
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 
+/* The bytecode of a module. */
+typedef struct code {
+  struct code *next;
+  char *bytes;
+  size_t size;
+  char name[];
+} code;
+
 struct wf_family {
   _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
   /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
@@ -28,6 +36,8 @@ struct wf_family {
   size_t len;
   wf_mail verdict;       /* to the root */
   wf_workers *workers;   /* held; NULL: not needed yet */
+  /* Entries are added under the lock, at the head (release), and never change or go; read by all (acquire). */
+  _Atomic(code *) codes;
 };
 
 static void on_asked(wf_iso *iso, wf_mail *m);
@@ -136,9 +146,48 @@ void wf_family_awake(wf_member *m) {
 
 static void family_release(wf_family *f) {
   if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+  for (code *c = atomic_load(&f->codes), *next; c != NULL; c = next) {
+    next = c->next;
+    wf_free(c->bytes);
+    wf_free(c);
+  }
   pthread_mutex_destroy(&f->lock);
   wf_free(f->text);
   wf_free(f);
+}
+
+static const code *code_find(wf_family *f, const char *name) {
+  const code *c = atomic_load_explicit(&f->codes, memory_order_acquire);
+  while (c != NULL && strcmp(c->name, name) != 0) c = c->next;
+  return c;
+}
+
+const char *wf_family_code(wf_member *m, const char *name, size_t *size) {
+  const code *c = code_find(m->family, name);
+  if (c == NULL) return NULL;
+  *size = c->size;
+  return c->bytes;
+}
+
+bool wf_family_keep_code(wf_member *m, const char *name, char *bytes, size_t size) {
+  wf_family *f = m->family;
+  code *c = wf_malloc(sizeof *c + strlen(name) + 1);
+  if (c == NULL) return false;
+  c->bytes = bytes;
+  c->size = size;
+  strcpy(c->name, name);
+  pthread_mutex_lock(&f->lock);
+  bool late = code_find(f, name) != NULL;
+  if (!late) {
+    c->next = atomic_load_explicit(&f->codes, memory_order_relaxed);
+    atomic_store_explicit(&f->codes, c, memory_order_release);
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (late) {
+    wf_free(c->bytes);
+    wf_free(c);
+  }
+  return true;
 }
 
 wf_family *wf_family_rest(wf_member *m) {

@@ -70,6 +70,11 @@ void wf_family_rest_undo(wf_family *f);
 /* Who has marked a parked unit that was quiet, before it pushes it. */
 void wf_family_stir(wf_member *m);
 
+/* The bytecode of one of weft's own modules, or NULL. It lasts as long as the family. */
+const char *wf_family_code(wf_member *m, const char *name, size_t *size);
+/* Keep it; takes it over. When somebody else was faster it is freed. False: no memory. */
+bool wf_family_keep_code(wf_member *m, const char *name, char *code, size_t size);
+
 /* The worker pool, held for the family from the first call until the root closes; NULL: out of memory, or the root has
  * closed. */
 wf_workers *wf_family_workers(wf_member *m);

@@ -6,7 +6,7 @@
  * touches it; other threads reach it through its port (port.h) alone.
  *
  * A task (wf_task) lives in its job handle, a full userdata without finaliser. A fresh task's handle is
- * anchored in a ring (start.c); when it first runs it gets a coroutine (copool.c), and from then on the
+ * on a pile of such (start.c); when it first runs it gets a coroutine (copool.c), and from then on the
  * handle is anchored on the bottom of that coroutine's stack. What few tasks have (names, locals,
  * cancellations) is in tables of the isolate under the task's address.
  * The main chunk (or the function of a thread) is a task too, embedded in the isolate.
@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "rt/trace.h"
+#include "sys/thread.h"
 #include "sys/ticker.h"
 
 typedef struct wf_iso wf_iso;
@@ -113,7 +114,7 @@ struct wf_task {
   uint32_t seq;  /* number in its isolate */
   uint32_t line : 20; /* where it was started: a line of iso->sources[source] */
   uint32_t source : 12;
-  uint16_t got;  /* values delivered to the stack; results kept once finished; user values while fresh */
+  uint16_t got;  /* values delivered to the stack; results kept once finished */
   uint16_t won;  /* the case of a select that was served */
   wf_ext *ext;   /* what few tasks need; NULL at first */
 };
@@ -188,8 +189,12 @@ struct wf_iso {
   wf_task *cur;        /* the task that runs now */
   lua_State *bench;    /* a coroutine on which the scheduler calls what may allocate: the finalisers that run
                         * then find no waiting function under them */
-  lua_State *desk;     /* a coroutine that never runs: its stack holds the ring of fresh tasks (start.c); or NULL */
-  uint32_t ring_room, ring_head, ring_count;
+  lua_State *desk;     /* coroutines that never run: on their stacks lie the fresh tasks (start.c); NULL at first */
+  lua_State *pile;
+  uint32_t pile_count; /* values on the pile */
+  int desk_room;       /* values for which the desk has room */
+  int desk_ref, shelf; /* registry references: the desk, and the table of full ones, */
+  uint32_t shelf_begin, shelf_end; /* which are at [begin + 1, end] */
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
@@ -203,6 +208,7 @@ struct wf_iso {
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */
+  struct wf_text *path, *cpath; /* those of package when a child was started last (child.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   const char *name;    /* of a child's thread, or NULL */
@@ -240,6 +246,7 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
@@ -263,8 +270,10 @@ struct wf_iso {
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
-  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
-  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, shared_handles;
+  int module; /* the table of weft.core, 0: not made yet */
+  uint32_t parts; /* of it that are open, a bit each */
+  void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
@@ -333,6 +342,13 @@ static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_
  * [-0, +0, m] */
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
+
+/* The same for methods that find the isolate in their object: functions without upvalues, which take no memory. `methods`
+ * may be NULL: then the table on top of the stack is __index, and stays there. [-0, +0, m] */
+void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* See that the class has its metatable; in an isolate that has not loaded weft too. [-0, +0, m] */
+void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c);
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);

@@ -49,11 +49,6 @@ static void set_isolate(wf_iso *iso, lua_State *L) {
 
 static void push_row(wf_iso *iso, lua_State *L, wf_task *t) {
   static const char *const states[] = {"ready", "running", "waiting"};
-  static const char *const whys[] = {
-#define X(id, text) text,
-      WF_TRACE_WHYS(X)
-#undef X
-  };
   char started[LUA_IDSIZE + 16];
   bool ready_below = (t->flags & WF_F_INLINE) && t->claim != WF_ARMED;
   luaL_checkstack(L, 12, NULL);
@@ -66,11 +61,12 @@ static void push_row(wf_iso *iso, lua_State *L, wf_task *t) {
     wf_task_push_name(iso, L, t);
     lua_setfield(L, -2, "name");
   }
-  if (t->state == WF_WAITING && !ready_below) set_string(L, "wait", whys[t->why]);
   if (t != iso->cur || t->state != WF_RUNNING) {
-    wf_report_place(iso, L, t);
+    const char *use = wf_report_place(L, t);
     lua_setfield(L, -3, "at");
     lua_setfield(L, -2, "on");
+    if (t->state == WF_WAITING && !ready_below)
+      set_string(L, "wait", use != NULL ? use : wf_trace_why_text((enum wf_trace_why)t->why));
   }
   set_string(L, "started", wf_task_started(iso, t, started, sizeof started));
   if (t->flags & WF_F_MAIN) set_isolate(iso, L);

@@ -26,13 +26,14 @@ static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
   if (L == t->co) return;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   x->inner = L;
   t->flags |= WF_F_INNER;
 }
 
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (wf_forked()) wf_fork_raise(L);
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
   if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
@@ -205,9 +206,12 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
 
 /* Running ---------------------------------------------------------------------------------- */
 
-static inline wf_task *ready_pop(wf_iso *iso) {
+wf_task *wf_ready_fresh(wf_iso *iso) {
   wf_task *t = iso->head;
-  if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= POLL_EVERY) return NULL;
+  const wf_task *w = iso->inliner; /* whose loop it is; none: that of wf_iso_slice */
+  if (w != NULL ? w->claim != WF_ARMED && w->claim != WF_TURN : iso->ended || iso->slice_over) return NULL;
+  iso->tick++;
   return t;
 }
 
@@ -230,13 +234,11 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   }
   t->flags &= ~(uint32_t)WF_F_PARKED;
   lua_State *co = t->co;
-  t->state = WF_RUNNING;
-  iso->cur = t;
   iso->running = co;
-  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
-  wf_press_check(iso, co);
+  wf_run_begin(iso, t);
   /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
   int status = lua_resume(co, NULL, nargs, &nres);
+  t = iso->cur; /* the one that ran last in it: the other may be collected */
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
   wf_task_left(iso, t, co, status);
 }
@@ -320,6 +322,11 @@ static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_unlikely(wf_forked())) { /* a task has forked, and whoever waited here waits in the child too */
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    wf_wait_fail(iso, L, t);
+    return;
+  }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   wf_iso_poll(iso);
@@ -345,7 +352,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
 bool wf_iso_slice(wf_iso *iso) {
   wf_iso_poll(iso);
   for (;;) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       wf_iso_poll(iso);
       if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) return false;
@@ -366,16 +373,6 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
-  if (wf_unlikely(wf_forked())) {
-    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
-    t->flags |= WF_F_INLINE;
-    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
-    if (t->claim == WF_TURN) t->claim = WF_ARMED;
-    wf_wait_fail(iso, L, t);
-    t->flags &= ~(uint32_t)WF_F_INLINE;
-    t->state = WF_RUNNING;
-    return;
-  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);
@@ -391,7 +388,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
-    wf_task *r = ready_pop(iso);
+    wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */

@@ -18,6 +18,8 @@
 #define WF_RT_SCHED_H
 
 #include "rt/iso.h"
+#include "rt/press.h"
+#include "rt/shutdown.h"
 
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
@@ -30,11 +32,11 @@ static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
   t->got = 0;
 }
 
-/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
+/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed, in a forked process,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
-  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
+  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed || wf_forked()))
     wf_wait_prepare(iso, L, t);
   wf_wait_arm(t, why);
   return t;
@@ -125,6 +127,24 @@ static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
   else
     iso->head = t;
   iso->tail = t;
+}
+
+static inline wf_task *wf_ready_pop(wf_iso *iso) {
+  wf_task *t = iso->head;
+  if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  return t;
+}
+
+/* The next task, if it is fresh and the scheduler, which comes to its turn after WF_POLL_EVERY tasks at the latest,
+ * would run it at once. It stays in the queue, but counts as run. */
+wf_task *wf_ready_fresh(wf_iso *iso);
+
+/* The task begins to run in its coroutine. */
+static inline void wf_run_begin(wf_iso *iso, wf_task *t) {
+  t->state = WF_RUNNING;
+  iso->cur = t;
+  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  wf_press_check(iso, t->co);
 }
 
 /* The running task's slice is over: put it at the end of the ready queue. L is about to yield. [-0, +0, m] */

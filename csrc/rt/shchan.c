@@ -2,6 +2,7 @@
 #include "rt/shchan.h"
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/sched.h"
 
 enum { FIRST_ROOM = 8, UV_HOLDER = 2 };
@@ -221,7 +222,7 @@ static void copy_waiters(wf_iso *iso, lua_State *L, wf_shchan *s, wf_link *from,
     if (t->claim != WF_ARMED) continue;
     wf_swait *w = wf_swait_of(iso, t);
     wf_snode *sn = w == NULL ? NULL : wf_swait_add(w, &s->shared, wf_node_is_case(n) ? (uint16_t)wf_container_of(n, wf_case, node)->index : 1);
-    if (sn == NULL) luaL_error(L, "not enough memory");
+    if (sn == NULL) lx_raise_memory(L);
     if (senders) {
       lua_State *from_co = wf_task_lua(t);
       lua_pushvalue(from_co, wf_node_value(n));
@@ -241,7 +242,7 @@ static int share_prepare(lua_State *L) {
   s->closed = c->closed;
   for (size_t i = 0; i < c->count; i++) {
     wf_parcel p;
-    if (!ring_reserve_locked(s)) return luaL_error(L, "not enough memory");
+    if (!ring_reserve_locked(s)) return lx_raise_memory(L);
     wf_channel_push_kept(L, c, 2, i);
     wf_parcel_put(L, lua_gettop(L), &p, "value");
     ring_put_locked(s, &p);
@@ -277,7 +278,7 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
   self = lua_absindex(L, self);
   luaL_checkstack(L, 8, NULL);
   wf_shchan *s = shchan_new(c->capacity);
-  if (s == NULL) luaL_error(L, "not enough memory");
+  if (s == NULL) lx_raise_memory(L);
   lua_pushcfunction(L, share_prepare);
   lua_pushlightuserdata(L, s);
   lua_pushvalue(L, self);

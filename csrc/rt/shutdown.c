@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
@@ -17,11 +18,14 @@
 enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
-static _Atomic bool forked;
+_Atomic bool wf_fork_seen;
 
-static void on_fork(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+static void on_fork(void) { atomic_store_explicit(&wf_fork_seen, true, memory_order_relaxed); }
 
-bool wf_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
+int wf_fork_raise(lua_State *L) {
+  lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+  return lua_error(L);
+}
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
 
@@ -114,11 +118,13 @@ static bool shutdown_begin(wf_iso *iso, bool quiet) {
 }
 
 static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
-  if (!shutdown_begin(iso, quiet) || !lua_checkstack(L, 8)) return;
-  lua_pushcfunction(L, wait_all);
-  lua_pushlightuserdata(L, iso);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+  if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
+    lua_pushcfunction(L, wait_all);
+    lua_pushlightuserdata(L, iso);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+  }
+  if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 
 static int parked_k(lua_State *L, int status, lua_KContext ctx);

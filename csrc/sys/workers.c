@@ -20,6 +20,7 @@ static uint32_t wanted; /* 0: as many as CPUs */
 
 static void worker_free(wf_worker *w) {
   wf_parker_destroy(&w->parker);
+  wf_wheel_fini(&w->wheel);
   pthread_mutex_destroy(&w->lock);
   wf_free(w->seen);
   wf_free(w);

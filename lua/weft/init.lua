@@ -1,33 +1,44 @@
 --- weft: tasks, isolates, threads, processes and IO behind one set of verbs.
--- This file only joins the parts: the C half (weft.core) and the Lua modules beside this one. What is
--- drawn or rarely used is loaded at its first use.
+-- This file only joins the parts: the C half (weft.core) and the Lua modules beside this one. Everything is fetched at its
+-- first use, so that an isolate which uses three functions does not pay for a hundred.
 
 local core = require "weft.core"
 
-local weft = {}
+-- Functions of the C half.
+local C = {
+  go = true, spawn = true, thread = true, workers = true, sleep = true, yield = true, now = true, nanotime = true,
+  cpus = true, wait = true, channel = true, select = true, buffer = true, atomic = true, timeout = true, shield = true,
+  preempt = true, is = true, on_unhandled = true, register = true, mutex = true, rwlock = true, semaphore = true,
+  condition = true, barrier = true, waitgroup = true, once = true, event = true,
+}
 
-for _, name in ipairs {
-  "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer", "atomic", "timeout",
-  "shield", "preempt", "is", "on_unhandled", "register",
-  "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
-} do
-  weft[name] = core[name]
-end
+-- Modules, or fields of them.
+local GROUPS <const> = "weft.groups"
+local LUA = {
+  scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
+  current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  ps = { "weft.ps", "list" },
+}
 
-local groups = require "weft.groups"
-for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
-  weft[name] = groups[name]
-end
-
-local later = { trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" }, ps = { "weft.ps", "list" } }
-
-return setmetatable(weft, {
-  __index = function(self, name)
-    local place = later[name]
+local function fetch(self, name)
+  local value
+  if C[name] then
+    value = core[name]
+  else
+    local place = LUA[name]
     if not place then return nil end
-    local value = require(place[1])
+    value = require(place[1])
     if place[2] then value = value[place[2]] end
-    rawset(self, name, value)
-    return value
+  end
+  rawset(self, name, value)
+  return value
+end
+
+return setmetatable({}, {
+  __index = fetch,
+  __pairs = function(self)
+    for name in pairs(C) do local _ = self[name] end
+    for name in pairs(LUA) do local _ = self[name] end
+    return next, self
   end,
 })
