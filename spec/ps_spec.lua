@@ -127,7 +127,12 @@ describe("weft.ps", function()
   end)
 
   it("may be cancelled, and does not end a later wait then", function()
-    local busy = weft.thread(function() while true do local _ = {} end end)
+    local begun = weft.channel(1)
+    local busy = weft.thread(function(c)
+      c:send(true)
+      while true do local _ = {} end
+    end, begun)
+    begun:recv()
     local ok, err = pcall(weft.timeout, 0.002, weft.ps, { timeout = 1e6 })
     assert.is_false(ok)
     assert.is_true(weft.is(err, "timeout"))

@@ -52,5 +52,5 @@ local weft = {}
 -----> isolate  reader  waiting  recv
 ---```
 ---@param opts? weft.ps.options
----@return weft.ps.list
+---@return weft.ps.list list
 function weft.ps(opts) end
