@@ -135,7 +135,8 @@ describe("workers that are isolates of kind " .. kind, function()
       local mt = {}
       weft.register("pool_crew_spec.here " .. kind, mt)
       local err = helper.raises_kind("item", pool.map, pool, double, { setmetatable({}, mt) }, { chunk = 1 })
-      assert.truthy(tostring(err):find("no metatable is registered here as 'pool_crew_spec.here " .. kind .. "'", 1, true), tostring(err))
+      local text = "no metatable is registered here as 'pool_crew_spec.here " .. kind .. "'"
+      assert.truthy(tostring(err):find(text, 1, true), tostring(err))
       assert.same({ n = 1, 2 }, pool:map(double, { 1 }))
     end)
 
