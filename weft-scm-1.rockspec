@@ -86,6 +86,7 @@ build = {
         "csrc/rt/family.c",
         "csrc/rt/iso.c",
         "csrc/rt/job.c",
+        "csrc/rt/loaders.c",
         "csrc/rt/mutex.c",
         "csrc/rt/own.c",
         "csrc/rt/port.c",

@@ -10,6 +10,7 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
+#include "rt/loaders.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
@@ -33,6 +34,7 @@ void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
   wf_msg_free(r->locals);
+  wf_msg_free(r->loaders);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -151,6 +153,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
+  r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
