@@ -153,50 +153,57 @@ describe("messages between tasks, isolates and threads", function()
     end
   end)
 
-  it("that are in the hands of somebody who is cancelled are the only ones lost", function()
-    -- Consumers are cancelled at random and replaced: what one had received it has told before its next wait.
-    local n = helper.scale(20000, 300)
-    local ch, told = weft.channel(3), weft.channel(64)
-    local feeder = weft.spawn(function(c, count)
-      for i = 1, count do c:send(i) end
-      c:close()
-    end, ch, n)
-    local function worker(c, out)
-      while true do
-        local v, ok = c:recv()
-        if not ok then return true end
-        weft.shield(out.send, out, v)
+  -- Consumers are cancelled at random and replaced. A task is cancelled only where it waits, and has then either a value
+  -- or the error; so none is lost. An isolate is stopped anywhere, also with a value that it has just received in hand.
+  for what, verbs in pairs {
+    ["tasks are not lost"] = { "go", "go", "go", "go" },
+    ["isolates and threads are lost with them only"] = VERBS,
+  } do
+    it("that are on their way to cancelled " .. what, function()
+      local n = helper.scale(20000, 300)
+      local ch, told = weft.channel(3), weft.channel(64)
+      local feeder = weft.spawn(function(c, count)
+        for i = 1, count do c:send(i) end
+        c:close()
+      end, ch, n)
+      local function worker(c, out)
+        while true do
+          local v, ok = c:recv()
+          if not ok then return true end
+          weft.shield(out.send, out, v)
+        end
       end
-    end
-    local seen, count = {}, 0
-    local collect = weft.go(function()
-      for v in told do
-        assert.is_nil(seen[v])
-        seen[v] = true
-        count = count + 1
-      end
-    end)
-    local jobs = {}
-    for i = 1, 4 do jobs[i] = weft[VERBS[i]](worker, ch, told) end
-    local left = 4
-    while left > 0 do
-      local i = math.random(4)
-      if jobs[i] then
-        if math.random(3) == 1 then jobs[i]:cancel() end
-        if jobs[i]:wait(1e-4) then
-          local ok, result = jobs[i]:result()
-          if ok and result then
-            jobs[i], left = nil, left - 1
-          else
-            assert.is_true(weft.is(result, "cancelled"))
-            jobs[i] = weft[VERBS[i]](worker, ch, told)
+      local seen, count = {}, 0
+      local collect = weft.go(function()
+        for v in told do
+          assert.is_nil(seen[v])
+          seen[v] = true
+          count = count + 1
+        end
+      end)
+      local jobs = {}
+      for i = 1, 4 do jobs[i] = weft[verbs[i]](worker, ch, told) end
+      local left, stopped = 4, 0
+      while left > 0 do
+        local i = math.random(4)
+        if jobs[i] then
+          if math.random(3) == 1 then jobs[i]:cancel() end
+          if jobs[i]:wait(1e-4) then
+            local ok, result = jobs[i]:result()
+            if ok and result then
+              jobs[i], left = nil, left - 1
+            else
+              assert.is_true(weft.is(result, "cancelled"))
+              if verbs[i] ~= "go" then stopped = stopped + 1 end
+              jobs[i] = weft[verbs[i]](worker, ch, told)
+            end
           end
         end
       end
-    end
-    feeder:join()
-    told:close()
-    collect:join()
-    assert.equal(n, count)
-  end)
+      feeder:join()
+      told:close()
+      collect:join()
+      assert.is_true(count <= n and count >= n - stopped, ("%d of %d, %d stopped"):format(count, n, stopped))
+    end)
+  end
 end)
