@@ -15,7 +15,8 @@ local function producer(ch, first, last, random)
   math.randomseed(random)
   local i, tries = first, 0
   while i <= last do
-    local how, sent = math.random(6), nil
+    local how = math.random(6)
+    local sent
     tries = tries + 1
     if how == 1 then
       sent = ch:try_send(i)

@@ -73,11 +73,15 @@ local function objects()
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
-    ["weft.buffer"] = weft.buffer("i8", 1),
+    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
   }
 end
+
+-- Tables of functions that have no class.
+local function tables() return { ["weft.net"] = weft.net, ["weft.net.unix"] = weft.net.unix } end
 
 -- The methods of an object, wherever its class keeps them.
 local function methods_of(name, object)
@@ -101,7 +105,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map", "ps" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "pool", "map", "ps", "net", "every", "stdin", "stdout", "stderr" } do assert(weft[late], late) end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -120,7 +124,7 @@ describe("the stubs", function()
     for name, object in pairs(there) do assert.equal(name, getmetatable(object).__name) end
     for name, class in pairs(classes) do
       if next(class.methods) and name ~= "weft" and name ~= "weft.trace.module" then
-        assert(there[name], name .. ": no object of this class is known here")
+        assert(there[name] or tables()[name], name .. ": no object of this class is known here")
       end
     end
   end)
@@ -137,6 +141,17 @@ describe("the stubs", function()
         assert.equal(said ~= nil, meta[event] ~= nil, name .. ": " .. event)
       end
       assert.is_function(meta.__tostring)
+    end)
+  end
+
+  for name, t in pairs(tables()) do
+    it("have the functions of " .. name, function()
+      local found = {}
+      for short, f in pairs(t) do
+        if type(f) == "function" then found[short] = f end
+      end
+      assert.same(keys(found), keys(classes[name].methods))
+      for short, item in pairs(classes[name].methods) do same_parameters(item, found[short]) end
     end)
   end
 

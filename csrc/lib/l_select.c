@@ -14,10 +14,11 @@
 #include "rt/job.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
+#include "rt/notifier.h"
 
 enum { LIST = 1, BLOCK = 2, CASES_MAX = 30000 };
 
-enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB };
+enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER };
 
 typedef struct block {
   int n;
@@ -65,6 +66,11 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
     lua_remove(L, t);
     return CASE_SEND;
   }
+  if (wf_notifier_test(L, -1) != NULL) {
+    lua_pushnil(L);
+    lua_remove(L, t);
+    return CASE_NOTIFIER;
+  }
   if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel or a job expected, got %s", luaL_typename(L, -1)));
   if (j.task != NULL && j.task == iso->cur) bad_case(L, i, "a job cannot wait for itself");
   lua_pushnil(L);
@@ -72,10 +78,16 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
   return CASE_JOB;
 }
 
+static wf_notifier *case_notifier(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
+
+/* Nothing but channels are shared between isolates, or need a value to be made ready. */
+static bool is_channel(const struct select_case *sc) { return sc->kind == CASE_RECV || sc->kind == CASE_SEND; }
+
 static wf_channel *case_channel(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
 
 static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
+  if (kind == CASE_NOTIFIER) return wf_notifier_ready(case_notifier(L, i));
   wf_channel *c = case_channel(L, i);
   if (c->shared != NULL) return wf_shchan_ready(c->shared, kind == CASE_SEND);
   return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
@@ -119,6 +131,13 @@ static int push_received(lua_State *L, int i, bool closed) {
   return 3;
 }
 
+/* What a signal or a ticker gives. */
+static int push_notifier(lua_State *L, int i, bool closed) {
+  wf_notifier *s = case_notifier(L, i);
+  if (!closed) s->ops->push(L, s, object_at(i));
+  return push_received(L, i, closed);
+}
+
 static int push_nothing(lua_State *L, const char *why) {
   lua_pushnil(L);
   lua_pushstring(L, why);
@@ -140,6 +159,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
   wf_channel *c = case_channel(L, i);
   enum wf_channel_now now;
   if (sc->kind == CASE_JOB) return push_job(iso, L, i);
+  if (sc->kind == CASE_NOTIFIER) return push_notifier(L, i, !wf_notifier_take(case_notifier(L, i)));
   if (sc->kind == CASE_SEND) {
     if (c->shared == NULL) {
       now = wf_channel_send_now(iso, L, c, object_at(i), value_at(i));
@@ -179,6 +199,7 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
     case CASE_RECV:
       if (how != WF_CLOSED) lua_pop(L, 1); /* the true of a receive */
       return push_received(L, i, how == WF_CLOSED);
+    case CASE_NOTIFIER: return push_notifier(L, i, how == WF_CLOSED);
     default: return push_job(iso, L, i);
   }
 }
@@ -193,8 +214,8 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
       if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) lx_raise_memory(L);
       continue;
     }
-    wf_channel *c = case_channel(L, i);
     if (sc->kind != CASE_SEND || sc->encoded) continue;
+    wf_channel *c = case_channel(L, i);
     if (c->shared == NULL) {
       if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
     } else {
@@ -210,7 +231,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
 static int count_shared(lua_State *L, const block *b) {
   int n = 0;
   for (int i = 1; i <= b->n; i++)
-    if (b->cases[i - 1].kind != CASE_JOB && case_channel(L, i)->shared != NULL) n++;
+    if (is_channel(&b->cases[i - 1]) && case_channel(L, i)->shared != NULL) n++;
   return n;
 }
 
@@ -223,6 +244,10 @@ static void queue_private(wf_iso *iso, lua_State *L, block *b, wf_task *t) {
     sc->wait.value = value_at(i);
     if (sc->kind == CASE_JOB) {
       wf_job_wait(iso, wf_job_check(iso, L, object_at(i)), t, &sc->wait);
+    } else if (sc->kind == CASE_NOTIFIER) {
+      wf_notifier *s = case_notifier(L, i);
+      wf_list_append(&s->waiters, &sc->wait.node.link);
+      if (s->ops->arm != NULL) s->ops->arm(s);
     } else if (case_channel(L, i)->shared == NULL) {
       wf_channel *c = case_channel(L, i);
       wf_list_append(sc->kind == CASE_SEND ? &c->senders : &c->receivers, &sc->wait.node.link);
@@ -239,7 +264,7 @@ static bool queue_shared(wf_iso *iso, lua_State *L, block *b, int shared, wf_tas
   int k = 0;
   for (int i = 1; i <= b->n && ok; i++) {
     struct select_case *sc = &b->cases[i - 1];
-    wf_channel *c = sc->kind == CASE_JOB ? NULL : case_channel(L, i);
+    wf_channel *c = is_channel(sc) ? case_channel(L, i) : NULL;
     if (c == NULL || c->shared == NULL) continue;
     cases[k].chan = c->shared;
     cases[k].send = sc->kind == CASE_SEND;

@@ -19,6 +19,15 @@ void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */
 void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
+void wf_lib_stream(wf_iso *iso, lua_State *L);    /* l_stream.c: what is read and written */
+void wf_lib_net(wf_iso *iso, lua_State *L);       /* l_net.c: connections */
+void wf_lib_server(wf_iso *iso, lua_State *L);    /* l_server.c */
+void wf_lib_udp(wf_iso *iso, lua_State *L);       /* l_udp.c */
+void wf_lib_resolve(wf_iso *iso, lua_State *L);   /* l_resolve.c */
+void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
+void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
+void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
+void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
 void wf_lib_trace(wf_iso *iso, lua_State *L);     /* l_trace.c */
 void wf_lib_libraries(wf_iso *iso, lua_State *L); /* l_core.c: what weft replaces in the libraries that are open; adds nothing */
 

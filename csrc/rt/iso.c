@@ -11,6 +11,7 @@
 #include "rt/buffer.h"
 #include "rt/copool.h"
 #include "rt/family.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/preempt.h"
 #include "rt/press.h"
@@ -79,6 +80,7 @@ static int iso_gc(lua_State *L) {
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
+  wf_io_close(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
@@ -132,6 +134,8 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
+  wf_list_init(&iso->handles);
+  wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);

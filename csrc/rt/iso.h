@@ -82,6 +82,8 @@ enum {
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
+  WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
+  WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -181,6 +183,13 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_STREAM,
+  WF_CLASS_SERVER,
+  WF_CLASS_UDP,
+  WF_CLASS_SIGNAL,
+  WF_CLASS_TICKER,
+  WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_COUNT
 };
 
@@ -218,6 +227,14 @@ struct wf_iso {
   uint32_t background; /* of these: tasks with WF_F_BACKGROUND */
   uint32_t atomic;     /* calls of core.atomically on the C stack: no time slice ends */
   uint32_t outside;    /* waits that only something outside the isolate can end */
+  uint32_t world;      /* of these: what something outside the family can end, and signals that are watched */
+  struct wf_loop *loop; /* of the carrier (io.h); NULL: no IO so far */
+  bool own_loop;       /* it goes with the isolate */
+  bool dozing;         /* a host sleeps for it: the parker's word says so */
+  bool pinned;         /* pooled: to the worker whose loop it is */
+  uint32_t nhandles;   /* how many there are in `handles` */
+  wf_link handles;     /* what is open on the loop */
+  wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */

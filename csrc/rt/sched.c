@@ -8,10 +8,12 @@
 #include "lx/error.h"
 #include "rt/announce.h"
 #include "rt/family.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
 #include "rt/shutdown.h"
+#include "rt/stream.h"
 #include "rt/swait.h"
 #include "rt/task.h"
 
@@ -52,7 +54,7 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   }
 }
 
-enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE };
+enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_WORLD };
 
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
@@ -60,6 +62,7 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_TIMER) wf_wheel_del(&iso->wheel, &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
+  if (t->flags & WF_F_WORLD) iso->world--;
   t->flags &= ~(uint32_t)WAIT_FLAGS;
 }
 
@@ -255,7 +258,9 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
   }
 }
 
-void wf_iso_poll(wf_iso *iso) {
+/* Look at the inbox and the timers. */
+static void poll_within(wf_iso *iso) {
+  if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
@@ -275,6 +280,12 @@ void wf_iso_poll(wf_iso *iso) {
       wf_wake(iso, t, WF_TIMEOUT);
     }
   }
+}
+
+void wf_iso_poll(wf_iso *iso) {
+  poll_within(iso);
+  /* A worker looks at its loop between slices. */
+  if (wf_unlikely(iso->loop != NULL) && !iso->pooled && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
 }
 
 bool wf_iso_hook_changed(void *ud) {
@@ -306,10 +317,16 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
+/* Sleep in the loop, if the carrier has one. */
+static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
+  wf_io_awake(iso);
+  return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
+}
+
 /* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
   uint64_t due = wf_worker_due();
-  int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
+  int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
   wf_worker_serve();
   return woken;
 }
@@ -329,7 +346,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
-  wf_iso_poll(iso);
+  poll_within(iso);
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
@@ -342,11 +359,44 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     no_worker(iso, L, t);
     return;
   }
-  if (next == WF_NEVER) wf_family_quiet(iso->member);
-  int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
-  if (next == WF_NEVER) wf_family_awake(iso->member);
+  bool quiet = next == WF_NEVER && iso->world == 0;
+  if (quiet) wf_family_quiet(iso->member);
+  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
+  if (quiet) wf_family_awake(iso->member);
   if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+void wf_iso_step(wf_iso *iso) {
+  enum { SLICE_NS = 5000000 };
+  wf_io_awake(iso);
+  uint64_t end = wf_clock_ns() + SLICE_NS;
+  bool polled = false;
+  iso->tick = 0;
+  for (;;) {
+    wf_task *r = wf_ready_pop(iso);
+    if (r == NULL) {
+      if (iso->loop != NULL && !polled) wf_loop_poll(iso->loop);
+      poll_within(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) break;
+      polled = true; /* what becomes ready from now on is for the next step */
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main;
+    if (++iso->tick < POLL_EVERY) continue;
+    iso->tick = 0;
+    wf_iso_poll(iso);
+    if (wf_clock_ns() > end) break;
+  }
+  iso->running = iso->L;
+  wf_io_doze(iso);
+}
+
+uint64_t wf_iso_due(wf_iso *iso) {
+  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || !wf_list_empty(&iso->corked)) return 0;
+  uint64_t next = wf_wheel_next(&iso->wheel), uv = iso->loop == NULL ? WF_NEVER : wf_loop_next(iso->loop);
+  return next < uv ? next : uv;
 }
 
 bool wf_iso_slice(wf_iso *iso) {

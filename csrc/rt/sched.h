@@ -170,8 +170,14 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t);
 /* Let the other ready tasks run. Continues in `k`. */
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k);
 
-/* Look at the inbox and the timers; never blocks. */
+/* Look at the inbox, the timers and, when it is time, the loop; never blocks. */
 void wf_iso_poll(wf_iso *iso);
+
+/* For a host's loop: run what is ready, for a while at most. Called with nothing of the isolate running. */
+void wf_iso_step(wf_iso *iso);
+
+/* When there will be something to run: 0 now, WF_NEVER when only the loop's descriptor can say. */
+uint64_t wf_iso_due(wf_iso *iso);
 
 /* Arm and disarm an alarm of a task. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));

@@ -10,6 +10,7 @@ local C = {
   cpus = true, wait = true, channel = true, select = true, buffer = true, atomic = true, timeout = true, shield = true,
   preempt = true, is = true, on_unhandled = true, register = true, mutex = true, rwlock = true, semaphore = true,
   condition = true, barrier = true, waitgroup = true, once = true, event = true,
+  signal = true, ticker = true, poll = true,
 }
 
 -- Modules, or fields of them.
@@ -18,12 +19,17 @@ local LUA = {
   scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
   current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
   ps = { "weft.ps", "list" },
+  net = { "weft.net" }, every = { "weft.every" },
 }
+
+local STANDARD = { stdin = 0, stdout = 1, stderr = 2 }
 
 local function fetch(self, name)
   local value
   if C[name] then
     value = core[name]
+  elseif STANDARD[name] then
+    value = core.stdio(STANDARD[name])
   else
     local place = LUA[name]
     if not place then return nil end
@@ -39,6 +45,7 @@ return setmetatable({}, {
   __pairs = function(self)
     for name in pairs(C) do local _ = self[name] end
     for name in pairs(LUA) do local _ = self[name] end
+    for name in pairs(STANDARD) do local _ = self[name] end
     return next, self
   end,
 })
