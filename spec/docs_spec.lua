@@ -105,7 +105,9 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map", "ps", "net", "every", "stdin", "stdout", "stderr" } do assert(weft[late], late) end
+    for _, late in ipairs { "trace", "pool", "map", "ps", "net", "every", "stdin", "stdout", "stderr" } do
+      assert(weft[late], late)
+    end
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
