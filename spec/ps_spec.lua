@@ -98,7 +98,7 @@ describe("weft.ps", function()
   it("has the workers", function()
     weft.spawn(function() end):join()
     local row = find(weft.ps(), "kind", "worker")
-    assert.is_true(row.id >= 1 and row.cpu >= 0)
+    assert.is_true(row.id >= 1 and row.cpu >= 0 and row.slices >= 0 and row.stolen >= 0)
     assert.truthy(row.state == "awake" or row.state == "asleep" or row.state == "blocked")
   end)
 

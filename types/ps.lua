@@ -29,6 +29,8 @@ local weft = {}
 ---@field memory? integer  bytes of the isolate's Lua values and buffers: of the main chunk, threads and isolates
 ---@field tasks? integer   unfinished tasks beside its function: of the same
 ---@field worker? integer  of an isolate of weft.spawn: the worker that ran it last
+---@field slices? integer  of a worker: how often it has run an isolate
+---@field stolen? integer  of a worker: isolates that it took from another worker's queue
 ---@field tid? integer     the system's number of the thread: of the main chunk, threads and workers
 
 ---@class weft.ps.list  a list of rows, in order, that prints itself as a table

@@ -23,7 +23,7 @@ static void push_workers(lua_State *L) {
   wf_worker_facts f;
   lua_Integer n = (lua_Integer)lua_rawlen(L, LIST);
   for (uint32_t i = 1; wf_workers_facts(i, &f); i++) {
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 8);
     lua_pushliteral(L, "worker");
     lua_setfield(L, -2, "kind");
     lua_pushinteger(L, (lua_Integer)i);
@@ -34,6 +34,10 @@ static void push_workers(lua_State *L) {
     lua_setfield(L, -2, "state");
     lua_pushnumber(L, (lua_Number)f.cpu_ns * 1e-9);
     lua_setfield(L, -2, "cpu");
+    lua_pushinteger(L, (lua_Integer)f.slices);
+    lua_setfield(L, -2, "slices");
+    lua_pushinteger(L, (lua_Integer)f.stolen);
+    lua_setfield(L, -2, "stolen");
     lua_rawseti(L, LIST, ++n);
   }
 }

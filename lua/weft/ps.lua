@@ -45,6 +45,7 @@ local function doing(row)
   local text = row.wait or ""
   if row.on then text = text .. " for " .. row.on end
   if row.at then text = text .. (text == "" and "at " or " at ") .. row.at end
+  if row.slices then text = ("%d slices, %d stolen"):format(row.slices, row.stolen) end
   if row.worker then text = text .. (text == "" and "on w" or ", on w") .. row.worker end
   return text
 end
