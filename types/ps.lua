@@ -20,8 +20,9 @@ local weft = {}
 ---@field id integer       the job's; of a worker its number
 ---@field isolate? integer the number of the isolate that it is in
 ---@field name? string
----@field state "ready"|"running"|"waiting"|"awake"|"asleep"|"blocked"  of workers the last three: blocked is one that sits in an isolate which waits where it cannot yield
----@field wait? string     what it does there: "recv", "send", "select", "join", "lock", "sleep", "wait", "io"
+---@field state "ready"|"running"|"waiting"|"awake"|"asleep"|"blocked"  of workers the last three; blocked: see *wait*
+---@field wait? string     what it does there: "recv", "send", "select", "join", "lock", "sleep", "wait", "io"; a worker is
+---blocked while its isolate waits where it cannot yield
 ---@field on? string       what it waits for
 ---@field at? string       file and line
 ---@field started? string  file and line of the call that started it; of tasks
