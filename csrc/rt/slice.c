@@ -116,7 +116,7 @@ static enum wf_unit_end slice(wf_unit *u) {
       return WF_UNIT_AGAIN;
     }
     uint64_t next = wf_wheel_next(&iso->wheel);
-    if (next == WF_NEVER && iso->outside == 0) {
+    if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
       deadlock(iso);
       if (!iso->ended) continue;
       end(p->run, iso);
