@@ -73,8 +73,9 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int job_wait(lua_State *L) {
-  wf_job_check(wf_iso_up(L), L, SELF);
-  uint64_t deadline = wf_opt_deadline(L, 2);
+  wf_iso *iso = wf_iso_up(L);
+  wf_job_check(iso, L, SELF);
+  uint64_t deadline = wf_opt_deadline(iso, L, 2);
   lua_settop(L, SELF);
   return wait_end(L, deadline, wait_k);
 }
@@ -173,7 +174,8 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 static const char *kind_of(wf_job j) {
   if (j.remote != NULL) return wf_remote_kind(j.remote);
   if (j.task == NULL) return wf_child_kind(j.child);
-  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+  uint32_t as = j.task->flags & (WF_F_AS_THREAD | WF_F_AS_ISOLATE);
+  return as == (WF_F_AS_THREAD | WF_F_AS_ISOLATE) ? "process" : as == WF_F_AS_THREAD ? "thread" : as != 0 ? "isolate" : "task";
 }
 
 /* Methods that are written in Lua, in weft.groups. */
@@ -220,7 +222,7 @@ static int job_tostring(lua_State *L) {
                     name != NULL ? name : "", state_names[wf_job_state(j)]);
     return 1;
   }
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }
@@ -318,7 +320,7 @@ static void job_give(lua_State *L, void *handle) {
 
 static void job_drop(void *handle) { wf_shjob_release(handle); }
 
-static const wf_transfer transfer = {"weft.job", job_take, job_give, job_drop};
+static const wf_transfer transfer = {"weft.job", job_take, job_give, job_drop, 0, NULL, NULL, NULL};
 
 static const luaL_Reg methods[] = {{"join", job_join},     {"result", job_result}, {"wait", job_wait},
                                    {"cancel", job_cancel}, {"status", job_status}, {"detach", job_detach},

@@ -11,6 +11,7 @@
 #include "rt/buffer.h"
 #include "rt/copool.h"
 #include "rt/family.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/preempt.h"
 #include "rt/press.h"
@@ -83,6 +84,7 @@ static int iso_gc(lua_State *L) {
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
+  wf_io_close(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);
   close_member(iso);
@@ -138,6 +140,10 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->holds);
   wf_list_init(&iso->shjobs);
   wf_list_init(&iso->waiting_all);
+  wf_list_init(&iso->handles);
+  wf_list_init(&iso->programs);
+  wf_list_init(&iso->peers_dirty);
+  wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
@@ -201,6 +207,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, now);
+  if (pooled == NULL) wf_card_take_up(iso);
   return iso;
 }
 

@@ -143,7 +143,7 @@ static void keep_child(wf_shjob *j, wf_child *c) {
 
 void wf_shjob_task_ended(wf_iso *iso, lua_State *L, wf_task *t, int idx) {
   wf_shjob *j = find(iso, t, NULL);
-  t->flags &= ~(uint32_t)WF_F_CROSSED;
+  t->more &= (uint8_t)~WF_M_CROSSED;
   if (j == NULL) return;
   if (idx != 0) keep_task(L, j, t, idx);
   shjob_leave_owner(j, idx != 0 ? (enum wf_state)j->outcome : WF_FAILED);
@@ -233,7 +233,7 @@ wf_shjob *wf_shjob_of(wf_iso *iso, lua_State *L, int idx) {
   wf_task *t = wf_iso_test(iso, L, idx, WF_CLASS_TASK);
   wf_child *c = t != NULL ? NULL : wf_iso_test(iso, L, idx, WF_CLASS_CHILD);
   if (t == NULL && (c == NULL || c->run == NULL)) luaL_error(L, "a job that has been collected cannot cross isolates");
-  wf_shjob *j = t != NULL ? (t->flags & WF_F_CROSSED ? find(iso, t, NULL) : NULL) : c->crossed ? find(iso, NULL, c) : NULL;
+  wf_shjob *j = t != NULL ? (t->more & WF_M_CROSSED ? find(iso, t, NULL) : NULL) : c->crossed ? find(iso, NULL, c) : NULL;
   if (j != NULL) {
     wf_shjob_hold(j);
     return j;
@@ -262,7 +262,7 @@ wf_shjob *wf_shjob_of(wf_iso *iso, lua_State *L, int idx) {
   j->task = t;
   j->child = c;
   if (t != NULL)
-    t->flags |= WF_F_CROSSED;
+    t->more |= WF_M_CROSSED;
   else
     c->crossed = true;
   wf_shjob_hold(j); /* the isolate's */

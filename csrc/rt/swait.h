@@ -33,6 +33,11 @@ typedef struct wf_parcel {
 
 /* Encode the value at idx. Raises when it cannot travel. [-0, +0, e] */
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what);
+/* The same for a peer process as well (peer.h), when `peers`. [-0, +0, e] */
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers);
+/* The handle in it and its operations, or NULL; and a parcel of a handle. */
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops);
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle);
 /* Push the value and free what the parcel holds. [-0, +1, e] */
 void wf_parcel_push(lua_State *L, wf_parcel *p);
 void wf_parcel_free(wf_parcel *p);
@@ -73,6 +78,7 @@ struct wf_snode {
   wf_swait *wait;
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
+  bool committed;    /* a sender whose value has been accepted: it is sent even when the channel is closed */
   const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 };
@@ -87,6 +93,7 @@ struct wf_swait {
   wf_port *port;     /* of the waiter's isolate; held */
   wf_iso *iso;       /* that isolate: its own to use */
   wf_task *task;
+  uint64_t id;       /* the task's, for traces: set before other threads see the record */
   wf_snode *nodes;
   /* Written by the winner before it posts the mail. */
   uint16_t won;
@@ -138,6 +145,7 @@ void wf_swait_leave_private(wf_iso *iso, wf_link *queue);
 /* After the lock was released: send the record home. */
 static inline void wf_swait_post(wf_swait *w) {
   wf_port *p = w->port;
+  wf_trace(WF_TRACE_POST, WF_WHY_NONE, 0, w->id, 0);
   wf_port_hold(p); /* the record, and with it its hold, may be gone as soon as the mail is out */
   wf_port_post(p, &w->mail);
   wf_port_release(p);

@@ -101,6 +101,9 @@ bool wf_thread_ended(wf_thread *t);
 /* The kernel's id, 0 before the thread first ran (and on systems without). */
 int64_t wf_thread_tid(wf_thread *t);
 
+/* The same, but waits for the moment that the thread needs to say it. */
+int64_t wf_thread_await_tid(wf_thread *t);
+
 /*
 ** Sends a signal to that very thread: 0, or ESRCH once fn has returned. The id
 ** cannot have been recycled, because the thread cannot pass its end meanwhile.

@@ -96,8 +96,16 @@ static uint64_t until(wf_worker *w, bool *naps) {
   return look < due ? look : due;
 }
 
+/* Nobody has anything open on its loop: no descriptors for nothing. The parker sleeps in a futex again. */
+static void drop_loop(wf_worker *w) {
+  wf_loop_free(w->loop);
+  w->loop = NULL;
+  wf_parker_destroy(&w->parker); /* closes its descriptor; it goes on as before */
+}
+
 bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
+  if (w->loop != NULL && w->pins == 0) drop_loop(w);
   pthread_mutex_lock(&p->lock);
   bool stopping = p->stopping, searched = w->searching;
   w->searching = false; /* once it is among the sleepers, who wakes it writes this */
@@ -114,7 +122,7 @@ bool wf_worker_rest(wf_worker *w) {
     bool naps;
     uint64_t deadline = until(w, &naps);
     atomic_fetch_add_explicit(&w->sleeps, 1, memory_order_relaxed);
-    int how = wf_parker_wait(&w->parker, -1, deadline);
+    int how = wf_worker_sleep(&w->parker, deadline);
     if (naps) atomic_store_explicit(&p->napping, 0, memory_order_relaxed);
     if (how == WF_PARK_WOKEN) w->nap_ns = NAP_FIRST_NS;
   }
@@ -156,7 +164,7 @@ static bool become_spare(wf_worker *w, bool *stopping) {
   wf_workers *p = w->pool;
   pthread_mutex_lock(&p->lock);
   *stopping = p->stopping;
-  bool spare = !p->stopping && surplus_locked(p) > 0 && wf_queue_count(&w->pinned) == 0;
+  bool spare = !p->stopping && surplus_locked(p) > 0 && wf_queue_count(&w->pinned) == 0 && w->pins == 0;
   if (spare) {
     w->rest = WF_SPARE;
     w->next_resting = p->spares;
@@ -189,7 +197,7 @@ bool wf_worker_step_aside(wf_worker *w) {
   search_end(w);
   do {
     wf_worker_give_away(w);
-    wf_parker_wait(&w->parker, -1, atomic_load_explicit(&w->due, memory_order_relaxed));
+    wf_worker_sleep(&w->parker, atomic_load_explicit(&w->due, memory_order_relaxed));
     wf_worker_expire(w);
   } while (is_spare(w, &stopping) && !stopping);
   return !stopping;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/wheel.h"
+#include "sys/parker.h"
 
 enum { WF_WORKERS_MAX = 512, WF_SLICE_NS = 10 * 1000 * 1000 };
 
@@ -96,6 +97,12 @@ void wf_worker_unblock(void);
 /* While it is blocked: when to call wf_worker_serve, which readies the units whose time has come. */
 uint64_t wf_worker_due(void);
 void wf_worker_serve(void);
+
+/* The event loop of the worker that calls, made at its first use. NULL, and *err is an errno. A unit that has something
+** open on it is pinned (wf_unit_pin). */
+struct wf_loop *wf_worker_loop(int *err);
+/* Sleep with this parker, and serve the loop, if the worker has one. As wf_parker_wait. */
+int wf_worker_sleep(wf_parker *p, uint64_t deadline_ns);
 
 /* The number of the worker that calls, from 1; 0: none. */
 uint32_t wf_worker_self(void);
