@@ -18,7 +18,7 @@ local M = {}
 
 -- The order of the files is that of the reference.
 M.FILES = {
-  "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "exec", "info", "trace", "plot", "bench", "explore",
+  "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "exec", "info", "ps", "trace", "plot", "bench", "explore",
   "command", "library",
 }
 

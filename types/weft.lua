@@ -100,7 +100,8 @@ function weft.workers(n) end
 ---Starts a function in a Lua state of its own on an OS thread of its own, which runs at the same time as this one.
 ---
 ---The function and its arguments are copied to the new state, its results or its error back (see *What travels*
----below). It finds weft there by `require "weft"`, or by an upvalue `weft`. When the function has returned, tasks that
+---below). It finds weft there by `require "weft"`, or by an upvalue `weft`. Modules are found as here: package.path, cpath,
+---preload and searchers are copied too. When the function has returned, tasks that
 ---it left are cancelled. While it runs, it and its starter talk through channels (weft.channel).
 ---
 ---A table as first argument gives options (weft.thread.options).

@@ -11,6 +11,7 @@
 #include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/process.h"
+#include "rt/loaders.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
@@ -35,6 +36,7 @@ void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
   wf_msg_free(r->locals);
+  wf_msg_free(r->loaders);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -155,6 +157,7 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
+  r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -175,7 +178,8 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  if (!way->process) wf_family_join(&r->member, iso->member);
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->pooled ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  if (!way->process) wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
   int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
@@ -208,7 +212,7 @@ static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  wf_child_way way = {.noun = "an isolate", .pooled = true, .start = start_isolate};
   if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
   return wf_child_begin(iso, L, nargs, name, memory, &way);
 }

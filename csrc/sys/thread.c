@@ -418,6 +418,21 @@ int64_t wf_thread_await_tid(wf_thread *t) {
   return wf_thread_tid(t);
 }
 
+uint64_t wf_thread_self_cpu_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return 0;
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t wf_thread_cpu_ns(wf_thread *t) {
+  clockid_t clock;
+  struct timespec ts = {0, 0};
+  pthread_mutex_lock(&t->lock);
+  if (t->stage == ENDED || pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) != 0) ts = (struct timespec){0, 0};
+  pthread_mutex_unlock(&t->lock);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 int wf_thread_signal(wf_thread *t, int sig) {
   pthread_mutex_lock(&t->lock);
   int e = t->stage == ENDED ? ESRCH : pthread_kill(t->id, sig);
