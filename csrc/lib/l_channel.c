@@ -35,7 +35,7 @@ static int channel_send(lua_State *L) {
   }
   wf_cancel_point(iso, L);
   if (wf_channel_hand_over(iso, L, c)) return 0;
-  if (wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;
+  if (wf_trace_on() == 0 && wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_send(L, c);
   switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
     case WF_CHANNEL_OK: return 0;
@@ -84,7 +84,7 @@ static int channel_recv(lua_State *L) {
   wf_iso *iso = c->object.iso;
   if (wf_channel_is_bare(c)) return recv_wait(iso, L, c);
   wf_cancel_point(iso, L);
-  if (wf_list_empty(&c->senders) && wf_channel_unkeep_integer(L, c)) {
+  if (wf_trace_on() == 0 && wf_list_empty(&c->senders) && wf_channel_unkeep_integer(L, c)) {
     lua_pushboolean(L, 1);
     return 2;
   }
@@ -264,6 +264,7 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
     wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+    iso->transfers[wf_channel_transfer.peer_kind] = &wf_channel_transfer;
     lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
     lua_setfield(L, -2, "__weft_transfer");
     if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);

@@ -10,8 +10,10 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -43,7 +45,7 @@ static void say_what_ran(wf_iso *iso) {
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
-    if (t->flags & (WF_F_DETACHED | WF_F_SERVES)) continue;
+    if ((t->flags & WF_F_DETACHED) || (t->more & WF_M_SERVES)) continue;
     if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
   }
@@ -112,6 +114,7 @@ static int wait_all(lua_State *L) {
 /* True: something runs still, and has been cancelled. */
 static bool shutdown_begin(wf_iso *iso, bool quiet) {
   if (iso->closing || iso->closed) return false;
+  if (iso->explore != NULL) wf_explore_abandon(iso);
   iso->closing = 1;
   if (wf_forked()) return false;
   if (!iso->is_child) wf_family_ends(iso->member);
@@ -121,13 +124,14 @@ static bool shutdown_begin(wf_iso *iso, bool quiet) {
   return true;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
   if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
     lua_pushcfunction(L, wait_all);
     lua_pushlightuserdata(L, iso);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
     if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
   }
+  if (!iso->closed) wf_programs_end(iso);
   if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 
@@ -161,7 +165,7 @@ int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
   return park(iso, L);
 }
 
-void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { end_all(iso, L, false); }
 
 void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
   if (iso->closed || iso->closing) return;
@@ -169,7 +173,7 @@ void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *ke
   lua_rawgetp(L, -1, key);
   bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
   lua_pop(L, 2);
-  if (there) shutdown(iso, L, false);
+  if (there) end_all(iso, L, false);
 }
 
-void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { end_all(iso, L, true); }
