@@ -193,6 +193,16 @@ return {
     goals = { { subject = "two processes", least = 0.97 } },
   },
   {
+    name = "explore", title = "weft.explore, a lost update of two tasks: schedules a second",
+    metric = "random", unit = "/s", more = true, pin = true, seconds = 20,
+    subjects = {
+      weft("explore", { size(20 * K) }, { { "random" }, { "exhaustive", "exhaustive, two additions each" },
+        { "lines", "at every line" }, { "instructions", "at every instruction" },
+        { "watched", "a watched table under a mutex" }, { "plain", "the two tasks without it" } }),
+    },
+    goals = { { number = 20 * K, least = 1 } },
+  },
+  {
     name = "encode", title = "encode + decode of 1,000 records of 10 mixed fields",
     metric = "us", unit = "us", pin = true, seconds = 20,
     subjects = {

@@ -128,7 +128,7 @@ static int buffer_wait(lua_State *L) {
   const char *p = wf_check_element(L, INDEX, b);
   unsigned shift = wf_elems[b->v.type].shift;
   uint64_t expected = wf_check_bits(L, VALUE, b->v.type);
-  uint64_t deadline = wf_opt_deadline(L, VALUE + 1);
+  uint64_t deadline = wf_opt_deadline(iso, L, VALUE + 1);
   bool waits = deadline == WF_NEVER || lua_tonumber(L, VALUE + 1) > 0;
   lua_settop(L, SELF);
   wf_cancel_point(iso, L);

@@ -71,8 +71,9 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int job_wait(lua_State *L) {
-  wf_job_check(wf_iso_up(L), L, SELF);
-  uint64_t deadline = wf_opt_deadline(L, 2);
+  wf_iso *iso = wf_iso_up(L);
+  wf_job_check(iso, L, SELF);
+  uint64_t deadline = wf_opt_deadline(iso, L, 2);
   lua_settop(L, SELF);
   return wait_end(L, deadline, wait_k);
 }
@@ -160,7 +161,8 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 
 static const char *kind_of(wf_job j) {
   if (j.task == NULL) return wf_child_kind(j.child);
-  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+  uint32_t as = j.task->flags & (WF_F_AS_THREAD | WF_F_AS_ISOLATE);
+  return as == (WF_F_AS_THREAD | WF_F_AS_ISOLATE) ? "process" : as == WF_F_AS_THREAD ? "thread" : as != 0 ? "isolate" : "task";
 }
 
 /* Methods that are written in Lua, in weft.groups. */
@@ -198,7 +200,7 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }

@@ -64,7 +64,7 @@ static int ps_k(lua_State *L, int status, lua_KContext ctx) {
 /* core.ps(timeout). */
 static int lib_ps(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  uint64_t deadline = wf_check_deadline(L, TIMEOUT);
+  uint64_t deadline = wf_check_deadline(iso, L, TIMEOUT);
   lua_settop(L, TIMEOUT);
   ps_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->ps = NULL;

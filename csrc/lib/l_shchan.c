@@ -7,7 +7,7 @@
 
 enum wf_channel_now wf_channel_shared_try_send(lua_State *L, wf_channel *c) {
   wf_parcel p;
-  wf_parcel_put(L, WF_CHANNEL_VALUE, &p, "value");
+  wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
   if (now != WF_CHANNEL_OK) wf_parcel_free(&p);
   return now;
@@ -69,7 +69,7 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   wf_task *t = iso->cur;
   wf_parcel p;
   wf_wait_prepare(iso, L, t); /* all that may raise, before the parcel is ours */
-  wf_parcel_put(L, WF_CHANNEL_VALUE, &p, "value");
+  wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
   if (now == WF_CHANNEL_OK) return 0;
   if (now == WF_CHANNEL_CLOSED || (t->flags & WF_F_CANCEL)) {
@@ -88,7 +88,7 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   now = wf_shchan_send_or_wait(c->shared, n);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     wf_wait_outside(iso, t);
-    return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
+    return wf_wait_park(iso, L, t, c->shared->id, wf_channel_send_k);
   }
   wait_undo(t);
   return now == WF_CHANNEL_CLOSED ? wf_channel_raise_closed(L, c) : 0;
@@ -109,7 +109,7 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
     now = wf_shchan_recv_or_wait(c->shared, n, &p);
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_wait_outside(iso, t);
-      return wf_wait_park(iso, L, t, wf_channel_id(iso, c), k);
+      return wf_wait_park(iso, L, t, c->shared->id, k);
     }
     wait_undo(t);
   }
@@ -141,4 +141,4 @@ static void channel_give(lua_State *L, void *handle) {
 
 static void channel_drop(void *handle) { wf_shared_release(&((wf_shchan *)handle)->shared); }
 
-const wf_transfer wf_channel_transfer = {"weft.channel", channel_take, channel_give, channel_drop};
+const wf_transfer wf_channel_transfer = {"weft.channel", channel_take, channel_give, channel_drop, 1, NULL, NULL, NULL};

@@ -22,6 +22,11 @@ typedef struct part {
 
 static void open_report(wf_iso *iso, lua_State *L) { wf_report_open(iso, L); }
 
+static void open_programs(wf_iso *iso, lua_State *L) {
+  wf_lib_program(iso, L);
+  wf_lib_exec(iso, L);
+}
+
 /* What is not a function. */
 static void open_values(wf_iso *iso, lua_State *L) {
   lua_pushlightuserdata(L, iso);
@@ -75,12 +80,20 @@ static const part parts[] = {
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
     {wf_lib_ps, "ps ", NO_CLASS, NO_CLASS},
     {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
-    {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal ", NO_CLASS, NO_CLASS},
+    {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
+                    "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
     {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
     {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
+    {wf_lib_process, "process interpreter serve ", NO_CLASS, NO_CLASS},
+    {wf_lib_info, "process_facts thread_facts cards own_ids job_tid ", NO_CLASS, NO_CLASS},
+    {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
+    {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "
+                     "explore_lines explore_watch explore_unwatch explore_access ", WF_CLASS_EXPLORE, WF_CLASS_EXPLORE},
+    {wf_lib_recorder, "recorder_start recorder_stop recorder_dump ", NO_CLASS, NO_CLASS},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };
 

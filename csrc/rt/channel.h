@@ -37,6 +37,7 @@ typedef struct wf_channel {
   size_t reserved; /* cells set aside for what will be offered */
   size_t capacity;
   uint32_t seq;    /* number in its isolate, for names in reports */
+  uint32_t taken;  /* values taken from the cells while a trace ran: its number for the oldest one kept */
   bool closed;
   bool refs;       /* user value 2 is a table */
   uint8_t use;     /* enum wf_channel_use: what the Lua half of weft made it for */

@@ -11,6 +11,7 @@
 #include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/loaders.h"
+#include "rt/process.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
@@ -48,7 +49,7 @@ void wf_run_release(wf_run *r) {
   wf_free(r);
 }
 
-static const char *run_kind(const wf_run *r) { return r->unit != NULL ? "isolate" : "thread"; }
+static const char *run_kind(const wf_run *r) { return r->process ? "process" : r->unit != NULL ? "isolate" : "thread"; }
 
 /* A copy of a string, NULL for NULL. [-0, +0, m] */
 static char *copied(lua_State *L, const char *s) {
@@ -134,18 +135,27 @@ static void on_end_dropped(wf_mail *m) {
   wf_run_release(r);
 }
 
-wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
+static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)ud, (void)what;
+  int err = wf_slice_prepare(iso, r);
+  if (err == 0) wf_slice_start(r);
+  return err;
+}
+
+wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
+  enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
   if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
-  r->input = wf_pack(L, first, nargs + 1, "arg");
+  r->process = way->process;
+  r->input = wf_pack_for(L, first, nargs + 1, "arg", reach);
   if (r->input == NULL) lua_error(L);
   if (iso->cur->flags & WF_F_LOCALS) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
     lua_rawgetp(L, -1, iso->cur);
-    r->locals = wf_pack(L, lua_gettop(L), 1, "locals");
+    r->locals = wf_pack_for(L, lua_gettop(L), 1, "locals", reach);
     if (r->locals == NULL) lua_error(L);
     lua_pop(L, 2);
   }
@@ -153,7 +163,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
-  r->loaders = wf_loaders_pack(L);
+  if (!way->process) r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -174,17 +184,18 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  wf_member_id who = {.iso = r->id, .name = r->name, .kind = o == NULL ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
-  wf_family_join(&r->member, iso->member, &who);
+  if (!way->process) {
+    wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->start == start_isolate ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+    wf_family_join(&r->member, iso->member, &who);
+  }
   const char *what = "thread";
-  int err = o == NULL ? wf_slice_prepare(iso, r) : wf_thread_start(&r->thread, o, wf_run_main, r, &what);
+  int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
-    if (o == NULL) wf_slice_start(r);
     lua_replace(L, first);
     lua_settop(L, first);
     return c;
   }
-  wf_family_leave(&r->member);
+  if (!way->process) wf_family_leave(&r->member);
   wf_list_unlink(&r->link);
   wf_run_release(r);
   wf_run_release(r);
@@ -194,6 +205,17 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   lua_settop(L, first - 1);
   lx_fail_errno(L, err, what);
   return NULL;
+}
+
+static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)iso;
+  return wf_thread_start(&r->thread, ud, wf_run_main, r, what);
+}
+
+wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
+  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
+  return wf_child_begin(iso, L, nargs, name, memory, &way);
 }
 
 /* Ending -------------------------------------------------------------------------------------- */
@@ -402,6 +424,9 @@ uint64_t wf_child_id(const wf_child *c) {
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
+int64_t wf_child_pid(const wf_child *c) { return c->state >= WF_DONE || !c->run->process ? 0 : wf_process_pid(c->run); }
+
+int64_t wf_child_tid(const wf_child *c) { return c->state >= WF_DONE || c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread); }
 const char *wf_child_kind(const wf_child *c) { return run_kind(c->run); }
 
 void wf_child_traceback(lua_State *L, const wf_child *c) {
@@ -441,6 +466,7 @@ static void run_cancel(wf_run *r, wf_msg *reason) {
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
+  if (first && r->process) wf_process_cancel(r);
   if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
@@ -451,7 +477,8 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   (void)iso;
   if (c->state >= WF_DONE) return false;
   wf_msg *m = NULL;
-  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
+  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack_for(L, reason, 1, "value", c->run->process ? WF_REACH_PEERS : WF_REACH_PROCESS)) == NULL)
+    lua_error(L);
   run_cancel(c->run, m);
   return true;
 }
@@ -479,6 +506,7 @@ void wf_children_abandon(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
+    if (r->process) continue; /* it will be killed */
     fprintf(stderr, "weft: %s %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
             run_kind(r), r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }

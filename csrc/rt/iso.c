@@ -135,6 +135,8 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
+  wf_list_init(&iso->programs);
+  wf_list_init(&iso->peers_dirty);
   wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
@@ -199,6 +201,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, now);
+  if (pooled == NULL) wf_card_take_up(iso);
   return iso;
 }
 

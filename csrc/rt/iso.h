@@ -38,6 +38,7 @@ typedef struct wf_task wf_task;
 typedef struct wf_ext wf_ext;
 typedef struct wf_scope wf_scope;
 typedef struct wf_port wf_port;
+typedef struct wf_explore wf_explore;
 
 /* How a wait ended. WF_ARMED: it has not. */
 enum {
@@ -80,10 +81,11 @@ enum {
   WF_F_BACKGROUND = 1 << 23, /* weft.wait does not wait for it */
   WF_F_TOLD = 1 << 24,     /* the traceback of the error that it raises is in `tracebacks` already */
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
-  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
+  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does; both: a process */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
   WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_F_EXPLORED = 1 << 30,   /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -124,6 +126,7 @@ struct wf_task {
 /* A timer that does something to a task. */
 typedef struct wf_alarm {
   wf_timer timer;
+  wf_wheel *wheel; /* the one that it is in; NULL before it was armed first */
   wf_task *task;
   void (*fire)(wf_iso *iso, struct wf_alarm *a);
 } wf_alarm;
@@ -183,6 +186,7 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
@@ -190,6 +194,7 @@ enum wf_class {
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
   WF_CLASS_POLL, /* the box of a weft.poll */
+  WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
 };
 
@@ -206,6 +211,7 @@ struct wf_iso {
   uint32_t shelf_begin, shelf_end; /* which are at [begin + 1, end] */
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
+  wf_explore *explore; /* while a schedule is explored (explore.h), else NULL */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */
@@ -235,6 +241,10 @@ struct wf_iso {
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
+  wf_link programs;    /* that run (program.h) */
+  wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */
+  const struct wf_transfer *transfers[4]; /* by peer_kind: how objects cross that come from there */
+  struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
@@ -249,6 +259,7 @@ struct wf_iso {
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
   lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
+  bool by_process;      /* it is a worker process's: SIGURG from outside presses it */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
   /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler

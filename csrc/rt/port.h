@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/mpsc.h"
+#include "rt/card.h"
 #include "rt/iso.h"
 #include "sys/parker.h"
 #include "sys/workers.h"
@@ -33,6 +34,7 @@ struct wf_port {
   /* Set by whoever wants the isolate to stop what it runs (cancel of a thread) before it sends the
    * signal, read by its carrier in the signal handler and in hooks (press.c). */
   _Atomic uint32_t interrupt;
+  wf_card card;
   bool pooled;             /* set once */
   wf_unit unit;            /* if it is */
   struct wf_run *run;      /* of a pooled isolate: the run, and when it has begun the isolate; its worker's */

@@ -11,6 +11,7 @@
 #include "lx/error.h"
 #include "rt/channel.h"
 #include "rt/copool.h"
+#include "rt/recorder.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -261,6 +262,7 @@ static int build_deadlock(lua_State *L) {
 
 /* Lines on top -> the error value. */
 static void to_error(lua_State *L, uint32_t tasks) {
+  if (atomic_load_explicit(&wf_recorder_on, memory_order_relaxed)) wf_recorder_deadlock();
   lua_pushcfunction(L, build_deadlock);
   lua_insert(L, -2);
   lua_pushinteger(L, tasks);

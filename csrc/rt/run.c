@@ -78,7 +78,8 @@ static bool is_no_memory(lua_State *L, int idx) {
 /* Pack the values from `first` on as the run's output; what cannot travel becomes the outcome. */
 static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
   if (r->outcome == WF_FAILED && is_no_memory(L, first)) return;
-  r->output = wf_pack(L, first, lua_gettop(L) - first + 1, what);
+  enum wf_pack_reach reach = r->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
+  r->output = wf_pack_for(L, first, lua_gettop(L) - first + 1, what, reach);
   if (r->output != NULL) return;
   if (r->outcome == WF_DONE) {
     r->outcome = WF_FAILED;
@@ -86,7 +87,7 @@ static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
     const char *why = luaL_tolstring(L, -1, NULL), *text = luaL_tolstring(L, first, NULL);
     lua_pushfstring(L, "%s (%s)", text, why);
   }
-  r->output = wf_pack(L, lua_gettop(L), 1, "value");
+  r->output = wf_pack_for(L, lua_gettop(L), 1, "value", reach);
 }
 
 static void keep_traceback(wf_iso *iso, lua_State *L, wf_run *r) {
@@ -157,7 +158,7 @@ static int keep_error(lua_State *L) {
   }
   if (is_no_memory(L, 3)) return 0;
   if (wf_state_hit_cap(L)) wf_state_set_cap(L, 0); /* the message needs a little */
-  r->output = wf_pack(L, 3, 1, "value");
+  r->output = wf_pack_for(L, 3, 1, "value", r->process ? WF_REACH_PEERS : WF_REACH_PROCESS);
   return 0;
 }
 
@@ -167,6 +168,7 @@ static int run_open(lua_State *L) {
   wf_iso *iso = wf_iso_open(L, &r->member, r->unit);
   iso->run = r;
   iso->id = r->id;
+  wf_card_take_up(iso);
   iso->name = r->name;
   iso->announced = wf_trace_on();
   iso->parent_task = r->parent_task;

@@ -41,6 +41,8 @@ struct wf_run {
   lua_CFunction open_core;
   uint64_t parent_task;
   uint32_t id;     /* the isolate's number */
+  bool process;    /* it runs in a process of its own (process.h): what crosses is encoded for peers */
+  struct wf_peer *peer; /* of such a run: the connection, on either side; the carrier's own */
   wf_port *unit;   /* of an isolate of the worker pool: its port, held; NULL: it has a thread */
 
   /* Under `lock`: both threads. */

@@ -7,8 +7,10 @@
 
 #include "lx/error.h"
 #include "rt/announce.h"
+#include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/io.h"
+#include "rt/peer.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
@@ -42,6 +44,14 @@ void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   note_inner(iso, L, t);
 }
 
+/* Where the timers of the task are. */
+static inline wf_wheel *wheel_of(wf_iso *iso, const wf_task *t) {
+  if (wf_likely(iso->explore == NULL) || t == NULL || !(t->flags & WF_F_EXPLORED)) return &iso->wheel;
+  return &iso->explore->wheel;
+}
+
+uint64_t wf_iso_now(const wf_iso *iso) { return wf_likely(iso->explore == NULL) ? wf_clock_ns() : iso->explore->now; }
+
 void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   if (when == WF_NEVER) return;
   if (t->flags & WF_F_NODE) {
@@ -49,7 +59,7 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
     t->flags |= WF_F_TIMEOUT;
   } else {
     t->u.timer.next = NULL;
-    wf_wheel_add(&iso->wheel, &t->u.timer, (when + 1) & ~(uint64_t)1);
+    wf_wheel_add(wheel_of(iso, t), &t->u.timer, (when + 1) & ~(uint64_t)1);
     t->flags |= WF_F_TIMER;
   }
 }
@@ -59,11 +69,16 @@ enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
-  if (t->flags & WF_F_TIMER) wf_wheel_del(&iso->wheel, &t->u.timer);
+  if (t->flags & WF_F_TIMER) wf_wheel_del(wheel_of(iso, t), &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
   if (t->flags & WF_F_WORLD) iso->world--;
   t->flags &= ~(uint32_t)WAIT_FLAGS;
+}
+
+/* How a wait ended, in the words of the trace. */
+static inline enum wf_trace_why why_of(int how) {
+  return how == WF_CLOSED ? WF_WHY_DONE : how == WF_CANCEL ? WF_WHY_CANCELLED : how == WF_RAISE ? WF_WHY_FAILED : WF_WHY_NONE;
 }
 
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
@@ -79,8 +94,8 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
   } else if (t->flags & WAIT_FLAGS) {
     wait_unlink(iso, t);
   }
-  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
+  wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
+           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
@@ -192,7 +207,7 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
   if (iso->head == NULL) wf_iso_poll(iso);
   if (may_yield) {
     /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */
-    if (iso->head == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
+    if (iso->head == NULL && iso->explore == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
   } else if (iso->head == NULL || !wf_iso_stack_left(iso)) {
     return k(L, LUA_OK, (lua_KContext)t);
   }
@@ -260,14 +275,20 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 
 /* Look at the inbox and the timers. */
 static void poll_within(wf_iso *iso) {
+  wf_card_note(iso);
   if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
-  if (wf_wheel_count(&iso->wheel) == 0) return;
-  uint64_t now = wf_clock_ns();
+  if (wf_wheel_count(&iso->wheel) != 0) wf_timers_fire(iso, &iso->wheel, wf_clock_ns());
+}
+
+uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
+  uint32_t n = 0;
   wf_timer *timer;
-  while ((timer = wf_wheel_pop(&iso->wheel, now)) != NULL) {
+  while ((timer = wf_wheel_pop(wheel, now)) != NULL) {
+    n++;
     if (timer->when & 1) {
       wf_alarm *a = wf_container_of(timer, wf_alarm, timer);
       if (a->fire != NULL)
@@ -280,6 +301,7 @@ static void poll_within(wf_iso *iso) {
       wf_wake(iso, t, WF_TIMEOUT);
     }
   }
+  return n;
 }
 
 void wf_iso_poll(wf_iso *iso) {
@@ -347,6 +369,10 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   poll_within(iso);
+  if (wf_unlikely(iso->explore != NULL)) {
+    wf_explore_idle(iso, L, t);
+    return;
+  }
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
@@ -438,7 +464,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
-    wf_task *r = wf_ready_pop(iso);
+    wf_task *r = wf_likely(iso->explore == NULL) ? wf_ready_pop(iso) : wf_explore_pick(iso);
     if (wf_unlikely(r == NULL)) {
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */
@@ -468,24 +494,30 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* The lowest bit of `when` tells an alarm from a sleeping task's own timer. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *)) {
-  wf_wheel_del(&iso->wheel, &a->timer);
+  wf_alarm_stop(iso, a);
+  a->wheel = wheel_of(iso, t);
   a->task = t;
   a->fire = fire;
-  wf_wheel_add(&iso->wheel, &a->timer, when | 1);
+  wf_wheel_add(a->wheel, &a->timer, when | 1);
 }
 
-void wf_alarm_stop(wf_iso *iso, wf_alarm *a) { wf_wheel_del(&iso->wheel, &a->timer); }
+void wf_alarm_stop(wf_iso *iso, wf_alarm *a) {
+  (void)iso;
+  if (a->wheel != NULL) wf_wheel_del(a->wheel, &a->timer);
+}
 
-static uint64_t deadline_of(lua_State *L, int arg, lua_Number s) {
+static uint64_t deadline_of(const wf_iso *iso, lua_State *L, int arg, lua_Number s) {
   if (!(s >= 0)) luaL_argerror(L, arg, lua_pushfstring(L, "seconds >= 0 expected, got %f", s));
-  uint64_t now = wf_clock_ns();
+  uint64_t now = wf_iso_now(iso);
   /* Past 2^62 ns (146 years) is never. */
   if (s >= 4.6e9) return WF_NEVER;
   return now + (uint64_t)ceil(s * 1e9);
 }
 
-uint64_t wf_check_deadline(lua_State *L, int arg) { return deadline_of(L, arg, luaL_checknumber(L, arg)); }
+uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg) {
+  return deadline_of(iso, L, arg, luaL_checknumber(L, arg));
+}
 
-uint64_t wf_opt_deadline(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(L, arg);
+uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(iso, L, arg);
 }

@@ -10,8 +10,10 @@
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -108,6 +110,7 @@ static int wait_all(lua_State *L) {
 /* True: something runs still, and has been cancelled. */
 static bool shutdown_begin(wf_iso *iso, bool quiet) {
   if (iso->closing || iso->closed) return false;
+  if (iso->explore != NULL) wf_explore_abandon(iso);
   iso->closing = 1;
   if (wf_forked()) return false;
   if (!iso->is_child) wf_family_ends(iso->member);
@@ -117,13 +120,14 @@ static bool shutdown_begin(wf_iso *iso, bool quiet) {
   return true;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
   if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
     lua_pushcfunction(L, wait_all);
     lua_pushlightuserdata(L, iso);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
     if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
   }
+  if (!iso->closed) wf_programs_end(iso);
   if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 
@@ -157,7 +161,7 @@ int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
   return park(iso, L);
 }
 
-void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { end_all(iso, L, false); }
 
 void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
   if (iso->closed || iso->closing) return;
@@ -165,7 +169,7 @@ void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *ke
   lua_rawgetp(L, -1, key);
   bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
   lua_pop(L, 2);
-  if (there) shutdown(iso, L, false);
+  if (there) end_all(iso, L, false);
 }
 
-void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { end_all(iso, L, true); }

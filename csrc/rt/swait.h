@@ -33,6 +33,11 @@ typedef struct wf_parcel {
 
 /* Encode the value at idx. Raises when it cannot travel. [-0, +0, e] */
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what);
+/* The same for a peer process as well (peer.h), when `peers`. [-0, +0, e] */
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers);
+/* The handle in it and its operations, or NULL; and a parcel of a handle. */
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops);
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle);
 /* Push the value and free what the parcel holds. [-0, +1, e] */
 void wf_parcel_push(lua_State *L, wf_parcel *p);
 void wf_parcel_free(wf_parcel *p);
@@ -68,6 +73,7 @@ struct wf_swait {
   _Atomic uint32_t claim;
   wf_port *port;     /* of the waiter's isolate; held */
   wf_task *task;
+  uint64_t id;       /* the task's, for traces: set before other threads see the record */
   wf_snode *nodes;
   /* Written by the winner before it posts the mail. */
   uint16_t won;
@@ -108,6 +114,7 @@ bool wf_snode_waiting_locked(wf_link *queue);
 /* After the lock was released: send the record home. */
 static inline void wf_swait_post(wf_swait *w) {
   wf_port *p = w->port;
+  wf_trace(WF_TRACE_POST, WF_WHY_NONE, 0, w->id, 0);
   wf_port_hold(p); /* the record, and with it its hold, may be gone as soon as the mail is out */
   wf_port_post(p, &w->mail);
   wf_port_release(p);

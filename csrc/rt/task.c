@@ -12,6 +12,7 @@
 #include "rt/channel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/report.h"
 #include "rt/sched.h"
 
@@ -19,6 +20,11 @@ enum { HANDLER = 1, ISO, HANDLE, FIRST };
 _Static_assert((int)FIRST == (int)WF_TASK_EXTRA && (int)ISO == (int)WF_TASK_BASE, "wf_task_begin pushes them");
 
 /* Names and handles --------------------------------------------------------------------------- */
+
+uint32_t wf_task_number(const wf_iso *iso, const wf_task *t) {
+  bool explored = iso->explore != NULL && (t->flags & WF_F_EXPLORED);
+  return wf_unlikely(explored) ? wf_explore_number(iso->explore, t) : t->seq;
+}
 
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
@@ -28,7 +34,7 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   } else if (t->flags & WF_F_MAIN) {
     lua_pushstring(L, iso->name != NULL ? iso->name : "main");
   } else {
-    lua_pushfstring(L, "task %d", (int)t->seq);
+    lua_pushfstring(L, "task %d", (int)wf_task_number(iso, t));
   }
 }
 
@@ -171,7 +177,7 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
     wf_task_push_name(iso, L, t);
     lua_setfield(L, FIRST, "name");
   }
-  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED)))
+  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED | WF_F_EXPLORED)))
     wf_report_unseen(iso, L, t, HANDLE, FIRST);
   lua_settop(L, FIRST);
   lua_setiuservalue(L, HANDLE, 1);
@@ -201,6 +207,7 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   if (status != LUA_OK && status != LUA_YIELD) state = error_is_own_cancel(iso, L, t) ? WF_CANCELLED : WF_FAILED;
   t->state = (uint8_t)state;
   task_keep(iso, L, t, status);
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_ended(iso, L, t, HANDLE);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);

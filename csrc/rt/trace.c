@@ -215,7 +215,7 @@ void wf_trace_record(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, u
 }
 
 void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {
-  wf_assert(ev == WF_TRACE_NAME || ev == WF_TRACE_LABEL || ev == WF_TRACE_MARK);
+  wf_assert(ev == WF_TRACE_NAME || ev == WF_TRACE_LABEL || wf_trace_is_moment(ev));
   wf_ring *r = ring_own();
   if (wf_unlikely(r == NULL)) return;
   char bytes[1 + WF_TRACE_TEXT] = {0};
@@ -228,8 +228,8 @@ void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {
   memcpy(bytes + 1, text, n);
   uint64_t words[WF_LANE_WORDS - 1];
   memcpy(words, bytes, sizeof words);
-  wf_lane_put(ev == WF_TRACE_MARK ? &r->moves : &r->facts, ev == WF_TRACE_MARK ? wf_tsc_now(r->tsc) : id,
-           words[0], words[1], words[2]);
+  bool moment = wf_trace_is_moment(ev);
+  wf_lane_put(moment ? &r->moves : &r->facts, moment ? wf_tsc_now(r->tsc) : id, words[0], words[1], words[2]);
 }
 
 void wf_trace_thread_name(const char *name) {
@@ -299,4 +299,12 @@ int wf_trace_stop(wf_trace_shot *out) {
   }
   pthread_mutex_unlock(&trace.mutex);
   return error;
+}
+
+bool wf_trace_stalled(uint64_t ns, wf_trace_stall *out) {
+  pthread_mutex_lock(&trace.mutex);
+  bool found = wf_trace_on() != 0 &&
+               wf_trace_stalled_locked(trace.first, trace.number, trace.start, wf_tsc_pair_read(trace.tsc), ns, out);
+  pthread_mutex_unlock(&trace.mutex);
+  return found;
 }

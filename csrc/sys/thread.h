@@ -107,6 +107,9 @@ uint64_t wf_thread_cpu_ns(wf_thread *t);
 /* The calling thread's. */
 uint64_t wf_thread_self_cpu_ns(void);
 
+/* The same, but waits for the moment that the thread needs to say it. */
+int64_t wf_thread_await_tid(wf_thread *t);
+
 /*
 ** Sends a signal to that very thread: 0, or ESRCH once fn has returned. The id
 ** cannot have been recycled, because the thread cannot pass its end meanwhile.
