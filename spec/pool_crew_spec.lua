@@ -87,41 +87,41 @@ describe("workers that are isolates of kind " .. kind, function()
   end)
 
   describe("name what cannot travel:", function()
-    local mutex = weft.mutex()
+    local thing = coroutine.create(print)
 
     it("of the function", function()
-      local err = helper.raises_kind("transfer", pool.map, pool, function() return mutex end, { 1 })
-      assert.equal("arg 1 upvalue 'mutex': a weft.mutex cannot cross isolates", tostring(err))
-      helper.raises("arg 1 upvalue 'mutex'", pool.imap, pool, function() return mutex end, { 1 })
-      helper.raises("init upvalue 'mutex'", weft.pool, { init = function() return mutex end })
+      local err = helper.raises_kind("transfer", pool.map, pool, function() return thing end, { 1 })
+      assert.equal("arg 1 upvalue 'thing': a coroutine cannot cross isolates", tostring(err))
+      helper.raises("arg 1 upvalue 'thing'", pool.imap, pool, function() return thing end, { 1 })
+      helper.raises("init upvalue 'thing'", weft.pool, { init = function() return thing end })
     end)
 
     it("of an argument", function()
-      local err = helper.raises_kind("transfer", pool.submit, pool, print, 1, { lock = mutex })
-      assert.equal("arg 3.lock: a weft.mutex cannot cross isolates", tostring(err))
+      local err = helper.raises_kind("transfer", pool.submit, pool, print, 1, { lock = thing })
+      assert.equal("arg 3.lock: a coroutine cannot cross isolates", tostring(err))
     end)
 
     it("of an item", function()
       local list = range(9)
-      list[7] = { lock = mutex }
+      list[7] = { lock = thing }
       local err = helper.raises_kind("item", pool.map, pool, double, list)
       assert.equal(7, err.index)
       assert.equal("transfer", err.cause.kind)
-      assert.equal("item 7: value.lock: a weft.mutex cannot cross isolates", tostring(err))
+      assert.equal("item 7: value.lock: a coroutine cannot cross isolates", tostring(err))
       err = helper.raises_kind("item", function() for _ in pool:imap(double, list, { chunk = 3 }) do end end)
       assert.equal(7, err.index)
     end)
 
     it("of a result", function()
       local function f(x)
-        if x == 4 then return { require("weft").mutex() } end
+        if x == 4 then return { coroutine.create(print) } end
         return x
       end
       local err = helper.raises_kind("item", pool.map, pool, f, range(9), { chunk = 3 })
       assert.equal(4, err.index)
-      assert.equal("item 4: result[1]: a weft.mutex cannot cross isolates", tostring(err))
-      local _, why = pool:submit(function() return 1, require("weft").mutex() end):result()
-      assert.equal("result 2: a weft.mutex cannot cross isolates", tostring(why))
+      assert.equal("item 4: result[1]: a coroutine cannot cross isolates", tostring(err))
+      local _, why = pool:submit(function() return 1, coroutine.create(print) end):result()
+      assert.equal("result 2: a coroutine cannot cross isolates", tostring(why))
     end)
 
     it("of an error, as text", function()

@@ -369,14 +369,16 @@ local error_value = {}
 ---modules and the standard files, by name: what a module's name means there is required there. A table with a
 ---metatable travels when that is registered (weft.register).
 ---
----A channel travels and is shared from then on: both sides have the same one, and what it carries is copied.
+---A channel travels and is shared from then on: both sides have the same one, and what it carries is copied. Locks
+---travel and are shared, too. So does the handle of a job: it is joined, waited for, selected and cancelled from there as
+---from here; its results and its error are copied, and a job of another state that has not ended is "running".
 ---
----Coroutines, open files, locks, jobs, tables nested deeper than 200, and whatever else is tied to its state
+---Coroutines, open files, tables nested deeper than 200, and whatever else is tied to its state
 ---cannot travel. That raises, and the error names the place; nothing was started or sent.
 ---
 ---```lua
----local ok, err = pcall(weft.thread, print, { users = { { lock = weft.mutex() } } })
----print(err)                           --> arg 2.users[1].lock: a weft.mutex cannot cross isolates
+---local ok, err = pcall(weft.thread, print, { users = { { co = coroutine.create(print) } } })
+---print(err)                           --> arg 2.users[1].co: a coroutine cannot cross isolates
 ---```
 
 return weft

@@ -82,6 +82,7 @@ return {
       lua("cqueues", "cqueues_roundtrip", { size(200 * K) }),
       lua("copas", "copas_roundtrip", { size(50 * K) }),
       c("C 2 x resume+yield", "limit_roundtrip", { size(2 * M) }),
+      c("C bare channels", "limit_channel", { size(M) }, { { "ns" }, { "locals_ns", "C bare channels, methods in locals" } }),
     },
     goals = { { subject = "go", most = 0.8 } },
   },

@@ -34,6 +34,8 @@ static int channel_send(lua_State *L) {
     lua_settop(L, VALUE);
   }
   wf_cancel_point(iso, L);
+  if (wf_channel_hand_over(iso, L, c)) return 0;
+  if (wf_trace_on() == 0 && wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_send(L, c);
   switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
     case WF_CHANNEL_OK: return 0;
@@ -69,20 +71,29 @@ int wf_channel_recv_k(lua_State *L, int status, lua_KContext ctx) {
   return 2;
 }
 
+/* Nothing is there yet. */
+static inline int recv_wait(wf_iso *iso, lua_State *L, wf_channel *c) {
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
+  wf_wait_queue(t, &c->receivers);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
+}
+
 /* ch:recv(), and ch() as the iterator of a for loop. */
 static int channel_recv(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
+  if (wf_channel_is_bare(c)) return recv_wait(iso, L, c);
   wf_cancel_point(iso, L);
+  if (wf_trace_on() == 0 && wf_list_empty(&c->senders) && wf_channel_unkeep_integer(L, c)) {
+    lua_pushboolean(L, 1);
+    return 2;
+  }
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_recv(L, c, wf_channel_recv_k);
   switch (wf_channel_recv_now(iso, L, c, SELF)) {
     case WF_CHANNEL_OK: lua_pushboolean(L, 1); return 2;
     case WF_CHANNEL_CLOSED: return push_end(L);
-    default: break;
+    default: return recv_wait(iso, L, c);
   }
-  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
-  wf_wait_queue(t, &c->receivers);
-  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
 }
 
 /* Push the next value if there is one now. */

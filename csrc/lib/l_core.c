@@ -8,6 +8,7 @@
 #include "lx/opts.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -62,7 +63,10 @@ static int lib_identity(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_pushinteger(L, (lua_Integer)wf_task_id(iso, iso->cur));
   wf_task_push_name(iso, L, iso->cur);
-  lua_pushstring(L, !(iso->cur->flags & WF_F_MAIN) ? "task" : iso->parent_task == 0 ? "main" : iso->pooled ? "isolate" : "thread");
+  const char *kind = "main";
+  if (iso->parent_task != 0) kind = iso->pooled ? "isolate" : "thread";
+  if (iso->run != NULL && iso->run->process) kind = "process";
+  lua_pushstring(L, iso->cur->flags & WF_F_MAIN ? kind : "task");
   return 3;
 }
 

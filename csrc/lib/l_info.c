@@ -367,8 +367,17 @@ static int lib_job_tid(lua_State *L) {
   return 1;
 }
 
+/* core.job_pid(job): the process that is the job's own, or nil. */
+static int lib_job_pid(lua_State *L) {
+  wf_job j = wf_job_check(wf_iso_up(L), L, 1);
+  int64_t pid = j.child == NULL ? 0 : wf_child_pid(j.child);
+  if (pid == 0) return 0;
+  lua_pushinteger(L, (lua_Integer)pid);
+  return 1;
+}
+
 void wf_lib_info(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"process_facts", lib_process_facts}, {"thread_facts", lib_thread_facts}, {"cards", lib_cards},
-                                   {"own_ids", lib_own_ids}, {"job_tid", lib_job_tid}, {NULL, NULL}};
+                                   {"own_ids", lib_own_ids}, {"job_tid", lib_job_tid}, {"job_pid", lib_job_pid}, {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }

@@ -2,6 +2,7 @@
 #include "lib/l_channel.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "rt/peer.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
 
@@ -10,11 +11,13 @@ enum wf_channel_now wf_channel_shared_try_send(lua_State *L, wf_channel *c) {
   wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
   if (now != WF_CHANNEL_OK) wf_parcel_free(&p);
+  wf_peers_hint(c->object.iso);
   return now;
 }
 
 enum wf_channel_now wf_channel_shared_try_recv(lua_State *L, wf_channel *c) {
   wf_parcel p;
+  wf_peers_hint(c->object.iso);
   enum wf_channel_now now = wf_shchan_recv_now(c->shared, &p);
   if (now == WF_CHANNEL_OK) wf_parcel_push(L, &p);
   return now;
@@ -71,7 +74,10 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   wf_wait_prepare(iso, L, t); /* all that may raise, before the parcel is ours */
   wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
-  if (now == WF_CHANNEL_OK) return 0;
+  if (now == WF_CHANNEL_OK) {
+    wf_peers_hint(iso);
+    return 0;
+  }
   if (now == WF_CHANNEL_CLOSED || (t->flags & WF_F_CANCEL)) {
     wf_parcel_free(&p);
     if (now == WF_CHANNEL_CLOSED) return wf_channel_raise_closed(L, c);
@@ -98,6 +104,7 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
   wf_iso *iso = c->object.iso;
   wf_task *t;
   wf_parcel p;
+  wf_peers_hint(iso);
   enum wf_channel_now now = wf_shchan_recv_now(c->shared, &p);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     t = wf_wait_begin(iso, L, WF_WHY_RECV);

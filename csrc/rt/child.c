@@ -15,6 +15,7 @@
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shutdown.h"
 #include "rt/slice.h"
 #include "rt/task.h"
@@ -342,6 +343,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
+  if (c->crossed) wf_shjob_child_ended(iso, c);
   if (c->watched) {
     c->watched = false;
     iso->outside--;

@@ -23,6 +23,7 @@ typedef struct wf_child {
   wf_link joiners; /* nodes of tasks that wait for the end */
   uint8_t state;   /* enum wf_state, as the parent knows it */
   bool unpacked;   /* the results are in the user value */
+  bool crossed;    /* other isolates have the handle (shjob.h) */
   bool watched;    /* the table `watches` has channels to tell of its end; counts in iso->outside */
 } wf_child;
 

@@ -163,6 +163,14 @@ void wf_peer_flush(wf_peer *p, bool wait) {
   if (p->on_sent != NULL && !p->lost) p->on_sent(p);
 }
 
+void wf_peers_due(wf_iso *iso) {
+  enum { EVERY_NS = 50000 };
+  uint64_t now = wf_clock_ns();
+  if (now - iso->peers_looked < EVERY_NS) return;
+  wf_iso_poll(iso);
+  iso->peers_looked = now;
+}
+
 void wf_peers_flush(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->peers_dirty) wf_peer_flush(wf_list_entry(l, wf_peer, dirty), false);
@@ -282,7 +290,9 @@ void wf_peer_read(wf_peer *p) {
 
 static void on_ready(wf_watch *w, unsigned events) {
   wf_peer *p = wf_container_of(w, wf_peer, watch);
+  wf_port_attended(p->iso->port);
   if (events & WF_IO_READ) wf_peer_read(p);
+  wf_port_attended(NULL);
   if ((events & WF_IO_WRITE) && !p->lost && p->out_head < p->out_len) wf_peer_flush(p, false);
 }
 
@@ -314,6 +324,7 @@ wf_peer *wf_peer_new(wf_iso *iso, int fd, bool is_child, int *err) {
   }
   wf_handle_open(iso, &p->handle, on_iso_end);
   wf_world_hold(iso);
+  iso->npeers++;
   return p;
 }
 
@@ -327,6 +338,7 @@ void wf_peer_free(wf_peer *p) {
   close(p->watch.fd);
   wf_handle_close(iso, &p->handle);
   wf_world_release(iso);
+  iso->npeers--;
   while (p->nfds_in > 0) close(p->fds_in[--p->nfds_in]);
   while (p->nfds_out > 0) close(p->fds_out[--p->nfds_out].fd);
   wf_free(p->fds_out);

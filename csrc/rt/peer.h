@@ -98,6 +98,13 @@ void wf_peer_read(wf_peer *p);
 void wf_peer_flush(wf_peer *p, bool wait);
 void wf_peers_flush(wf_iso *iso);
 
+/* After an operation on a channel: what goes to other processes should not wait until the task blocks, which may be
+ * long. Now and then. [-0, +0, m] */
+void wf_peers_due(wf_iso *iso);
+static inline void wf_peers_hint(wf_iso *iso) {
+  if (wf_unlikely(iso->npeers > 0)) wf_peers_due(iso);
+}
+
 /* Frames: begin, add bytes, end. When memory runs out the connection is lost. */
 void wf_peer_begin(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg);
 void wf_peer_put(wf_peer *p, const void *bytes, size_t n);

@@ -305,6 +305,7 @@ static agent *agent_new(wf_tap *t, bool sends) {
   a->node.wait = &a->wait;
   a->node.owner = &t->chan->shared;
   a->node.index = 1;
+  a->node.committed = sends;
   return a;
 }
 
@@ -354,6 +355,7 @@ static void home_look(wf_tap *t) {
   size_t receivers, senders;
   bool closed;
   wf_shchan_survey(t->chan, DEMAND_MOST, &receivers, &senders, &closed);
+  if (t->chan->mirror) receivers = DEMAND_MOST; /* its own tap sees to it that they go on */
   if (t->chan->capacity == 0 && t->offers > 0 && receivers > t->leaves) {
     uint64_t n = receivers - t->leaves;
     if (n > t->offers) n = t->offers;

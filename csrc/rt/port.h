@@ -56,6 +56,10 @@ void wf_port_post(wf_port *p, wf_mail *m);
 /* Any thread that holds the port: something is to be looked at. */
 void wf_port_wake(wf_port *p);
 
+/* The calling thread carries the isolate of this port and will look into its inbox before it sleeps: posting to it needs no
+ * wake-up, until this is called with NULL. Not for isolates of the worker pool. */
+void wf_port_attended(wf_port *p);
+
 /* Drop what has come. The isolate is closing; nobody posts to it any more, or what they post is dropped when
  * the last one lets the port go. */
 void wf_port_drain(wf_port *p);

@@ -64,8 +64,6 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   }
 }
 
-enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_WORLD };
-
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
@@ -73,7 +71,7 @@ static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
   if (t->flags & WF_F_WORLD) iso->world--;
-  t->flags &= ~(uint32_t)WAIT_FLAGS;
+  t->flags &= ~(uint32_t)WF_WAIT_FLAGS;
 }
 
 /* How a wait ended, in the words of the trace. */
@@ -88,10 +86,10 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wf_swait_end(t);
   }
   t->claim = (uint8_t)how;
-  if (wf_likely((t->flags & WAIT_FLAGS) == WF_F_NODE)) {
+  if (wf_likely((t->flags & WF_WAIT_FLAGS) == WF_F_NODE)) {
     wf_list_unlink(&t->u.node.link);
     t->flags &= ~(uint32_t)WF_F_NODE;
-  } else if (t->flags & WAIT_FLAGS) {
+  } else if (t->flags & WF_WAIT_FLAGS) {
     wait_unlink(iso, t);
   }
   wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
@@ -156,13 +154,7 @@ void wf_wait_raise(lua_State *L, wf_task *t, int how) {
   lua_error(L);
 }
 
-int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
-  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
-  t->state = WF_WAITING;
-  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
-    t->flags |= WF_F_PARKED;
-    return lua_yieldk(L, 0, (lua_KContext)t, k);
-  }
+int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
   wf_wait_inline(iso, L, t);
   return k(L, LUA_YIELD, (lua_KContext)t);
 }
@@ -200,10 +192,25 @@ void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
 }
 
+/* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
+static __attribute__((noinline, cold)) int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k);
+
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
+  wf_task *t = iso->cur;
+  if (wf_unlikely(L != iso->running || wf_wait_is_refused(iso, L, t) || iso->head == NULL || !lua_isyieldable(L)))
+    return yield_rare(iso, L, k);
+  wf_wait_arm(t, WF_WHY_YIELD);
+  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
+  wf_ready_push(iso, t);
+  t->flags |= WF_F_PARKED;
+  return lua_yieldk(L, 0, (lua_KContext)t, k);
+}
+
+static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
   bool may_yield = L == iso->running && lua_isyieldable(L);
-  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  t->claim = WF_GOT;
   if (iso->head == NULL) wf_iso_poll(iso);
   if (may_yield) {
     /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */

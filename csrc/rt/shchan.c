@@ -244,12 +244,15 @@ bool wf_shchan_ready(wf_shchan *s, bool send) {
   return ready;
 }
 
-/* Take the first waiter of a queue, to tell it that the channel is closed. */
-static wf_swait *closed_waiter_locked(wf_link *queue) {
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind);
+
+/* Take the first waiter of a queue, to tell it that the channel is closed. A value from another process was accepted there
+ * already: it is kept. */
+static wf_swait *closed_waiter_locked(wf_shchan *s, wf_link *queue) {
   wf_snode *n = wf_snode_take_locked(queue);
   if (n == NULL) return NULL;
   n->wait->won = n->index;
-  n->wait->how = WF_CLOSED;
+  n->wait->how = n->committed && add_locked(s, &n->parcel, SIZE_MAX) ? WF_GOT : WF_CLOSED;
   return n->wait;
 }
 
@@ -260,8 +263,8 @@ static void close_for(wf_shchan *s, bool senders, bool receivers) {
     pthread_mutex_lock(&s->shared.lock);
     if (senders) s->closed = true;
     if (receivers) s->drained = true;
-    w = receivers ? closed_waiter_locked(&s->receivers) : NULL;
-    if (w == NULL && senders) w = closed_waiter_locked(&s->senders);
+    w = receivers ? closed_waiter_locked(s, &s->receivers) : NULL;
+    if (w == NULL && senders) w = closed_waiter_locked(s, &s->senders);
     pthread_mutex_unlock(&s->shared.lock);
     if (w != NULL) wf_swait_post(w);
   } while (w != NULL);
@@ -460,18 +463,6 @@ static void list_abandon(wf_link *l) {
   while (!wf_list_empty(l)) wf_list_unlink(l->next);
 }
 
-/* The private queue is not used any more: its waiters wait in the shared one. */
-static void leave_private(wf_iso *iso, wf_link *queue) {
-  while (!wf_list_empty(queue)) {
-    wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    wf_task *t = n->task;
-    wf_list_unlink(&n->link);
-    if (t->claim != WF_ARMED) continue;
-    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
-    wf_wait_outside(iso, t);
-  }
-}
-
 wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
   if (c->shared != NULL) return c->shared;
   self = lua_absindex(L, self);
@@ -487,8 +478,8 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
     wf_shared_release(&s->shared);
     lua_error(L);
   }
-  leave_private(iso, &c->receivers);
-  leave_private(iso, &c->senders);
+  wf_swait_leave_private(iso, &c->receivers);
+  wf_swait_leave_private(iso, &c->senders);
   wf_channel_forget_kept(L, c, self);
   lua_pushvalue(L, self);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);

@@ -15,7 +15,7 @@ void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
 int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet);
 
 /* True in a child process made by fork() without exec: nothing of weft works there. */
-extern _Atomic bool wf_fork_seen;
+extern __attribute__((visibility("hidden"))) _Atomic bool wf_fork_seen;
 static inline bool wf_forked(void) { return atomic_load_explicit(&wf_fork_seen, memory_order_relaxed); }
 
 /* Raise the error of whoever would start or wait for something in such a process. [-0, +0, e] */

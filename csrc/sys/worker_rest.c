@@ -2,9 +2,9 @@
 ** Sleeping and waking of workers. See worker_pool.h.
 **
 ** No wake is lost. Who has made work visible (under a queue's lock) reads `asleep`, then `searching`; when nobody
-** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep ends its search
-** (searching - 1), puts itself among the sleepers (asleep + 1), and only then looks at all queues once more. All of these
-** are sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
+** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep puts itself among the
+** sleepers (asleep + 1), ends its search (searching - 1), and only then looks at all queues once more. All of these are
+** sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
 **   - the pusher read asleep == 0 before the worker's increment: the worker's look comes after the push;
 **   - it read searching > 0 before the searcher's decrement: the searcher's look comes after the push;
 **   - else it wakes a sleeper, if one is left when it has the lock.
@@ -106,9 +106,9 @@ static void drop_loop(wf_worker *w) {
 bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
   if (w->loop != NULL && w->pins == 0) drop_loop(w);
-  search_end(w); /* before it is among the sleepers: who wakes it says that it searches again */
   pthread_mutex_lock(&p->lock);
-  bool stopping = p->stopping;
+  bool stopping = p->stopping, searched = w->searching;
+  w->searching = false; /* once it is among the sleepers, who wakes it writes this */
   if (!stopping) {
     w->rest = WF_ASLEEP;
     w->next_resting = p->sleepers;
@@ -116,6 +116,7 @@ bool wf_worker_rest(wf_worker *w) {
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
   pthread_mutex_unlock(&p->lock);
+  if (searched) atomic_fetch_sub_explicit(&p->searching, 1, memory_order_seq_cst);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;

@@ -49,6 +49,11 @@ local function job_info(job, pid, own_tid)
     end
     return setmetatable({ kind = "isolate", id = job.id, name = job.name, status = status, isolate = job.id >> 32 }, Info)
   end
+  if job.kind == "process" then
+    local of = core.job_pid(job)
+    if not of then return nil, "ESRCH: no such process: the job has ended", "ESRCH" end
+    return process_info(of, pid)
+  end
   local tid = core.job_tid(job)
   if not tid then return nil, "ESRCH: no such process: the job has ended", "ESRCH" end
   return thread_info(pid, tid, core.cards())

@@ -17,7 +17,7 @@ local worker = require "weft.pool_worker"
 local M = {}
 
 -- What starts the workers of a kind, by its name in weft.core. There are those kinds whose verb is there.
-local VERBS = { task = "go", isolate = "spawn", thread = "thread" }
+local VERBS = { task = "go", isolate = "spawn", thread = "thread", process = "process" }
 local BITES = 16 -- a map hands out this fraction of what is left, a worker's share
 local CHUNK_MAX = 4096
 
@@ -258,7 +258,7 @@ end
 -- The kinds that there are, for a message.
 local function kinds()
   local list = { "'inline'" }
-  for _, kind in ipairs { "task", "isolate", "thread" } do
+  for _, kind in ipairs { "task", "isolate", "thread", "process" } do
     if core[VERBS[kind]] then list[#list + 1] = "'" .. kind .. "'" end
   end
   return table.concat(list, ", ", 1, #list - 1) .. " or " .. list[#list]
@@ -280,7 +280,8 @@ local function new(opts, level)
     return self
   end
   self._start, self._copies, self._mark = core[VERBS[kind]], kind ~= "task", ("weft.pool %d"):format(last_id)
-  self._seal, self._open = worker.sealing(self._copies)
+  self._peers = kind == "process"
+  self._seal, self._open = worker.sealing(self._copies, self._peers)
   self._init = opts.init and self._seal("init", opts.init)
   self._replies, self._queue, self._requests = core.channel_for "pool", queue.new(), {}
   self._workers, self._by_no, self._gone, self._no, self._id, self._out = {}, {}, {}, 0, 0, 0

@@ -31,7 +31,7 @@ local function worker_start(pool, slot)
   local seal, open = pool._seal, pool._open
   if pool._copies then seal, open = nil, nil end
   local ok, job, message, code = pcall(core.bare, pool._start, { name = "worker " .. slot }, worker.life(), inbox, out,
-    pool._replies, no, slot, pool._init, pool._mark, seal, open)
+    pool._replies, no, slot, pool._init, pool._mark, seal, open, pool._peers)
   if not ok then return nil, job end
   if not job then return nil, message, code end
   core.background(job)
