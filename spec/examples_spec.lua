@@ -354,10 +354,46 @@ describe("anatomy", function()
   end)
 end)
 
+describe("all_interleavings", function()
+  it("finds both outcomes of six orders, and replays each", function()
+    local out = run "all_interleavings"
+    read(out, "^(two tasks that add 1 to x[^\n]*)\n")
+    assert.equal(2, count(out, "  x = 2\n"))
+    assert.equal(4, count(out, "  x = 1  <%- an update is lost\n"))
+    local two, token = read(out, "\nx = 2 in (%d+) schedules; the token (%S+) replays one: %l reads 0, (%l) writes 1, ")
+    assert.truthy(tostring(token):find "^o:")
+    local one = read(out, "\nx = 1 in (%d+) schedules; the token %S+ replays one: %l reads 0, %l reads 0, %l writes 1, %l w")
+    assert.equal(two + one, read(out, "2 outcomes in (%d+) schedules, all there are"))
+    has(out, "preempted")
+    has(out, "an update is lost, in schedule ")
+    has(out, "; replayed: an update is lost\n")
+  end)
+end)
+
+describe("four_bugs", function()
+  it("finds each, and none in the repaired programs", function()
+    local out = run "four_bugs"
+    read(out, "^(a bug that needs one unlucky moment[^\n]*)\n")
+    has(out, "lost update: money is lost\n")
+    has(out, "deadlock: philosopher 1, philosopher 2 and philosopher 3 wait for each other's mutexes\n")
+    has(out, "lost wake-up: waiter began to wait for weft.condition 2 (")
+    has(out, "atomicity of a bounded buffer: nothing was there\n")
+    for _, bug in ipairs { "lost update", "deadlock of philosophers", "lost wake%-up", "atomicity of a bounded buffer" } do
+      local failed, schedules, preemptions = read(out, "\n" .. bug .. " +(%d+) of 100 +(%d+) +(%d+)   %d+ schedules")
+      assert.equal(0, failed)
+      assert.is_true(schedules > 1)
+      assert.equal(1, preemptions)
+    end
+    for _, bug in ipairs { "lost wake%-up", "atomicity of a bounded buffer" } do
+      read(out, "\n" .. bug .. " [^\n]*(%d+) schedules, all")
+    end
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
-      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy" } do
+      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

@@ -220,10 +220,7 @@ static void *buffer_take(lua_State *L, int idx) {
 static void buffer_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a weft.buffer cannot come to a Lua state without weft");
-  if (iso->class_ref[WF_CLASS_BUFFER] == 0) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
-  }
+  wf_class_open(iso, L, WF_CLASS_BUFFER);
   wf_buffer_give(iso, L, handle);
 }
 

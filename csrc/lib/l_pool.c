@@ -65,8 +65,9 @@ static void sealed_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a sealed value cannot come to a Lua state without weft");
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &META) == LUA_TNIL) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
+    wf_lib_push_core(iso, L);
+    lua_getfield(L, -1, "seal"); /* opens this part */
+    lua_pop(L, 2);
   }
   lua_pop(L, 1);
   sealed **box = box_push(L);
@@ -100,7 +101,7 @@ static int seal(lua_State *L, enum wf_pack_reach reach) {
   int n = lua_gettop(L) - 1;
   sealed **box = box_push(L);
   sealed *s = wf_calloc(1, sizeof *s);
-  if (s == NULL) return luaL_error(L, "not enough memory");
+  if (s == NULL) return lx_raise_memory(L);
   atomic_init(&s->refs, 1);
   *box = s;
   s->msg = wf_pack_for(L, 2, n, what, reach);
@@ -163,7 +164,7 @@ static int lib_background(lua_State *L) {
   wf_job j = wf_job_check(iso, L, 1);
   if (j.task != NULL)
     wf_task_background(iso, j.task);
-  else
+  else if (j.child != NULL)
     wf_child_background(iso, j.child);
   return 0;
 }

@@ -101,7 +101,7 @@ static int wait_end(lua_State *L, wf_program *p, uint64_t deadline, lua_KFunctio
 /* child:wait([timeout]): how it ended, or nil, message, "ETIMEDOUT". */
 static int program_wait(lua_State *L) {
   wf_program *p = check_program(L);
-  uint64_t deadline = wf_opt_deadline(L, 2);
+  uint64_t deadline = wf_opt_deadline(wf_iso_up(L), L, 2);
   lua_settop(L, SELF);
   return wait_end(L, p, deadline, wait_k);
 }

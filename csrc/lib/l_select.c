@@ -12,6 +12,7 @@
 #include "lib/l_program.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "rt/explore.h"
 #include "rt/job.h"
 #include "rt/program.h"
 #include "rt/sched.h"
@@ -103,10 +104,22 @@ static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
   return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
 }
 
+/* One of them as the schedule that is explored says. */
+static int choose_explored(wf_iso *iso, lua_State *L, const block *b) {
+  uint32_t ready = 0;
+  for (int i = 1; i <= b->n; i++) ready += case_ready(iso, L, i, b->cases[i - 1].kind);
+  if (ready == 0) return 0;
+  uint32_t skip = wf_explore_value(iso, ready);
+  for (int i = 1; i <= b->n; i++)
+    if (case_ready(iso, L, i, b->cases[i - 1].kind) && skip-- == 0) return i;
+  return 0;
+}
+
 /* One of the cases that are ready, at random; 0: none is. */
 static int choose(wf_iso *iso, lua_State *L, const block *b) {
   uint32_t ready = 0;
   int chosen = 0;
+  if (wf_unlikely(iso->explore != NULL)) return choose_explored(iso, L, b);
   for (int i = 1; i <= b->n; i++)
     if (case_ready(iso, L, i, b->cases[i - 1].kind) && wf_iso_random(iso, ++ready) == 0) chosen = i;
   return chosen;
@@ -229,7 +242,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
   for (int i = 1; i <= b->n; i++) {
     struct select_case *sc = &b->cases[i - 1];
     if (sc->kind == CASE_JOB) {
-      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
+      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) lx_raise_memory(L);
       continue;
     }
     if (sc->kind != CASE_SEND || sc->encoded) continue;
@@ -337,7 +350,7 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
     int done = 0;
     if (!queue_shared(iso, L, b, shared, t, &now, &done)) {
       wait_undo(iso, b, t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     if (now != WF_CHANNEL_WOULD_WAIT) {
       wait_undo(iso, b, t);
@@ -353,14 +366,14 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
 }
 
 /* The options of the list: does it wait, until when? Returns what to say if it does not. [-0, +0, e] */
-static const char *check_options(lua_State *L, uint64_t *deadline) {
+static const char *check_options(const wf_iso *iso, lua_State *L, uint64_t *deadline) {
   const char *dont_wait = NULL;
   *deadline = WF_NEVER;
   if (lua_getfield(L, LIST, "timeout") != LUA_TNIL) {
     int ok;
     lua_Number s = lua_tonumberx(L, -1, &ok);
     if (!ok || !(s >= 0)) luaL_argerror(L, LIST, "timeout: seconds >= 0 expected");
-    *deadline = wf_check_deadline(L, lua_gettop(L));
+    *deadline = wf_check_deadline(iso, L, lua_gettop(L));
     if (s == 0) dont_wait = "timeout";
   }
   lua_getfield(L, LIST, "default");
@@ -394,7 +407,7 @@ static int lib_select(lua_State *L) {
   int n = (int)len;
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many cases");
   wf_cancel_point(iso, L);
-  const char *dont_wait = check_options(L, &deadline);
+  const char *dont_wait = check_options(iso, L, &deadline);
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;

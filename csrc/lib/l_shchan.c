@@ -1,6 +1,7 @@
 /* Channels that have crossed: what their methods do, and how they cross. */
 #include "lib/l_channel.h"
 #include "lib/lib.h"
+#include "lx/error.h"
 #include "rt/peer.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
@@ -87,13 +88,13 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   if (n == NULL) {
     wf_parcel_free(&p);
     wait_undo(t);
-    return luaL_error(L, "not enough memory");
+    return lx_raise_memory(L);
   }
   n->parcel = p;
   now = wf_shchan_send_or_wait(c->shared, n);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     wf_wait_outside(iso, t);
-    return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
+    return wf_wait_park(iso, L, t, c->shared->id, wf_channel_send_k);
   }
   wait_undo(t);
   return now == WF_CHANNEL_CLOSED ? wf_channel_raise_closed(L, c) : 0;
@@ -110,12 +111,12 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
     wf_snode *n = node_for(iso, t, c);
     if (n == NULL) {
       wait_undo(t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     now = wf_shchan_recv_or_wait(c->shared, n, &p);
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_wait_outside(iso, t);
-      return wf_wait_park(iso, L, t, wf_channel_id(iso, c), k);
+      return wf_wait_park(iso, L, t, c->shared->id, k);
     }
     wait_undo(t);
   }
@@ -141,10 +142,7 @@ static void *channel_take(lua_State *L, int idx) {
 static void channel_give(lua_State *L, void *handle) {
   wf_iso *iso = wf_iso_of(L);
   if (iso == NULL) luaL_error(L, "a weft.channel cannot come to a Lua state without weft");
-  if (iso->class_ref[WF_CLASS_CHANNEL] == 0) {
-    luaL_requiref(L, "weft.core", iso->open_core, 0);
-    lua_pop(L, 1);
-  }
+  wf_class_open(iso, L, WF_CLASS_SHARED_CHANNEL);
   wf_channel_push_shared(iso, L, handle);
 }
 

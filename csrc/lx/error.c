@@ -53,6 +53,11 @@ void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...) {
   lua_setmetatable(L, -2);
 }
 
+int lx_raise_memory(lua_State *L) {
+  lx_error_new(L, "memory", "not enough memory");
+  return lua_error(L);
+}
+
 int lx_error_is(lua_State *L, int idx, const char *kind) {
   int top = lua_gettop(L), yes = 0;
   idx = lua_absindex(L, idx);

@@ -113,7 +113,7 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
   wf_buffer *b = buffer_push(iso, L, n * of->v.stride);
   if (of->view == NULL) luaL_error(L, "the buffer is closed"); /* by a finaliser, just now */
   wf_view *view = wf_malloc(sizeof *view);
-  if (view == NULL) luaL_error(L, "not enough memory");
+  if (view == NULL) lx_raise_memory(L);
   atomic_init(&view->refs, 1);
   view->memory = of->view->memory;
   wf_shared_hold(&view->memory->shared);

@@ -8,11 +8,14 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/lean.h"
 #include "lx/pack.h"
 #include "rt/process.h"
+#include "rt/loaders.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shutdown.h"
 #include "rt/slice.h"
 #include "rt/task.h"
@@ -33,6 +36,7 @@ void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
   wf_msg_free(r->locals);
+  wf_msg_free(r->loaders);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -40,8 +44,8 @@ void wf_run_release(wf_run *r) {
   if (r->unit != NULL) wf_port_release(r->unit);
   pthread_mutex_destroy(&r->lock);
   wf_free(r->name);
-  wf_free(r->path);
-  wf_free(r->cpath);
+  wf_text_release(r->path);
+  wf_text_release(r->cpath);
   wf_free(r->traceback);
   wf_free(r);
 }
@@ -53,7 +57,7 @@ static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  if (p == NULL) luaL_error(L, "not enough memory");
+  if (p == NULL) lx_raise_memory(L);
   return memcpy(p, s, n);
 }
 
@@ -64,23 +68,55 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
-  if (c->run == NULL) luaL_error(L, "not enough memory");
+  if (c->run == NULL) lx_raise_memory(L);
   c->run->child = c;
   c->run->looked = true; /* nothing to report about what has not started */
   return c;
 }
 
-/* package.path or cpath as this state has it now; what its own parent gave it while package is unopened. */
-static char *package_path(lua_State *L, const char *field) {
-  char *copy = NULL;
+wf_text *wf_text_hold(wf_text *t) {
+  if (t != NULL) atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+  return t;
+}
+
+void wf_text_release(wf_text *t) {
+  if (t != NULL && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) wf_free(t);
+}
+
+/* Keep the string on top in *kept, if that is not what is there already. [-1, +0, m] */
+static void keep_text(lua_State *L, wf_text **kept) {
+  size_t n;
+  const char *now = lua_tolstring(L, -1, &n);
+  if (now == NULL || *kept == NULL || strcmp((*kept)->text, now) != 0) {
+    wf_text *t = now == NULL ? NULL : wf_malloc(sizeof *t + n + 1);
+    if (now != NULL && t == NULL) luaL_error(L, "not enough memory");
+    wf_text_release(*kept);
+    *kept = t;
+    if (t != NULL) {
+      atomic_init(&t->refs, 1);
+      memcpy(t->text, now, n + 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* package.path and cpath as this state has them now; what its own parent gave it while package is unopened. */
+static void note_paths(wf_iso *iso, lua_State *L, wf_run *r) {
+  if (iso->run != NULL && wf_state_package_closed(L)) {
+    r->path = wf_text_hold(iso->run->path);
+    r->cpath = wf_text_hold(iso->run->cpath);
+    return;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
-    lua_getfield(L, -1, field);
-    copy = copied(L, lua_tostring(L, -1));
-    lua_pop(L, 1);
+    lua_getfield(L, -1, "path");
+    keep_text(L, &iso->path);
+    lua_getfield(L, -1, "cpath");
+    keep_text(L, &iso->cpath);
+    r->path = wf_text_hold(iso->path);
+    r->cpath = wf_text_hold(iso->cpath);
   }
   lua_pop(L, 2);
-  return copy;
 }
 
 /* The handle may be collected from now on. [-0, +0, -] */
@@ -102,8 +138,8 @@ static void on_end_dropped(wf_mail *m) {
 
 wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
   enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
-  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", way->noun);
-  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
+  if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
@@ -120,8 +156,8 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->name = copied(L, name);
   r->id = wf_iso_number();
   r->memory = memory;
-  r->path = package_path(L, "path");
-  r->cpath = package_path(L, "cpath");
+  note_paths(iso, L, r);
+  r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -142,7 +178,8 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  if (!way->process) wf_family_join(&r->member, iso->member);
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->pooled ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  if (!way->process) wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
   int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
@@ -175,18 +212,33 @@ static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  wf_child_way way = {.noun = "an isolate", .pooled = true, .start = start_isolate};
   if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
   return wf_child_begin(iso, L, nargs, name, memory, &way);
 }
 
 /* Ending -------------------------------------------------------------------------------------- */
 
+/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
+static void push_no_memory(lua_State *L, const wf_run *r) {
+  if (r->memory != 0)
+    lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
+  else
+    lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
+}
+
 /* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
 static int unpack_output(lua_State *L) {
   const wf_child *c = lua_touserdata(L, 1);
+  const wf_run *r = c->run;
+  int n = 0;
   lua_newtable(L);
-  int n = wf_unpack(L, c->run->output);
+  if (r->output != NULL)
+    n = wf_unpack(L, r->output);
+  else if (r->outcome != WF_DONE) {
+    push_no_memory(L, r);
+    n = 1;
+  }
   lua_pushinteger(L, n);
   lua_setfield(L, 2, "n");
   for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
@@ -198,7 +250,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   (void)iso;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
-  if (!c->unpacked && c->run->output != NULL) {
+  if (!c->unpacked) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
     int status = lua_pcall(L, 1, 0, 0);
@@ -212,12 +264,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
     }
     c->unpacked = true;
   }
-  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
-    lua_pop(L, 1);
-    if (c->state == WF_DONE) return 0;
-    lua_pushliteral(L, "not enough memory");
-    return -1;
-  }
+  lua_getiuservalue(L, idx, 1);
   int kept = lua_gettop(L);
   if (c->state != WF_DONE) {
     lua_rawgeti(L, kept, 1);
@@ -254,7 +301,10 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
-  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  if (r->output == NULL)
+    push_no_memory(L, r);
+  else if (wf_unpack(L, r->output) < 1)
+    lua_pushnil(L);
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
   if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {
@@ -287,10 +337,11 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
   lua_State *L = iso->bench;
-  if (r->thread != NULL) wf_thread_join(r->thread);
+  if (r->thread != NULL) wf_thread_retire(&iso->rest, r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
+  if (c->crossed) wf_shjob_child_ended(iso, c);
   if (c->watched) {
     c->watched = false;
     iso->outside--;
@@ -391,50 +442,35 @@ const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, si
 
 /* Cancelling ----------------------------------------------------------------------------------- */
 
-/* A cancellation on its way to the child. */
-typedef struct cancel_mail {
-  wf_mail mail;
-  wf_run *run;
-} cancel_mail;
-
-static void cancel_free(wf_mail *m) {
-  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
-  wf_run_release(c->run);
-  wf_free(c);
-}
+static void cancel_dropped(wf_mail *m) { wf_run_release(wf_container_of(m, wf_run, cancel)); }
 
 static void on_cancel(wf_iso *iso, wf_mail *m) {
-  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
-  cancel_free(m);
+  wf_run_cancel_here(iso, wf_container_of(m, wf_run, cancel));
+  cancel_dropped(m);
 }
 
-/* Ask the run to end; takes the reason over. From the parent's carrier. */
-static bool run_cancel(wf_run *r, wf_msg *reason) {
-  cancel_mail *mail = wf_malloc(sizeof *mail);
-  bool first, open;
+/* Ask the run to end; takes the reason over. From the parent's carrier. It allocates nothing: when memory is out,
+ * ending what runs is what helps. */
+static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_lock(&r->lock);
-  first = !r->cancelled;
+  bool first = !r->cancelled;
   r->cancelled = true;
   if (first) r->reason = reason;
-  open = first && r->port != NULL;
-  if (open) {
-    if (mail != NULL) {
-      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
-      wf_run_hold(r);
-      wf_port_post(r->port, &mail->mail);
-      mail = NULL;
-    }
+  bool open = first && r->port != NULL;
+  if (open) { /* only once: the mail is not on the way yet */
+    r->cancel.deliver = on_cancel;
+    r->cancel.drop = cancel_dropped;
+    wf_run_hold(r);
+    wf_port_post(r->port, &r->cancel);
     atomic_store(&r->port->interrupt, 1);
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
   if (first && r->process) wf_process_cancel(r);
-  wf_free(mail);
   if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
     wf_thread_signal(r->thread, SIGURG);
-  return true;
 }
 
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
@@ -443,7 +479,8 @@ bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   wf_msg *m = NULL;
   if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack_for(L, reason, 1, "value", c->run->process ? WF_REACH_PEERS : WF_REACH_PROCESS)) == NULL)
     lua_error(L);
-  return run_cancel(c->run, m);
+  run_cancel(c->run, m);
+  return true;
 }
 
 void wf_children_cancel(wf_iso *iso) {

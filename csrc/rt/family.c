@@ -13,10 +13,22 @@
 #include "sys/stack.h"
 #include "rt/shutdown.h"
 
+/* The bytecode of a module. */
+typedef struct code {
+  struct code *next;
+  char *bytes;
+  size_t size;
+  char name[];
+} code;
+
 struct wf_family {
   _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
   /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
   _Atomic uint32_t busy;
+  /* Written by the root, read by all: relaxed, a late look only starts what is cancelled then. */
+  _Atomic bool ending;
+  /* Written by any member, read by the root when it leaves: relaxed, it decides only how long the root waits. */
+  _Atomic bool stuck;
   pthread_mutex_t lock;  /* guards all below */
   wf_link members;
   wf_member *root;       /* NULL once it has left */
@@ -26,6 +38,8 @@ struct wf_family {
   size_t len;
   wf_mail verdict;       /* to the root */
   wf_workers *workers;   /* held; NULL: not needed yet */
+  /* Entries are added under the lock, at the head (release), and never change or go; read by all (acquire). */
+  _Atomic(code *) codes;
 };
 
 static void on_asked(wf_iso *iso, wf_mail *m);
@@ -57,13 +71,24 @@ bool wf_family_found(wf_member *m, wf_port *port) {
   return true;
 }
 
-void wf_family_join(wf_member *m, wf_member *relative) {
+void wf_family_join(wf_member *m, wf_member *relative, const wf_member_id *id) {
   wf_family *f = relative->family;
   member_init(m, f);
+  m->id = *id;
   atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
   pthread_mutex_lock(&f->lock);
   wf_list_append(&f->members, &m->link);
+  pthread_mutex_unlock(&f->lock);
+}
+
+void wf_family_each(wf_member *m, void (*fn)(void *ud, wf_port *port, const wf_member_id *id), void *ud) {
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *other = wf_list_entry(l, wf_member, link);
+    if (other != m) fn(ud, other->port, &other->id);
+  }
   pthread_mutex_unlock(&f->lock);
 }
 
@@ -99,6 +124,12 @@ static void ask_all_locked(wf_family *f) {
   }
 }
 
+void wf_family_ends(wf_member *m) { atomic_store_explicit(&m->family->ending, true, memory_order_relaxed); }
+
+void wf_family_stuck(wf_member *m) { atomic_store_explicit(&m->family->stuck, true, memory_order_relaxed); }
+
+bool wf_family_ending(const wf_member *m) { return atomic_load_explicit(&m->family->ending, memory_order_relaxed); }
+
 void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
   pthread_mutex_lock(&f->lock);
@@ -117,9 +148,48 @@ void wf_family_awake(wf_member *m) {
 
 static void family_release(wf_family *f) {
   if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+  for (code *c = atomic_load(&f->codes), *next; c != NULL; c = next) {
+    next = c->next;
+    wf_free(c->bytes);
+    wf_free(c);
+  }
   pthread_mutex_destroy(&f->lock);
   wf_free(f->text);
   wf_free(f);
+}
+
+static const code *code_find(wf_family *f, const char *name) {
+  const code *c = atomic_load_explicit(&f->codes, memory_order_acquire);
+  while (c != NULL && strcmp(c->name, name) != 0) c = c->next;
+  return c;
+}
+
+const char *wf_family_code(wf_member *m, const char *name, size_t *size) {
+  const code *c = code_find(m->family, name);
+  if (c == NULL) return NULL;
+  *size = c->size;
+  return c->bytes;
+}
+
+bool wf_family_keep_code(wf_member *m, const char *name, char *bytes, size_t size) {
+  wf_family *f = m->family;
+  code *c = wf_malloc(sizeof *c + strlen(name) + 1);
+  if (c == NULL) return false;
+  c->bytes = bytes;
+  c->size = size;
+  strcpy(c->name, name);
+  pthread_mutex_lock(&f->lock);
+  bool late = code_find(f, name) != NULL;
+  if (!late) {
+    c->next = atomic_load_explicit(&f->codes, memory_order_relaxed);
+    atomic_store_explicit(&f->codes, c, memory_order_release);
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (late) {
+    wf_free(c->bytes);
+    wf_free(c);
+  }
+  return true;
 }
 
 wf_family *wf_family_rest(wf_member *m) {
@@ -188,8 +258,9 @@ void wf_family_leave(wf_member *m) {
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;
+  bool stuck = atomic_load_explicit(&f->stuck, memory_order_relaxed);
   family_release(f);
-  if (workers != NULL && !wf_forked()) wf_workers_release(workers); /* a forked child has no such threads */
+  if (workers != NULL && !wf_forked()) wf_workers_release(workers, stuck); /* a forked child has no such threads */
 }
 
 /* Cards ---------------------------------------------------------------------------------------- */

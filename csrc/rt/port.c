@@ -33,6 +33,7 @@ void wf_port_release(wf_port *p) {
   if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
   wf_port_drain(p);
   wf_parker_destroy(&p->parker);
+  if (p->pooled) wf_unit_done(&p->unit);
   wf_free(p);
 }
 

@@ -2,6 +2,7 @@
 #include "rt/shchan.h"
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/sched.h"
 
 enum { FIRST_ROOM = 8, UV_HOLDER = 2 };
@@ -40,12 +41,15 @@ static bool ring_reserve_locked(wf_shchan *s) {
   return true;
 }
 
-static void ring_put_locked(wf_shchan *s, const wf_parcel *p) {
+/* `sender`: the id of a waiting task whose value it is, 0 for the running one's. */
+static void ring_put_locked(wf_shchan *s, const wf_parcel *p, uint64_t sender) {
+  wf_trace(WF_TRACE_PUT, WF_WHY_NONE, s->taken + (uint32_t)s->count, sender, s->id);
   s->ring[(s->head + s->count) & (s->room - 1)] = *p;
   s->count++;
 }
 
 static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
+  if (wf_unlikely(wf_trace_on() != 0)) wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, s->taken++, 0, s->id);
   *p = s->ring[s->head];
   s->head = (s->head + 1) & (s->room - 1);
   s->count--;
@@ -102,7 +106,7 @@ static outcome send_locked(wf_shchan *s, wf_parcel *p) {
   if (w != NULL) return (outcome){WF_CHANNEL_OK, w, false};
   /* No memory for the ring: wait for a receiver as if it were full. */
   if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL, s->mirror};
-  ring_put_locked(s, p);
+  ring_put_locked(s, p, 0);
   p->msg = NULL;
   return (outcome){WF_CHANNEL_OK, NULL, s->mirror};
 }
@@ -138,7 +142,7 @@ static outcome take_locked(wf_shchan *s, wf_parcel *p) {
     ring_take_locked(s, p);
     wf_parcel next;
     wf_swait *w = sender_take_locked(s, &next);
-    if (w != NULL) ring_put_locked(s, &next); /* into the room just made */
+    if (w != NULL) ring_put_locked(s, &next, w->id); /* into the room just made */
     return (outcome){WF_CHANNEL_OK, w, false};
   }
   wf_swait *w = sender_take_locked(s, p);
@@ -341,7 +345,7 @@ static bool inbox_reserve_locked(wf_shchan *s) {
 static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind) {
   if (!ring_reserve_locked(s)) return false;
   if (behind >= s->count) {
-    ring_put_locked(s, p);
+    ring_put_locked(s, p, 0);
   } else {
     s->head = (s->head - 1) & (s->room - 1);
     s->count++;
@@ -418,7 +422,7 @@ static void copy_waiters(wf_iso *iso, lua_State *L, wf_shchan *s, wf_link *from,
     if (t->claim != WF_ARMED) continue;
     wf_swait *w = wf_swait_of(iso, t);
     wf_snode *sn = w == NULL ? NULL : wf_swait_add(w, &s->shared, wf_node_is_case(n) ? (uint16_t)wf_container_of(n, wf_case, node)->index : 1);
-    if (sn == NULL) luaL_error(L, "not enough memory");
+    if (sn == NULL) lx_raise_memory(L);
     if (senders) {
       lua_State *from_co = wf_task_lua(t);
       lua_pushvalue(from_co, wf_node_value(n));
@@ -436,12 +440,14 @@ static int share_prepare(lua_State *L) {
   wf_channel *c = lua_touserdata(L, 2);
   wf_iso *iso = c->object.iso;
   s->closed = c->closed;
+  s->id = wf_channel_id(iso, c);
+  s->taken = c->taken;
   for (size_t i = 0; i < c->count; i++) {
     wf_parcel p;
-    if (!ring_reserve_locked(s)) return luaL_error(L, "not enough memory");
+    if (!ring_reserve_locked(s)) return lx_raise_memory(L);
     wf_channel_push_kept(L, c, 2, i);
     wf_parcel_put(L, lua_gettop(L), &p, "value");
-    ring_put_locked(s, &p);
+    s->ring[s->count++] = p; /* it was put in long ago: no event; the ring is new, its head 0 */
     lua_pop(L, 1);
   }
   copy_waiters(iso, L, s, &c->receivers, false);
@@ -457,24 +463,12 @@ static void list_abandon(wf_link *l) {
   while (!wf_list_empty(l)) wf_list_unlink(l->next);
 }
 
-/* The private queue is not used any more: its waiters wait in the shared one. */
-static void leave_private(wf_iso *iso, wf_link *queue) {
-  while (!wf_list_empty(queue)) {
-    wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    wf_task *t = n->task;
-    wf_list_unlink(&n->link);
-    if (t->claim != WF_ARMED) continue;
-    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
-    wf_wait_outside(iso, t);
-  }
-}
-
 wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
   if (c->shared != NULL) return c->shared;
   self = lua_absindex(L, self);
   luaL_checkstack(L, 8, NULL);
   wf_shchan *s = wf_shchan_new(c->capacity);
-  if (s == NULL) luaL_error(L, "not enough memory");
+  if (s == NULL) lx_raise_memory(L);
   lua_pushcfunction(L, share_prepare);
   lua_pushlightuserdata(L, s);
   lua_pushvalue(L, self);
@@ -484,8 +478,8 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
     wf_shared_release(&s->shared);
     lua_error(L);
   }
-  leave_private(iso, &c->receivers);
-  leave_private(iso, &c->senders);
+  wf_swait_leave_private(iso, &c->receivers);
+  wf_swait_leave_private(iso, &c->senders);
   wf_channel_forget_kept(L, c, self);
   lua_pushvalue(L, self);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);

@@ -18,6 +18,8 @@ struct wf_shchan {
   wf_link receivers, senders; /* wf_snodes */
   wf_parcel *ring;
   size_t room, head, count, capacity;
+  uint32_t taken; /* as a private channel's */
+  uint64_t id;    /* in traces: that of the channel in the isolate that shared it; set once, before others see it */
   bool closed;
   /* Between processes (peer_chan.c). A mirror stands for a channel of another process: what is sent here lies in the
    * ring until it is on its way there, what has come from there is in the inbox. */

@@ -36,6 +36,18 @@
 #include <sys/syscall.h>
 #endif
 
+/* Saves the starter two system calls. */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 32)
+#define HAVE_ATTR_SIGMASK 1
+#endif
+#endif
+#if !defined(HAVE_ATTR_SIGMASK)
+#define HAVE_ATTR_SIGMASK 0
+#endif
+
+enum { REST_MAX = 4 };
+
 enum stage { STARTING, RUNNING, FAILED, ENDED };
 
 struct wf_thread {
@@ -49,6 +61,7 @@ struct wf_thread {
   int error;
   enum stage stage;
   bool detached;
+  wf_thread *next; /* in a wf_thread_rest, its owner's */
   char name[WF_THREAD_NAME];
   /* Written once by the thread before fn, read by anyone: publishes itself only. */
   _Atomic int64_t tid;
@@ -275,9 +288,15 @@ static int create(wf_thread *t, const wf_thread_opts *o, const char **what) {
   if ((e = pthread_attr_setstacksize(&attr, size)) == 0) {
     sigset_t mask, before;
     thread_mask(&mask);
+#if HAVE_ATTR_SIGMASK
+    (void)before;
+    e = pthread_attr_setsigmask_np(&attr, &mask);
+    if (!e) e = pthread_create(&t->id, &attr, thread_main, t);
+#else
     pthread_sigmask(SIG_SETMASK, &mask, &before);
     e = pthread_create(&t->id, &attr, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+#endif
     if (e) *what = blame(o, size);
   }
   pthread_attr_destroy(&attr);
@@ -320,6 +339,45 @@ void wf_thread_join(wf_thread *t) {
   record_free(t);
 }
 
+/* Frees the record if the thread has ended; false if that would have to be waited for. */
+static bool joined_at_once(wf_thread *t) {
+#if defined(__linux__)
+  if (pthread_tryjoin_np(t->id, NULL) != 0) return false;
+  record_free(t);
+#else
+  wf_thread_join(t);
+#endif
+  return true;
+}
+
+void wf_thread_retire(wf_thread_rest *rest, wf_thread *t) {
+  wf_thread **end = &rest->first;
+  unsigned left = 1;
+  while (*end != NULL) {
+    wf_thread *old = *end, *next = old->next;
+    if (joined_at_once(old)) {
+      *end = next;
+    } else {
+      end = &old->next;
+      left++;
+    }
+  }
+  t->next = NULL;
+  *end = t;
+  if (left <= REST_MAX) return;
+  wf_thread *oldest = rest->first;
+  rest->first = oldest->next;
+  wf_thread_join(oldest);
+}
+
+void wf_thread_rest_join(wf_thread_rest *rest) {
+  while (rest->first != NULL) {
+    wf_thread *t = rest->first;
+    rest->first = t->next;
+    wf_thread_join(t);
+  }
+}
+
 int wf_thread_timedjoin(wf_thread *t, uint64_t deadline_ns) {
   pthread_mutex_lock(&t->lock);
   while (t->stage != ENDED && (deadline_ns == WF_NEVER || wf_clock_ns() < deadline_ns)) {
@@ -358,6 +416,21 @@ int64_t wf_thread_await_tid(wf_thread *t) {
   while (wf_thread_tid(t) == 0) sched_yield();
 #endif
   return wf_thread_tid(t);
+}
+
+uint64_t wf_thread_self_cpu_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return 0;
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t wf_thread_cpu_ns(wf_thread *t) {
+  clockid_t clock;
+  struct timespec ts = {0, 0};
+  pthread_mutex_lock(&t->lock);
+  if (t->stage == ENDED || pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) != 0) ts = (struct timespec){0, 0};
+  pthread_mutex_unlock(&t->lock);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 int wf_thread_signal(wf_thread *t, int sig) {
