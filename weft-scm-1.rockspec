@@ -157,6 +157,7 @@ build = {
         "csrc/sys/facts_proc.c",
         "csrc/sys/fd.c",
         "csrc/sys/heap.c",
+        "csrc/sys/identity.c",
         "csrc/sys/limits.c",
         "csrc/sys/loop.c",
         "csrc/sys/pages.c",
