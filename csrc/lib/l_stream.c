@@ -58,6 +58,9 @@ static int push_kept(lua_State *L, wf_stream *s, size_t n, size_t cut) {
   return 1;
 }
 
+/* The longest line, or longest all, that is asked for. */
+static size_t longest(lua_State *L) { return lua_isnil(L, LIMIT) ? SIZE_MAX : (size_t)lua_tointeger(L, LIMIT); }
+
 /* Push a line if a whole one is kept; 0: there is none. */
 static int take_line(lua_State *L, wf_stream *s, bool cut) {
   size_t kept = wf_stream_kept(s);
@@ -68,6 +71,7 @@ static int take_line(lua_State *L, wf_stream *s, bool cut) {
     s->scanned = kept;
     return 0;
   }
+  if ((size_t)(end - from) > longest(L)) return wf_stream_fail(L, s, EMSGSIZE);
   return push_kept(L, s, (size_t)(end - from) + 1, cut);
 }
 
@@ -112,7 +116,7 @@ static void wake_next_reader(wf_stream *s) {
 }
 
 static bool too_long(lua_State *L, const wf_stream *s) {
-  return !lua_isnil(L, LIMIT) && wf_stream_kept(s) > (size_t)lua_tointeger(L, LIMIT) && lua_type(L, WHAT) == LUA_TSTRING;
+  return wf_stream_kept(s) > longest(L) && lua_type(L, WHAT) == LUA_TSTRING;
 }
 
 /* Read until there is an answer, or wait. */
