@@ -40,7 +40,7 @@ local function get(url)
   return tonumber(status), headers, body_of(conn, headers)
 end
 
-local urls, server = arg, nil
+local urls, server = table.move(arg, 1, #arg, 1, {}), nil
 if #urls == 0 then
   server = weft.net.listen("127.0.0.1", 0, function(conn)
     conn:read "l"

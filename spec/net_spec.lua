@@ -479,7 +479,7 @@ describe("connecting", function()
     -- A backlog that is full: connections beyond it are not answered.
     local server <close> = weft.net.listen(HOST, 0, { backlog = 1 })
     local host, port = server:sockname()
-    local held, last, code = {}, nil, nil
+    local held, last, _, code = {}, nil, nil, nil
     for i = 1, 8 do
       last, _, code = weft.net.connect(host, port, { timeout = 0.05 })
       if not last then break end

@@ -118,7 +118,9 @@ local function read_line(self, keep, longest)
   local from = 1
   while true do
     local at = self._in:find("\n", from, true)
-    if longest and (at or #self._in + 1) - 1 > longest then return fail("EMSGSIZE", "message too long: " .. tostring(self._conn)) end
+    if longest and (at or #self._in + 1) - 1 > longest then
+      return fail("EMSGSIZE", "message too long: " .. tostring(self._conn))
+    end
     if at then
       local line = take(self, at)
       return keep and line or line:sub(1, -2)
