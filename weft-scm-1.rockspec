@@ -240,6 +240,7 @@ build = {
     ["weft.timeline_cells"] = "lua/weft/timeline_cells.lua",
     ["weft.timeline_paint"] = "lua/weft/timeline_paint.lua",
     ["weft.timeline_panel"] = "lua/weft/timeline_panel.lua",
+    ["weft.tls"] = "lua/weft/tls.lua",
     ["weft.trace"] = "lua/weft/trace.lua",
     ["weft.trace_chrome"] = "lua/weft/trace_chrome.lua",
     ["weft.trace_file"] = "lua/weft/trace_file.lua",
