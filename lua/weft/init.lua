@@ -22,7 +22,8 @@ end
 local later = {
   every = { "weft.every" }, net = { "weft.net" },
   trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
-  ps = { "weft.ps" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  ps = { "weft.ps" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
+  pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
 }
 
 local standard = { stdin = 0, stdout = 1, stderr = 2 }
