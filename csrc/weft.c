@@ -8,11 +8,9 @@
 #include "weft.h"
 
 #include <dlfcn.h>
-#include <uv.h>
+#include <pthread.h>
 
 #include "lib/lib.h"
-#include "rt/io.h"
-#include "rt/report.h"
 
 static void stay_loaded(void) {
   Dl_info info;
@@ -22,47 +20,11 @@ static void stay_loaded(void) {
 }
 
 int luaopen_weft_core(lua_State *L) {
-  stay_loaded();
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, stay_loaded);
   luaL_checkversion(L);
   wf_iso *iso = wf_iso_open(L, NULL, NULL);
   iso->open_core = luaopen_weft_core;
-  if (iso->module != 0) { /* loaded anew: objects of before must stay valid */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->module);
-    return 1;
-  }
-  lua_newtable(L);
-  wf_io_classes(iso, L);
-  wf_report_open(iso, L);
-  wf_lib_core(iso, L);
-  wf_lib_job(iso, L);
-  wf_lib_task(iso, L);
-  wf_lib_channel(iso, L);
-  wf_lib_buffer(iso, L);
-  wf_lib_select(iso, L);
-  wf_lib_sync(iso, L);
-  wf_lib_scope(iso, L);
-  wf_lib_thread(iso, L);
-  wf_lib_spawn(iso, L);
-  wf_lib_pool(iso, L);
-  wf_lib_stream(iso, L);
-  wf_lib_net(iso, L);
-  wf_lib_server(iso, L);
-  wf_lib_udp(iso, L);
-  wf_lib_resolve(iso, L);
-  wf_lib_signal(iso, L);
-  wf_lib_ticker(iso, L);
-  wf_lib_stdio(iso, L);
-  wf_lib_poll(iso, L);
-  wf_lib_ps(iso, L);
-  lua_pushlightuserdata(L, iso);
-  wf_lib_trace(L);
-  lua_pushlightuserdata(L, iso);
-  wf_lib_recorder(L);
-  lua_pushlightuserdata(L, iso);
-  lua_setfield(L, -2, "isolate");
-  lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
-  lua_setfield(L, -2, "versions");
-  lua_pushvalue(L, -1);
-  iso->module = luaL_ref(L, LUA_REGISTRYINDEX);
+  wf_lib_push_core(iso, L); /* loaded anew it is the same: objects of before must stay valid */
   return 1;
 }

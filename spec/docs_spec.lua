@@ -63,6 +63,9 @@ local function same_parameters(item, f)
   assert.same({ item.name, n, vararg }, { item.name, info.nparams, info.isvararg })
 end
 
+local ended_child = weft.exec { "true" }
+ended_child:wait()
+
 -- An object of each class that has a metatable.
 local function objects()
   local scope
@@ -74,18 +77,22 @@ local function objects()
   local measured = weft.bench.compare({ a = function() end, b = function() end }, quick)
   local mutex = weft.mutex()
   local guard <close> = mutex:guard()
+  local explored
+  local exploration = weft.explore(function(x) explored = x end)
   return {
     ["weft.job"] = weft.go(function() end), ["weft.main"] = weft.current(), ["weft.scope"] = scope,
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
-    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(), ["weft.child"] = ended_child,
+    ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
     ["weft.bench.result"] = measured[1], ["weft.bench.table"] = measured, ["weft.bench.ratio"] = measured[2]:compare(measured[1]),
     ["weft.bench.load"] = weft.bench.load("x", function() end, { rate = 1e4, seconds = 1e-3 }),
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
+    ["weft.explored"] = explored, ["weft.exploration"] = exploration,
   }
 end
 
@@ -104,6 +111,7 @@ local function methods_of(name, object)
     return found
   end
   local index = getmetatable(object).__index
+  if name == "weft.child" then return core.program_methods() end
   if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
@@ -114,11 +122,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs {
-      "trace", "mark", "region", "plot", "bench", "pool", "map", "net", "every", "stdin", "stdout", "stderr", "repl", "ps",
-    } do
-      assert(weft[late], late)
-    end
+    for _ in pairs(weft) do break end -- fetches all
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -190,6 +194,17 @@ describe("the stubs", function()
       for field in pairs(classes[name].fields) do assert(field == "warning" or there[name][field] ~= nil, field) end
     end
     for field in pairs(classes["weft.pool"].fields) do assert(there["weft.pool"][field] ~= nil, field) end
+    local failed = weft.explore(function() error "x" end)
+    for field in pairs(classes["weft.exploration"].fields) do assert(failed[field] ~= nil, field) end
+    for field in pairs(classes["weft.exploration.failure"].fields) do assert(failed.failure[field] ~= nil, field) end
+  end)
+
+  it("have the options that weft.explore knows", function()
+    local values = { points = "lines", strategy = "pct", preemptions = 1, depth = 2, seed = 2, schedules = 2, seconds = 1,
+      steps = 10, clock = "free", same = true, keep_going = true, watch = { t = {} }, replay = "o::00000000" }
+    for name in pairs(classes["weft.explore.options"].fields) do
+      weft.explore(function() end, { [name] = assert(values[name], name), schedules = 2 })
+    end
   end)
 
   it("have the options that weft.go and weft.thread know", function()

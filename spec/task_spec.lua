@@ -9,6 +9,55 @@ local function noop() end
 local function sleeper() weft.sleep(1e6) end
 
 describe("weft.go", function()
+  it("begins tasks in the order of starting with all their arguments, however many wait", function()
+    local n, begun, jobs = helper.scale(30000, 6000), {}, {}
+    local function body(i, ...)
+      begun[#begun + 1] = i
+      if i % 7 == 0 then weft.yield() end
+      return select("#", ...), (select(-1, i, ...))
+    end
+    local function start(i)
+      local extra = i % 1000 == 0 and 300 or i % 13
+      local args = {}
+      for k = 1, extra do args[k] = i + k end
+      jobs[i] = weft.go(body, i, table.unpack(args, 1, extra))
+      if i % 17 == 0 then jobs[i]:cancel() end
+    end
+    for i = 1, n // 2 do start(i) end
+    weft.go(function() for i = n // 2 + 1, n do start(i) end end):wait() -- half of them while others begin
+    weft.wait()
+    local expected = {}
+    for i = 1, n do
+      if i % 17 ~= 0 then
+        expected[#expected + 1] = i
+        local extra = i % 1000 == 0 and 300 or i % 13
+        local count, last = jobs[i]:join()
+        assert(count == extra and last == i + extra, i)
+      else
+        assert(jobs[i]:status() == "cancelled", i)
+      end
+    end
+    assert.equal(table.concat(expected, " "), table.concat(begun, " "))
+  end)
+
+  it("may be started by finalisers in the middle of a burst", function()
+    local late, ran = 0, 0
+    local function count() ran = ran + 1 end
+    local function litter()
+      setmetatable({}, { __gc = function() late = late + 1 weft.go(count):detach() end })
+    end
+    local n = helper.scale(50000, 5000)
+    for i = 1, n do
+      weft.go(count, i, i)
+      if i % 10 == 0 then litter() end
+    end
+    weft.wait()
+    collectgarbage()
+    weft.wait()
+    assert.is_true(late > 0)
+    assert.equal(n + late, ran)
+  end)
+
   it("starts the task at its starter's next blocking call, in the order of starting", function()
     local log = {}
     local a = weft.go(function() log[#log + 1] = "a" end)

@@ -483,6 +483,20 @@ function server:connections() end
 ---@return boolean ok  true
 function server:close() end
 
+---The listening descriptor, for other libraries. It stays the server's.
+---
+---Blocks: no.
+---Errors: none.
+---
+---```lua
+---local server <close> = weft.net.listen("127.0.0.1", 0)
+---print(math.type(server:fileno()))    --> integer
+---```
+---@return integer? fd
+---@return string? message
+---@return string? code
+function server:fileno() end
+
 ---Gives the listening descriptor up, for weft.net.attach elsewhere.
 ---
 ---Blocks: no.
@@ -670,6 +684,20 @@ function udp:multicast_ttl(hops) end
 ---@return string? message
 ---@return string? code
 function udp:multicast_loop(on) end
+
+---The descriptor, for other libraries. It stays the socket's.
+---
+---Blocks: no.
+---Errors: none.
+---
+---```lua
+---local socket <close> = weft.net.udp("127.0.0.1", 0)
+---print(math.type(socket:fileno()))    --> integer
+---```
+---@return integer? fd
+---@return string? message
+---@return string? code
+function udp:fileno() end
 
 ---Gives the descriptor up, for weft.net.attach elsewhere.
 ---

@@ -13,10 +13,13 @@
  *     timers only; up to its first tick, of none. So only the earliest slot is ever opened;
  *   - timers of the same `when` are always in one slot, in the order in which they were added: an
  *     opened slot is emptied front to back into slots that are empty.
+ * While the timers are few the due slot is the only one and holds them all; the first two do not hold then.
  */
 #include "base/wheel.h"
 
 #include <string.h>
+
+#include "base/alloc.h"
 
 enum {
   DUE = 0,
@@ -29,9 +32,11 @@ enum {
 
 static uint64_t tick_of(uint64_t when) { return when >> WF_WHEEL_TICK_BITS; }
 
+static bool is_few(const wf_wheel *w) { return w->slot == &w->few; }
+
 static unsigned slot_of(const wf_wheel *w, uint64_t when) {
   uint64_t tick = tick_of(when);
-  if (tick <= w->tick) return DUE;
+  if (tick <= w->tick || is_few(w)) return DUE;
   unsigned top = 63u - (unsigned)__builtin_clzll(tick ^ w->tick);
   if (top >= SPAN_BITS) return FAR;
   unsigned level = top / WF_WHEEL_LEVEL_BITS;
@@ -212,13 +217,40 @@ void wf_wheel_init(wf_wheel *w, uint64_t now_ns) {
   memset(w, 0, sizeof *w);
   w->tick = tick_of(now_ns);
   w->soon = UINT64_MAX;
+  w->slot = &w->few;
+  w->spread_at = WF_WHEEL_FEW + 1;
+}
+
+void wf_wheel_fini(wf_wheel *w) {
+  if (!is_few(w)) wf_free(w->slot);
+  w->slot = &w->few;
+}
+
+/* The timers are many now: deal them out to slots. */
+static void spread(wf_wheel *w) {
+  wf_timer **slot = wf_calloc(WF_WHEEL_SLOTS, sizeof *slot);
+  if (slot == NULL) { /* it is slower without */
+    w->spread_at *= 2;
+    return;
+  }
+  wf_timer *t = w->few;
+  slot_clear(w, DUE);
+  w->unsorted = false;
+  w->slot = slot;
+  w->spread_at = SIZE_MAX;
+  t->prev->next = NULL;
+  while (t != NULL) {
+    wf_timer *next = t->next;
+    slot_append(w, t);
+    t = next;
+  }
 }
 
 void wf_wheel_add(wf_wheel *w, wf_timer *t, uint64_t when_ns) {
   wf_assert(!wf_timer_armed(t));
   t->when = when_ns;
   slot_append(w, t);
-  w->count++;
+  if (wf_unlikely(++w->count == w->spread_at)) spread(w);
   if (when_ns <= w->soon) soon_set(w, when_ns, true);
 }
 
@@ -238,6 +270,7 @@ wf_timer *wf_wheel_pop(wf_wheel *w, uint64_t now_ns) {
     if (s == DUE) {
       wf_timer *t = due_first(w);
       soon_set(w, t->when, t->when > now_ns);
+      if (is_few(w) && now > w->tick) w->tick = now;
       if (t->when > now_ns) return NULL;
       slot_remove(w, DUE, t);
       w->count--;

@@ -4,8 +4,8 @@
  * What it is: a hierarchical timing wheel over intrusive timers. Adding and deleting take constant
  * time whatever the number of timers; a timer is moved at most once per level before it fires.
  * Thread: the isolate's carrier alone; nothing here is atomic.
- * Owner: the wheel sits in its isolate, a timer in whatever waits (a task's waiter). Neither
- * allocates: adding cannot fail, and a wheel needs no clean-up.
+ * Owner: the wheel sits in its isolate, a timer in whatever waits (a task's waiter). Adding cannot fail: up to WF_WHEEL_FEW
+ * timers, and more where there is no memory for slots, are kept in one list.
  * Kept alive by: a timer's owner, who deletes it from the wheel before its memory goes.
  *
  * Times are nanoseconds of one monotonic clock, any uint64_t. Promises:
@@ -15,9 +15,10 @@
  *   - between two pops, timers may be added and deleted freely, due ones too.
  *
  * Geometry. A tick is 1024 ns. Seven levels of 32 slots cover 2^45 ns (9.8 hours) from the wheel's
- * position, one list holds what is further away, one list what is due: 226 slots of a pointer each,
- * under 2 KB, because every parked isolate has a wheel and may weigh 10 KB in all. 64 slots a level
- * would take 1.3 KB more and save a fifth of the time where a million timers are armed, nothing else.
+ * position, one list holds what is further away, one list what is due: 226 slots of a pointer each.
+ * 64 slots a level would take 1.3 KB more and save a fifth of the time where a million timers are armed, nothing else.
+ * Every parked isolate has a wheel and may weigh 10 KB in all, and most have few timers: until there are more, all are in
+ * the due list, which is sorted when it is asked for its first.
  */
 #ifndef WF_BASE_WHEEL_H
 #define WF_BASE_WHEEL_H
@@ -35,7 +36,8 @@ enum {
   WF_WHEEL_LEVEL_BITS = 5,
   WF_WHEEL_LEVELS = 7,
   WF_WHEEL_SLOTS = 2 + (WF_WHEEL_LEVELS << WF_WHEEL_LEVEL_BITS), /* due, levels, far */
-  WF_WHEEL_WORDS = (WF_WHEEL_SLOTS + 63) / 64
+  WF_WHEEL_WORDS = (WF_WHEEL_SLOTS + 63) / 64,
+  WF_WHEEL_FEW = 16
 };
 
 typedef struct wf_wheel {
@@ -45,11 +47,16 @@ typedef struct wf_wheel {
   bool exact;     /* `soon` is the time of an armed timer */
   bool unsorted;  /* the due slot must be sorted before its first timer is taken */
   uint64_t map[WF_WHEEL_WORDS];       /* which slots are not empty */
-  wf_timer *slot[WF_WHEEL_SLOTS];     /* the first of each ring; the index order is the time order */
+  wf_timer **slot;                    /* the first of each ring; the index order is the time order */
+  wf_timer *few;                      /* while they are few: the only slot, of all timers */
+  size_t spread_at;                   /* the number of timers that calls for slots */
 } wf_wheel;
 
 /* Empties `w` without looking at it. `now_ns` need only be near the truth. */
 void wf_wheel_init(wf_wheel *w, uint64_t now_ns);
+
+/* Frees what the wheel holds; armed timers are left as they are. */
+void wf_wheel_fini(wf_wheel *w);
 
 /* Arms `t`, which must be disarmed. */
 void wf_wheel_add(wf_wheel *w, wf_timer *t, uint64_t when_ns);

@@ -76,7 +76,7 @@ static int condition_wait(lua_State *L) {
   wf_sync *c = check_condition(L);
   wf_iso *iso = c->object.iso;
   wf_mutex *m = wf_check_sync(L, MUTEX, WF_CLASS_MUTEX, sizeof *m, "weft.mutex");
-  uint64_t deadline = wf_opt_deadline(L, 3);
+  uint64_t deadline = wf_opt_deadline(iso, L, 3);
   luaL_argcheck(L, wf_mutex_is_mine(iso, m), MUTEX, "this task does not hold the mutex: lock it before the wait");
   lua_settop(L, MUTEX);
   wf_sync_prepare(iso, L, c, "condition", deadline);

@@ -24,7 +24,7 @@ static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
   if (wf_job_finished(j)) return k(L, LUA_OK, 0);
   if (j.task == iso->cur) return luaL_error(L, "a job cannot wait for itself");
   if (wf_job_joiners(iso, j) == NULL || (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL))
-    return luaL_error(L, "not enough memory");
+    return lx_raise_memory(L);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_JOIN);
   wf_job_wait(iso, j, t, NULL);
   wf_wait_until(iso, t, deadline);
@@ -71,8 +71,9 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int job_wait(lua_State *L) {
-  wf_job_check(wf_iso_up(L), L, SELF);
-  uint64_t deadline = wf_opt_deadline(L, 2);
+  wf_iso *iso = wf_iso_up(L);
+  wf_job_check(iso, L, SELF);
+  uint64_t deadline = wf_opt_deadline(iso, L, 2);
   lua_settop(L, SELF);
   return wait_end(L, deadline, wait_k);
 }
@@ -160,14 +161,24 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 
 static const char *kind_of(wf_job j) {
   if (j.task == NULL) return wf_child_kind(j.child);
-  return j.task->flags & WF_F_AS_THREAD ? "thread" : j.task->flags & WF_F_AS_ISOLATE ? "isolate" : "task";
+  uint32_t as = j.task->flags & (WF_F_AS_THREAD | WF_F_AS_ISOLATE);
+  return as == (WF_F_AS_THREAD | WF_F_AS_ISOLATE) ? "process" : as == WF_F_AS_THREAD ? "thread" : as != 0 ? "isolate" : "task";
 }
+
+/* Methods that are written in Lua, in weft.groups. */
+static bool is_lua_method(const char *key) { return strcmp(key, "on_done") == 0 || strcmp(key, "get") == 0 || strcmp(key, "set") == 0; }
 
 /* job.id, job.name, job.kind; everything else is a method. Upvalue 2: the methods. */
 static int job_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
   wf_iso *iso = wf_iso_up(L);
+  if (lua_type(L, 2) == LUA_TSTRING && is_lua_method(lua_tostring(L, 2))) {
+    wf_lib_require(L, "weft.groups");
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    return 1;
+  }
   wf_job j = wf_job_check(iso, L, SELF);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (strcmp(key, "id") == 0)
@@ -189,7 +200,7 @@ static int job_tostring(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
-  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? j.task->seq : wf_job_id(iso, j) >> 32),
+  lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
 }

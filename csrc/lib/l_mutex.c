@@ -44,7 +44,7 @@ static int mutex_try_lock(lua_State *L) {
   wf_mutex *m = check_mutex(L);
   wf_iso *iso = m->s.object.iso;
   uint64_t deadline;
-  bool waits = wf_check_try(L, 2, &deadline);
+  bool waits = wf_check_try(iso, L, 2, &deadline);
   lua_settop(L, SELF);
   if (!waits) {
     bool mine = wf_mutex_take(iso, m);

@@ -344,11 +344,19 @@ static int attach(lua_State *L) {
   return 1;
 }
 
+/* core.walltime(): seconds since 1970. */
+static int walltime(lua_State *L) {
+  struct timespec ts;
+  clock_gettime(CLOCK_REALTIME, &ts);
+  lua_pushnumber(L, (lua_Number)ts.tv_sec + (lua_Number)ts.tv_nsec * 1e-9);
+  return 1;
+}
+
 const luaL_Reg wf_stream_socket_methods[] = {{"nodelay", stream_nodelay},   {"keepalive", stream_keepalive},
                                              {"sockname", stream_sockname}, {"peername", stream_peername},
                                              {"detach", stream_detach},     {NULL, NULL}};
 
 void wf_lib_net(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"tcp_connect", tcp_connect}, {"unix_connect", unix_connect}, {"attach", attach}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"tcp_connect", tcp_connect}, {"unix_connect", unix_connect}, {"attach", attach}, {"walltime", walltime}, {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }

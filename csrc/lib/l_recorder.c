@@ -78,11 +78,10 @@ static int recorder_dump(lua_State *L) {
   return 1;
 }
 
-int wf_lib_recorder(lua_State *L) {
-  static const luaL_Reg functions[] = {{"recorder_start", recorder_start},
-                                       {"recorder_stop", recorder_stop},
-                                       {"recorder_dump", recorder_dump},
-                                       {NULL, NULL}};
-  luaL_setfuncs(L, functions, 1);
-  return 0;
+void wf_lib_recorder(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg funcs[] = {{"recorder_start", recorder_start},
+                                   {"recorder_stop", recorder_stop},
+                                   {"recorder_dump", recorder_dump},
+                                   {NULL, NULL}};
+  wf_lib_add(iso, L, funcs);
 }

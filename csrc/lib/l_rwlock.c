@@ -67,7 +67,7 @@ static int try_for(lua_State *L, enum wf_want want) {
   wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
   uint64_t deadline;
-  bool waits = wf_check_try(L, 2, &deadline), mine;
+  bool waits = wf_check_try(iso, L, 2, &deadline), mine;
   lua_settop(L, SELF);
   if (waits) {
     mine = take(iso, L, rw, want);

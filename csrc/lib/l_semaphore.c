@@ -50,7 +50,7 @@ static int semaphore_try_acquire(lua_State *L) {
   semaphore *s = check_semaphore(L);
   wf_iso *iso = s->s.object.iso;
   uint64_t deadline;
-  bool waits = wf_check_try(L, 2, &deadline);
+  bool waits = wf_check_try(iso, L, 2, &deadline);
   lua_settop(L, SELF);
   if (waits) wf_cancel_point(iso, L);
   bool mine = take(s);

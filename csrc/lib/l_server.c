@@ -241,6 +241,13 @@ static int server_detach(lua_State *L) {
   return 1;
 }
 
+static int server_fileno(lua_State *L) {
+  const wf_server *v = check_server(L);
+  if (!wf_server_open(v)) return server_fail(L, v, EBADF);
+  lua_pushinteger(L, v->watch.fd);
+  return 1;
+}
+
 static int server_tostring(lua_State *L) {
   const wf_server *v = check_server(L);
   char name[128];
@@ -417,7 +424,7 @@ static int unix_listen(lua_State *L) {
 
 void wf_lib_server(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"accept", server_accept},           {"close", server_close},   {"sockname", server_sockname},
-                                     {"connections", server_connections}, {"detach", server_detach}, {NULL, NULL}};
+                                     {"connections", server_connections}, {"detach", server_detach}, {"fileno", server_fileno}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", server_gc}, {"__close", server_close}, {"__tostring", server_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"tcp_listen", tcp_listen}, {"unix_listen", unix_listen}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_SERVER, "weft.server", methods, meta);

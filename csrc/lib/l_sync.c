@@ -29,7 +29,7 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 
 /* The rest of x:wait([seconds]), when `over` says whether there is nothing to wait for. */
 static int wait_rest(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, bool over) {
-  uint64_t deadline = wf_opt_deadline(L, TIMEOUT);
+  uint64_t deadline = wf_opt_deadline(iso, L, TIMEOUT);
   bool waits = !over && (deadline == WF_NEVER || lua_tonumber(L, TIMEOUT) > 0);
   lua_settop(L, SELF);
   wf_cancel_point(iso, L);

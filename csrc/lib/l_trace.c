@@ -240,16 +240,13 @@ static int trace_terminal(lua_State *L) {
   return 1;
 }
 
-/* Declared in lib.h with another shape than its fellows: the isolate is on top of the stack, as the upvalue
- * of the functions, and the table of the module below it. [-1, +0, m] */
-int wf_lib_trace(lua_State *L) {
-  static const luaL_Reg functions[] = {
+void wf_lib_trace(wf_iso *iso, lua_State *L) {
+  static const luaL_Reg funcs[] = {
       {"trace_start", trace_start},       {"trace_stop", trace_stop}, {"trace_snapshot", trace_snapshot},
       {"trace_on", trace_on},             {"trace_mark", trace_mark}, {"trace_words", trace_words},
       {"trace_enter", trace_enter},       {"trace_leave", trace_leave}, {"trace_id", trace_id},
       {"pid", trace_pid},
       {"trace_terminal", trace_terminal}, {NULL, NULL},
   };
-  luaL_setfuncs(L, functions, 1);
-  return 0;
+  wf_lib_add(iso, L, funcs);
 }

@@ -334,6 +334,13 @@ static int udp_detach(lua_State *L) {
   return 1;
 }
 
+static int udp_fileno(lua_State *L) {
+  const udp *u = check_udp(L);
+  if (u->watch.fd < 0) return udp_fail(L, u, EBADF);
+  lua_pushinteger(L, u->watch.fd);
+  return 1;
+}
+
 static int udp_close(lua_State *L) {
   udp_shut(check_udp(L));
   lua_pushboolean(L, 1);
@@ -402,7 +409,7 @@ void wf_lib_udp(wf_iso *iso, lua_State *L) {
       {"send", udp_send},           {"recv", udp_recv},       {"connect", udp_connect}, {"timeout", udp_timeout},
       {"sockname", udp_sockname},   {"broadcast", udp_broadcast}, {"join", udp_join},   {"leave", udp_leave},
       {"multicast_ttl", udp_multicast_ttl}, {"multicast_loop", udp_multicast_loop}, {"detach", udp_detach},
-      {"close", udp_close},         {NULL, NULL}};
+      {"close", udp_close},         {"fileno", udp_fileno}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", udp_gc}, {"__close", udp_close}, {"__tostring", udp_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"udp", udp_new}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_UDP, "weft.udp", methods, meta);

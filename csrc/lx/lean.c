@@ -42,16 +42,8 @@ static void on_warning(void *ud, const char *text, int to_be_continued) {
   s->warn_more = to_be_continued != 0;
 }
 
-static char *copied(const char *text) {
-  size_t n = strlen(text) + 1;
-  char *copy = wf_malloc(n);
-  return copy ? memcpy(copy, text, n) : NULL;
-}
-
 static void record_free(wf_lean *s) {
   wf_heap_fini(&s->heap);
-  wf_free(s->path);
-  wf_free(s->cpath);
   wf_free(s);
 }
 
@@ -64,15 +56,14 @@ static wf_lean *record_new(void) {
   return s;
 }
 
-/* What differs from state to state. False: no memory, or too little allowed. */
-static bool record_set(wf_lean *s, const wf_state_opts *o) {
+/* What differs from state to state. */
+static void record_set(wf_lean *s, const wf_state_opts *o) {
   atomic_store_explicit(&s->heap.cap, o->memory, memory_order_relaxed);
   s->warn_on = o->warn;
   s->opened = o->opened;
   s->ud = o->ud;
-  if (o->path) s->path = copied(o->path);
-  if (o->cpath) s->cpath = copied(o->cpath);
-  return (!o->path || s->path) && (!o->cpath || s->cpath);
+  s->path = o->path;
+  s->cpath = o->cpath;
 }
 
 static int install(lua_State *L) {
@@ -88,6 +79,7 @@ static wf_lean *record_build(lua_CFunction prepare, size_t cap) {
   wf_lean *s = record_new();
   if (!s) return NULL;
   s->heap.cap = cap;
+  s->heap.clean = true; /* an image is read word by word: no remains of pointers */
   lua_State *L = lua_newstate(WF_LEAN_ALLOC, s);
   if (!L) {
     record_free(s);
@@ -105,6 +97,7 @@ static wf_lean *record_build(lua_CFunction prepare, size_t cap) {
   }
   lua_gc(L, LUA_GCRESTART);
   lua_gc(L, LUA_GCSTEP, -FIRST_KIB);
+  s->heap.clean = false;
   return s;
 }
 
@@ -117,7 +110,8 @@ lua_State *wf_state_open(const wf_state_opts *o) {
   if (!s) return NULL;
   if (!ready) wf_lean_image_take(s, o->prepare);
   lua_State *L = s->L;
-  if (!record_set(s, o) || (o->memory && atomic_load_explicit(&s->heap.used, memory_order_relaxed) > o->memory)) {
+  record_set(s, o);
+  if ((o->memory && atomic_load_explicit(&s->heap.used, memory_order_relaxed) > o->memory)) {
     wf_state_close(L);
     return NULL;
   }
@@ -151,6 +145,40 @@ void wf_state_set_cap(lua_State *L, size_t bytes) {
 
 bool wf_state_hit_cap(lua_State *L) {
   return atomic_exchange_explicit(&wf_lean_of(L)->heap.hit_cap, false, memory_order_relaxed);
+}
+
+bool wf_state_package_closed(lua_State *L) {
+  const wf_lean *s = wf_lean_of(L);
+  return s != NULL && (s->libs_left >> WF_LIB_PACKAGE & 1);
+}
+
+int wf_lean_preload(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  if (!wf_state_package_closed(L)) return 0;
+  luaL_checkstack(L, 6, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
+    lua_settop(L, top);
+    return 0;
+  }
+  lua_pushstring(L, name);
+  lua_pushliteral(L, ":preload:");
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    return -1;
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_isnil(L, -2)) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, -3);
+  }
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return 1;
 }
 
 void wf_state_lib(lua_State *L, const char *lib) {

@@ -26,7 +26,7 @@ typedef struct wf_state_opts {
   size_t memory;       /* most bytes the state may hold at once; 0 no cap */
   bool generational;   /* collector mode */
   bool warn;           /* warnings on, as after warn("@on") */
-  const char *path;    /* package.path and cpath; NULL the system's; copied */
+  const char *path;    /* package.path and cpath; NULL the system's; must outlast the state */
   const char *cpath;
   /* Called on the state after a library was opened ("package", "coroutine",
      "table", "io", "os", "string", "math", "utf8", "debug"), whose table is on
@@ -60,6 +60,14 @@ void wf_state_set_cap(lua_State *L, size_t bytes);
 
 /* Did an allocation fail because of the cap since the last call? */
 bool wf_state_hit_cap(lua_State *L);
+
+/* Is it a lean state that has not opened package yet? */
+bool wf_state_package_closed(lua_State *L);
+
+/* What `require(name)` would do, where package is not open yet and package.preload
+   has the module: 1 and the module on the stack, or -1 and the error; else 0 and
+   nothing. [-0, +(0|1), m] */
+int wf_lean_preload(lua_State *L, const char *name);
 
 /* Pushes the table of a standard library, opening it if need be; in any state.
    [-0, +1, m] */

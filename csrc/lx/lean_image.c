@@ -9,7 +9,9 @@
 ** its end. No layout of Lua's is known here, so this holds for every 5.4. A word
 ** that is no pointer and looks like one would have to be a number or a text with
 ** the 64 bits of that very address; what a fresh state holds are names, small
-** integers and floats.
+** integers and floats. Nor may it be half of a pointer: a field of a byte beside
+** padding that is left from the block's last use. So blocks are cleared when they
+** are freed while the first state is made (heap.clean).
 **
 ** What must not be in a state whose image is taken: a table with a key that lies in
 ** the block and is no string (tables find such keys by their address), memory

@@ -30,7 +30,7 @@
 
 /* The block that a state begins in: the record, then the heap's nest. What a
    state needs before its first script fits, with room for a small function. */
-enum { WF_LEAN_BLOCK = 12 * 1024 };
+enum { WF_LEAN_BLOCK = 13 * 1024 };
 
 typedef struct wf_lean {
   wf_heap heap;            /* first: see above */
@@ -44,7 +44,7 @@ typedef struct wf_lean {
   uint32_t checks;         /* calls of a door that did not concern it */
   bool lazy;               /* the machinery is in place */
   bool warn_on, warn_more; /* warnings are on; the next piece continues a message */
-  char *path, *cpath;      /* for package, until it opens; NULL the system's */
+  const char *path, *cpath; /* for package, until it opens; NULL the system's; the caller's */
   void (*opened)(lua_State *L, const char *lib, void *ud);
   void *ud;
 } wf_lean;

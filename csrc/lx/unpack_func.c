@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 
 #include "lx/error.h"
+#include "lx/lean.h"
 #include "lx/pack_state.h"
 #include "lx/unpacker.h"
 
@@ -15,6 +16,17 @@ static bool push_module(wf_reader *r, const char *name) {
   lua_State *L = r->L;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, name) == LUA_TNIL || (lua_isboolean(L, -1) && !lua_toboolean(L, -1))) {
+    int preloaded = wf_lean_preload(L, name);
+    if (preloaded > 0) {
+      lua_replace(L, -3);
+      lua_pop(L, 1);
+      return true;
+    }
+    if (preloaded < 0) {
+      const char *why = luaL_tolstring(L, -1, NULL);
+      lx_error_new(L, "transfer", "module '%s' cannot be loaded here: %s", name, why);
+      return false;
+    }
     if (lua_getglobal(L, "require") != LUA_TFUNCTION) {
       lx_error_new(L, "transfer", "module '%s' is not loaded here, and there is no `require`", name);
       return false;

@@ -6,7 +6,6 @@
 #include "rt/sched.h"
 #include "rt/shchan.h"
 
-enum { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_INTEGER, KEPT_FLOAT, KEPT_POINTER, KEPT_REF };
 enum { UV_CELLS = 1, UV_REFS = 2, FIRST_ROOM = 8 };
 
 wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
@@ -18,8 +17,6 @@ wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
   c->seq = ++iso->objects;
   return c;
 }
-
-uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c) { return WF_OBJECT_ID(iso, c->seq); }
 
 /* Kept values ------------------------------------------------------------------------------- */
 
@@ -138,6 +135,7 @@ void wf_channel_push_kept(lua_State *L, wf_channel *c, int self, size_t i) {
 static inline void unkeep(lua_State *L, wf_channel *c, int self) {
   if (wf_unlikely(wf_trace_on() != 0))
     wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, c->taken++, 0, wf_channel_id(c->object.iso, c));
+  if (wf_channel_unkeep_integer(L, c)) return;
   wf_channel_push_kept(L, c, self, 0);
   if (c->cells[c->head].tag == KEPT_REF) {
     lua_getiuservalue(L, self, UV_REFS);

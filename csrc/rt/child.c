@@ -8,7 +8,9 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/lean.h"
 #include "lx/pack.h"
+#include "rt/process.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
@@ -39,20 +41,20 @@ void wf_run_release(wf_run *r) {
   if (r->unit != NULL) wf_port_release(r->unit);
   pthread_mutex_destroy(&r->lock);
   wf_free(r->name);
-  wf_free(r->path);
-  wf_free(r->cpath);
+  wf_text_release(r->path);
+  wf_text_release(r->cpath);
   wf_free(r->traceback);
   wf_free(r);
 }
 
-static const char *run_kind(const wf_run *r) { return r->unit != NULL ? "isolate" : "thread"; }
+static const char *run_kind(const wf_run *r) { return r->process ? "process" : r->unit != NULL ? "isolate" : "thread"; }
 
 /* A copy of a string, NULL for NULL. [-0, +0, m] */
 static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  if (p == NULL) luaL_error(L, "not enough memory");
+  if (p == NULL) lx_raise_memory(L);
   return memcpy(p, s, n);
 }
 
@@ -63,23 +65,55 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
-  if (c->run == NULL) luaL_error(L, "not enough memory");
+  if (c->run == NULL) lx_raise_memory(L);
   c->run->child = c;
   c->run->looked = true; /* nothing to report about what has not started */
   return c;
 }
 
-/* package.path or cpath as this state has it now; what its own parent gave it while package is unopened. */
-static char *package_path(lua_State *L, const char *field) {
-  char *copy = NULL;
+wf_text *wf_text_hold(wf_text *t) {
+  if (t != NULL) atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+  return t;
+}
+
+void wf_text_release(wf_text *t) {
+  if (t != NULL && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) wf_free(t);
+}
+
+/* Keep the string on top in *kept, if that is not what is there already. [-1, +0, m] */
+static void keep_text(lua_State *L, wf_text **kept) {
+  size_t n;
+  const char *now = lua_tolstring(L, -1, &n);
+  if (now == NULL || *kept == NULL || strcmp((*kept)->text, now) != 0) {
+    wf_text *t = now == NULL ? NULL : wf_malloc(sizeof *t + n + 1);
+    if (now != NULL && t == NULL) luaL_error(L, "not enough memory");
+    wf_text_release(*kept);
+    *kept = t;
+    if (t != NULL) {
+      atomic_init(&t->refs, 1);
+      memcpy(t->text, now, n + 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+/* package.path and cpath as this state has them now; what its own parent gave it while package is unopened. */
+static void note_paths(wf_iso *iso, lua_State *L, wf_run *r) {
+  if (iso->run != NULL && wf_state_package_closed(L)) {
+    r->path = wf_text_hold(iso->run->path);
+    r->cpath = wf_text_hold(iso->run->cpath);
+    return;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) == LUA_TTABLE) {
-    lua_getfield(L, -1, field);
-    copy = copied(L, lua_tostring(L, -1));
-    lua_pop(L, 1);
+    lua_getfield(L, -1, "path");
+    keep_text(L, &iso->path);
+    lua_getfield(L, -1, "cpath");
+    keep_text(L, &iso->cpath);
+    r->path = wf_text_hold(iso->path);
+    r->cpath = wf_text_hold(iso->cpath);
   }
   lua_pop(L, 2);
-  return copy;
 }
 
 /* The handle may be collected from now on. [-0, +0, -] */
@@ -99,26 +133,27 @@ static void on_end_dropped(wf_mail *m) {
   wf_run_release(r);
 }
 
-wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
-  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
+  enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
+  if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
-  r->input = wf_pack(L, first, nargs + 1, "arg");
+  r->process = way->process;
+  r->input = wf_pack_for(L, first, nargs + 1, "arg", reach);
   if (r->input == NULL) lua_error(L);
   if (iso->cur->flags & WF_F_LOCALS) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
     lua_rawgetp(L, -1, iso->cur);
-    r->locals = wf_pack(L, lua_gettop(L), 1, "locals");
+    r->locals = wf_pack_for(L, lua_gettop(L), 1, "locals", reach);
     if (r->locals == NULL) lua_error(L);
     lua_pop(L, 2);
   }
   r->name = copied(L, name);
   r->id = wf_iso_number();
   r->memory = memory;
-  r->path = package_path(L, "path");
-  r->cpath = package_path(L, "cpath");
+  note_paths(iso, L, r);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -139,16 +174,15 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  wf_family_join(&r->member, iso->member);
+  if (!way->process) wf_family_join(&r->member, iso->member);
   const char *what = "thread";
-  int err = o == NULL ? wf_slice_prepare(iso, r) : wf_thread_start(&r->thread, o, wf_run_main, r, &what);
+  int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
-    if (o == NULL) wf_slice_start(r);
     lua_replace(L, first);
     lua_settop(L, first);
     return c;
   }
-  wf_family_leave(&r->member);
+  if (!way->process) wf_family_leave(&r->member);
   wf_list_unlink(&r->link);
   wf_run_release(r);
   wf_run_release(r);
@@ -160,13 +194,46 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   return NULL;
 }
 
+static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)ud, (void)what;
+  int err = wf_slice_prepare(iso, r);
+  if (err == 0) wf_slice_start(r);
+  return err;
+}
+
+static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)iso;
+  return wf_thread_start(&r->thread, ud, wf_run_main, r, what);
+}
+
+wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
+  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
+  return wf_child_begin(iso, L, nargs, name, memory, &way);
+}
+
 /* Ending -------------------------------------------------------------------------------------- */
+
+/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
+static void push_no_memory(lua_State *L, const wf_run *r) {
+  if (r->memory != 0)
+    lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
+  else
+    lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
+}
 
 /* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
 static int unpack_output(lua_State *L) {
   const wf_child *c = lua_touserdata(L, 1);
+  const wf_run *r = c->run;
+  int n = 0;
   lua_newtable(L);
-  int n = wf_unpack(L, c->run->output);
+  if (r->output != NULL)
+    n = wf_unpack(L, r->output);
+  else if (r->outcome != WF_DONE) {
+    push_no_memory(L, r);
+    n = 1;
+  }
   lua_pushinteger(L, n);
   lua_setfield(L, 2, "n");
   for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
@@ -178,7 +245,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   (void)iso;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
-  if (!c->unpacked && c->run->output != NULL) {
+  if (!c->unpacked) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
     int status = lua_pcall(L, 1, 0, 0);
@@ -192,12 +259,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
     }
     c->unpacked = true;
   }
-  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
-    lua_pop(L, 1);
-    if (c->state == WF_DONE) return 0;
-    lua_pushliteral(L, "not enough memory");
-    return -1;
-  }
+  lua_getiuservalue(L, idx, 1);
   int kept = lua_gettop(L);
   if (c->state != WF_DONE) {
     lua_rawgeti(L, kept, 1);
@@ -234,7 +296,10 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
-  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  if (r->output == NULL)
+    push_no_memory(L, r);
+  else if (wf_unpack(L, r->output) < 1)
+    lua_pushnil(L);
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
   if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {
@@ -267,7 +332,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   wf_run *r = wf_container_of(m, wf_run, mail);
   wf_child *c = r->child;
   lua_State *L = iso->bench;
-  if (r->thread != NULL) wf_thread_join(r->thread);
+  if (r->thread != NULL) wf_thread_retire(&iso->rest, r->thread);
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
@@ -353,6 +418,9 @@ uint64_t wf_child_id(const wf_child *c) {
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
+int64_t wf_child_pid(const wf_child *c) { return c->state >= WF_DONE || !c->run->process ? 0 : wf_process_pid(c->run); }
+
+int64_t wf_child_tid(const wf_child *c) { return c->state >= WF_DONE || c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread); }
 const char *wf_child_kind(const wf_child *c) { return run_kind(c->run); }
 
 void wf_child_traceback(lua_State *L, const wf_child *c) {
@@ -368,57 +436,45 @@ const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, si
 
 /* Cancelling ----------------------------------------------------------------------------------- */
 
-/* A cancellation on its way to the child. */
-typedef struct cancel_mail {
-  wf_mail mail;
-  wf_run *run;
-} cancel_mail;
-
-static void cancel_free(wf_mail *m) {
-  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
-  wf_run_release(c->run);
-  wf_free(c);
-}
+static void cancel_dropped(wf_mail *m) { wf_run_release(wf_container_of(m, wf_run, cancel)); }
 
 static void on_cancel(wf_iso *iso, wf_mail *m) {
-  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
-  cancel_free(m);
+  wf_run_cancel_here(iso, wf_container_of(m, wf_run, cancel));
+  cancel_dropped(m);
 }
 
-/* Ask the run to end; takes the reason over. From the parent's carrier. */
-static bool run_cancel(wf_run *r, wf_msg *reason) {
-  cancel_mail *mail = wf_malloc(sizeof *mail);
-  bool first, open;
+/* Ask the run to end; takes the reason over. From the parent's carrier. It allocates nothing: when memory is out,
+ * ending what runs is what helps. */
+static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_lock(&r->lock);
-  first = !r->cancelled;
+  bool first = !r->cancelled;
   r->cancelled = true;
   if (first) r->reason = reason;
-  open = first && r->port != NULL;
-  if (open) {
-    if (mail != NULL) {
-      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
-      wf_run_hold(r);
-      wf_port_post(r->port, &mail->mail);
-      mail = NULL;
-    }
+  bool open = first && r->port != NULL;
+  if (open) { /* only once: the mail is not on the way yet */
+    r->cancel.deliver = on_cancel;
+    r->cancel.drop = cancel_dropped;
+    wf_run_hold(r);
+    wf_port_post(r->port, &r->cancel);
     atomic_store(&r->port->interrupt, 1);
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
-  wf_free(mail);
+  if (first && r->process) wf_process_cancel(r);
   if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
     wf_thread_signal(r->thread, SIGURG);
-  return true;
 }
 
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   (void)iso;
   if (c->state >= WF_DONE) return false;
   wf_msg *m = NULL;
-  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
-  return run_cancel(c->run, m);
+  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack_for(L, reason, 1, "value", c->run->process ? WF_REACH_PEERS : WF_REACH_PROCESS)) == NULL)
+    lua_error(L);
+  run_cancel(c->run, m);
+  return true;
 }
 
 void wf_children_cancel(wf_iso *iso) {
@@ -444,6 +500,7 @@ void wf_children_abandon(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
+    if (r->process) continue; /* it will be killed */
     fprintf(stderr, "weft: %s %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
             run_kind(r), r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }

@@ -9,12 +9,26 @@
 #include "base/alloc.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "sys/facts.h"
+#include "sys/stack.h"
 #include "rt/shutdown.h"
+
+/* The bytecode of a module. */
+typedef struct code {
+  struct code *next;
+  char *bytes;
+  size_t size;
+  char name[];
+} code;
 
 struct wf_family {
   _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
   /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
   _Atomic uint32_t busy;
+  /* Written by the root, read by all: relaxed, a late look only starts what is cancelled then. */
+  _Atomic bool ending;
+  /* Written by any member, read by the root when it leaves: relaxed, it decides only how long the root waits. */
+  _Atomic bool stuck;
   pthread_mutex_t lock;  /* guards all below */
   wf_link members;
   wf_member *root;       /* NULL once it has left */
@@ -24,6 +38,8 @@ struct wf_family {
   size_t len;
   wf_mail verdict;       /* to the root */
   wf_workers *workers;   /* held; NULL: not needed yet */
+  /* Entries are added under the lock, at the head (release), and never change or go; read by all (acquire). */
+  _Atomic(code *) codes;
 };
 
 static void on_asked(wf_iso *iso, wf_mail *m);
@@ -97,6 +113,12 @@ static void ask_all_locked(wf_family *f) {
   }
 }
 
+void wf_family_ends(wf_member *m) { atomic_store_explicit(&m->family->ending, true, memory_order_relaxed); }
+
+void wf_family_stuck(wf_member *m) { atomic_store_explicit(&m->family->stuck, true, memory_order_relaxed); }
+
+bool wf_family_ending(const wf_member *m) { return atomic_load_explicit(&m->family->ending, memory_order_relaxed); }
+
 void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
   pthread_mutex_lock(&f->lock);
@@ -115,9 +137,48 @@ void wf_family_awake(wf_member *m) {
 
 static void family_release(wf_family *f) {
   if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+  for (code *c = atomic_load(&f->codes), *next; c != NULL; c = next) {
+    next = c->next;
+    wf_free(c->bytes);
+    wf_free(c);
+  }
   pthread_mutex_destroy(&f->lock);
   wf_free(f->text);
   wf_free(f);
+}
+
+static const code *code_find(wf_family *f, const char *name) {
+  const code *c = atomic_load_explicit(&f->codes, memory_order_acquire);
+  while (c != NULL && strcmp(c->name, name) != 0) c = c->next;
+  return c;
+}
+
+const char *wf_family_code(wf_member *m, const char *name, size_t *size) {
+  const code *c = code_find(m->family, name);
+  if (c == NULL) return NULL;
+  *size = c->size;
+  return c->bytes;
+}
+
+bool wf_family_keep_code(wf_member *m, const char *name, char *bytes, size_t size) {
+  wf_family *f = m->family;
+  code *c = wf_malloc(sizeof *c + strlen(name) + 1);
+  if (c == NULL) return false;
+  c->bytes = bytes;
+  c->size = size;
+  strcpy(c->name, name);
+  pthread_mutex_lock(&f->lock);
+  bool late = code_find(f, name) != NULL;
+  if (!late) {
+    c->next = atomic_load_explicit(&f->codes, memory_order_relaxed);
+    atomic_store_explicit(&f->codes, c, memory_order_release);
+  }
+  pthread_mutex_unlock(&f->lock);
+  if (late) {
+    wf_free(c->bytes);
+    wf_free(c);
+  }
+  return true;
 }
 
 wf_family *wf_family_rest(wf_member *m) {
@@ -186,8 +247,38 @@ void wf_family_leave(wf_member *m) {
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;
+  bool stuck = atomic_load_explicit(&f->stuck, memory_order_relaxed);
   family_release(f);
-  if (workers != NULL && !wf_forked()) wf_workers_release(workers); /* a forked child has no such threads */
+  if (workers != NULL && !wf_forked()) wf_workers_release(workers, stuck); /* a forked child has no such threads */
+}
+
+/* Cards ---------------------------------------------------------------------------------------- */
+
+wf_card_copy *wf_family_cards(wf_member *of, size_t *n) {
+  wf_family *f = of->family;
+  size_t room = 0, count = 0;
+  wf_card_copy *list = NULL;
+  pthread_mutex_lock(&f->lock);
+  for (const wf_link *l = f->members.next; l != &f->members; l = l->next) room++;
+  if (room > 0) list = wf_calloc(room, sizeof *list);
+  for (const wf_link *l = f->members.next; list != NULL && l != &f->members; l = l->next) {
+    const wf_member *m = wf_list_entry(l, wf_member, link);
+    if (m->port == NULL) continue;
+    const wf_card *c = &m->port->card;
+    wf_card_copy *to = &list[count++];
+    to->tid = atomic_load_explicit(&c->tid, memory_order_relaxed);
+    to->isolate = atomic_load_explicit(&c->isolate, memory_order_relaxed);
+    to->tasks = atomic_load_explicit(&c->tasks, memory_order_relaxed);
+    to->memory = atomic_load_explicit(&c->memory, memory_order_relaxed);
+    /* A member's thread lives as long as the lock keeps it from leaving. */
+    if (to->tid == 0 || !wf_stack_of(atomic_load_explicit(&c->thread, memory_order_relaxed), &to->stack_low, &to->stack_size))
+      to->stack_low = NULL;
+    else
+      to->stack_used = wf_memory_used(to->stack_low, to->stack_size);
+  }
+  pthread_mutex_unlock(&f->lock);
+  *n = count;
+  return list;
 }
 
 /* The report ---------------------------------------------------------------------------------- */

@@ -40,6 +40,14 @@ void wf_family_set_port(wf_member *m, wf_port *port);
 /* Leave; the others may be found to be in a deadlock then. */
 void wf_family_leave(wf_member *m);
 
+/* The root ends: nothing new is started in the whole family. Else those who start could outrun their cancellation, which
+ * goes from parent to child. Any thread may ask. */
+void wf_family_ends(wf_member *m);
+bool wf_family_ending(const wf_member *m);
+
+/* A child does not end and is left behind. */
+void wf_family_stuck(wf_member *m);
+
 /* The carrier: it sleeps in its parker until somebody posts, and is awake again (before it takes any mail). */
 void wf_family_quiet(wf_member *m);
 void wf_family_awake(wf_member *m);
@@ -51,6 +59,11 @@ void wf_family_rested(wf_family *f);
 void wf_family_rest_undo(wf_family *f);
 /* Who has marked a parked unit that was quiet, before it pushes it. */
 void wf_family_stir(wf_member *m);
+
+/* The bytecode of one of weft's own modules, or NULL. It lasts as long as the family. */
+const char *wf_family_code(wf_member *m, const char *name, size_t *size);
+/* Keep it; takes it over. When somebody else was faster it is freed. False: no memory. */
+bool wf_family_keep_code(wf_member *m, const char *name, char *code, size_t size);
 
 /* The worker pool, held for the family from the first call until the root closes; NULL: out of memory, or the root has
  * closed. */

@@ -38,6 +38,25 @@ void wf_handle_open(wf_iso *iso, wf_handle *h, void (*close)(wf_iso *, wf_handle
   wf_unit_pin(&iso->port->unit, true);
 }
 
+int wf_io_doze(wf_iso *iso) {
+  int err = wf_io_open(iso);
+  if (err != 0 || iso->dozing) return err;
+  wf_parker *p = &iso->port->parker;
+  if (!wf_loop_watch(iso->loop, p)) return EMFILE;
+  iso->dozing = wf_parker_doze(p);
+  if (!iso->dozing) { /* somebody has called: the host is to come back at once */
+    wf_parker_wake(p);
+    iso->loop->uv_dirty = iso->loop->uv != NULL;
+  }
+  return 0;
+}
+
+void wf_io_awake(wf_iso *iso) {
+  if (!iso->dozing) return;
+  iso->dozing = false;
+  wf_parker_rouse(&iso->port->parker);
+}
+
 void wf_io_leave(wf_iso *iso) {
   if (iso->loop == NULL || iso->nhandles > 0) return;
   iso->loop = NULL;
@@ -109,6 +128,7 @@ static void end_operations(wf_iso *iso) {
 }
 
 void wf_io_close(wf_iso *iso) {
+  wf_io_awake(iso);
   wf_link *l, *next;
   wf_list_each(l, next, &iso->handles) {
     wf_handle *h = wf_list_entry(l, wf_handle, link);

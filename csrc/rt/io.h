@@ -37,6 +37,11 @@ int wf_io_open(wf_iso *iso);
  * an errno. */
 uv_loop_t *wf_io_uv(wf_iso *iso, int *err);
 
+/* A host sleeps for the isolate, in a loop of its own: wakers write to the parker's descriptor, which the loop's poller
+ * watches. 0, or an errno. And it is awake again; harmless when it was. */
+int wf_io_doze(wf_iso *iso);
+void wf_io_awake(wf_iso *iso);
+
 /* A pooled isolate is about to leave its worker: without handles any other may run it next. */
 void wf_io_leave(wf_iso *iso);
 

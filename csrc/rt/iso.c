@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/buffer.h"
@@ -14,6 +15,7 @@
 #include "rt/port.h"
 #include "rt/preempt.h"
 #include "rt/press.h"
+#include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -84,6 +86,10 @@ static int iso_gc(lua_State *L) {
   close_member(iso);
   wf_port_release(iso->port);
   iso->port = NULL;
+  wf_wheel_fini(&iso->wheel);
+  wf_text_release(iso->path);
+  wf_text_release(iso->cpath);
+  iso->path = iso->cpath = NULL;
   wf_scopes_forget(iso, &iso->main);
   iso->cur = &iso->main;
   wf_task *t; /* left behind */
@@ -129,6 +135,8 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->late);
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
+  wf_list_init(&iso->programs);
+  wf_list_init(&iso->peers_dirty);
   wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
@@ -153,11 +161,6 @@ int wf_iso_prepare(lua_State *L) {
   iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
-  iso->bench = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushlightuserdata(L, iso);
-  lua_pushcclosure(L, wf_task_main, 1);
-  iso->task_main = luaL_ref(L, LUA_REGISTRYINDEX);
   wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return 0;
@@ -170,6 +173,12 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
     iso = wf_iso_of(L);
   }
   if (iso->port != NULL || iso->closed) return iso;
+  if (iso->bench == NULL && pooled == NULL) {
+    iso->bench = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+  } else if (pooled != NULL) {
+    iso->bench = iso->L; /* nothing runs on it */
+  }
   wf_port *port = pooled;
   if (pooled != NULL)
     wf_port_hold(pooled);
@@ -182,7 +191,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->member = port == NULL ? NULL : open_member(member, port);
   if (iso->member == NULL) {
     if (port != NULL) wf_port_release(port);
-    luaL_error(L, "not enough memory");
+    lx_raise_memory(L);
   }
   iso->port = port;
   iso->is_child = member != NULL;
@@ -192,12 +201,14 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, now);
+  if (pooled == NULL) wf_card_take_up(iso);
   return iso;
 }
 
 void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {
   void *p = wf_iso_test(iso, L, idx, c);
   if (p == NULL) {
+    wf_class_open(iso, L, c);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_getfield(L, -1, "__name");
     luaL_typeerror(L, idx, lua_tostring(L, -1));
@@ -224,7 +235,34 @@ void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, 
   iso->class_ref[c] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
+  if (methods != NULL) {
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+  } else {
+    lua_pushvalue(L, -1);
+  }
+  lua_newtable(L);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  luaL_setfuncs(L, meta, 0);
+  iso->class_ptr[c] = lua_topointer(L, -1);
+  iso->class_ref[c] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c) {
+  if (iso->class_ref[c] != 0) return;
+  if (iso->open_class == NULL) {
+    lua_pushcfunction(L, iso->open_core);
+    lua_call(L, 0, 0);
+  }
+  iso->open_class(iso, L, c);
+}
+
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv) {
+  if (wf_unlikely(iso->class_ref[c] == 0)) wf_class_open(iso, L, c);
   void *p = lua_newuserdatauv(L, size, nuv);
   memset(p, 0, size);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);

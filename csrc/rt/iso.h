@@ -6,7 +6,7 @@
  * touches it; other threads reach it through its port (port.h) alone.
  *
  * A task (wf_task) lives in its job handle, a full userdata without finaliser. A fresh task's handle is
- * anchored in a ring (start.c); when it first runs it gets a coroutine (copool.c), and from then on the
+ * on a pile of such (start.c); when it first runs it gets a coroutine (copool.c), and from then on the
  * handle is anchored on the bottom of that coroutine's stack. What few tasks have (names, locals,
  * cancellations) is in tables of the isolate under the task's address.
  * The main chunk (or the function of a thread) is a task too, embedded in the isolate.
@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "rt/trace.h"
+#include "sys/thread.h"
 #include "sys/ticker.h"
 
 typedef struct wf_iso wf_iso;
@@ -37,6 +38,7 @@ typedef struct wf_task wf_task;
 typedef struct wf_ext wf_ext;
 typedef struct wf_scope wf_scope;
 typedef struct wf_port wf_port;
+typedef struct wf_explore wf_explore;
 
 /* How a wait ended. WF_ARMED: it has not. */
 enum {
@@ -79,10 +81,11 @@ enum {
   WF_F_BACKGROUND = 1 << 23, /* weft.wait does not wait for it */
   WF_F_TOLD = 1 << 24,     /* the traceback of the error that it raises is in `tracebacks` already */
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
-  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
+  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does; both: a process */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
   WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_F_EXPLORED = 1 << 30,   /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
 };
 
@@ -115,7 +118,7 @@ struct wf_task {
   uint32_t seq;  /* number in its isolate */
   uint32_t line : 20; /* where it was started: a line of iso->sources[source] */
   uint32_t source : 12;
-  uint16_t got;  /* values delivered to the stack; results kept once finished; user values while fresh */
+  uint16_t got;  /* values delivered to the stack; results kept once finished */
   uint16_t won;  /* the case of a select that was served */
   wf_ext *ext;   /* what few tasks need; NULL at first */
 };
@@ -123,6 +126,7 @@ struct wf_task {
 /* A timer that does something to a task. */
 typedef struct wf_alarm {
   wf_timer timer;
+  wf_wheel *wheel; /* the one that it is in; NULL before it was armed first */
   wf_task *task;
   void (*fire)(wf_iso *iso, struct wf_alarm *a);
 } wf_alarm;
@@ -182,6 +186,7 @@ enum wf_class {
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
@@ -189,6 +194,7 @@ enum wf_class {
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
   WF_CLASS_POLL, /* the box of a weft.poll */
+  WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
 };
 
@@ -197,10 +203,15 @@ struct wf_iso {
   wf_task *cur;        /* the task that runs now */
   lua_State *bench;    /* a coroutine on which the scheduler calls what may allocate: the finalisers that run
                         * then find no waiting function under them */
-  lua_State *desk;     /* a coroutine that never runs: its stack holds the ring of fresh tasks (start.c); or NULL */
-  uint32_t ring_room, ring_head, ring_count;
+  lua_State *desk;     /* coroutines that never run: on their stacks lie the fresh tasks (start.c); NULL at first */
+  lua_State *pile;
+  uint32_t pile_count; /* values on the pile */
+  int desk_room;       /* values for which the desk has room */
+  int desk_ref, shelf; /* registry references: the desk, and the table of full ones, */
+  uint32_t shelf_begin, shelf_end; /* which are at [begin + 1, end] */
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
+  wf_explore *explore; /* while a schedule is explored (explore.h), else NULL */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */
@@ -208,9 +219,11 @@ struct wf_iso {
   bool is_child;       /* somebody else started it: it has a run (run.c) */
   bool pooled;         /* workers carry it (slice.c) */
   bool slice_over;     /* its worker has something else to do */
+  bool lent;           /* its slice is over and it cannot leave its worker: others go on with that one's work */
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */
+  struct wf_text *path, *cpath; /* those of package when a child was started last (child.c) */
   uint32_t closed;     /* shutdown is over: every call fails */
   uint32_t id;
   const char *name;    /* of a child's thread, or NULL */
@@ -223,10 +236,17 @@ struct wf_iso {
   uint32_t world;      /* of these: what something outside the family can end, and signals that are watched */
   struct wf_loop *loop; /* of the carrier (io.h); NULL: no IO so far */
   bool own_loop;       /* it goes with the isolate */
+  bool dozing;         /* a host sleeps for it: the parker's word says so */
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
+  wf_link programs;    /* that run (program.h) */
+  uint32_t npeers;     /* connections to other processes (peer.h), */
+  uint64_t peers_looked; /* and when a busy task has last looked after them */
+  wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */
+  const struct wf_transfer *transfers[4]; /* by peer_kind: how objects cross that come from there */
+  struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
@@ -241,6 +261,7 @@ struct wf_iso {
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
   lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
+  bool by_process;      /* it is a worker process's: SIGURG from outside presses it */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
   /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler
@@ -255,6 +276,7 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
   wf_task **slots;
@@ -278,8 +300,10 @@ struct wf_iso {
   wf_place places[WF_PLACES];
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
-  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, task_main, shared_handles;
-  int module; /* what luaopen_weft_core has returned, 0: nothing yet */
+  int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, shared_handles;
+  int module; /* the table of weft.core, 0: not made yet */
+  uint32_t parts; /* of it that are open, a bit each */
+  void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
   wf_task main;
@@ -348,6 +372,13 @@ static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_
  * [-0, +0, m] */
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta);
+
+/* The same for methods that find the isolate in their object: functions without upvalues, which take no memory. `methods`
+ * may be NULL: then the table on top of the stack is __index, and stays there. [-0, +0, m] */
+void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* See that the class has its metatable; in an isolate that has not loaded weft too. [-0, +0, m] */
+void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c);
 
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);

@@ -4,6 +4,7 @@
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/sched.h"
+#include "rt/slice.h"
 #include "sys/loop.h"
 
 enum {
@@ -53,7 +54,10 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
   if (!others_want(iso)) return;
   if (L != iso->running || !lua_isyieldable(L) || t->claim != WF_IDLE) {
     /* The main chunk never can. Others may soon; but a hook that is on for long slows Lua down by half. */
-    if (L != iso->L && ++iso->slice_tries < TRIES) lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
+    if (L != iso->L && ++iso->slice_tries < TRIES)
+      lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
+    else if (iso->pooled)
+      wf_slice_lend(iso);
     return;
   }
   iso->slice_over = iso->pooled;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lx/error.h"
+#include "rt/channel.h"
 #include "rt/copool.h"
 #include "rt/recorder.h"
 #include "rt/sched.h"
@@ -112,6 +113,36 @@ static int blocked_level(lua_State *co, lua_Debug *ar, const lua_State *L) {
   return level;
 }
 
+/* Is the function of the Lua half of weft, through which a script waits? Its place says nothing to the script. */
+static bool is_ours(const char *source) {
+  const char *dir = strstr(source, "weft/groups.lua");
+  if (dir == NULL) dir = strstr(source, "weft/pool");
+  return dir != NULL && dir > source && (dir[-1] == '/' || dir[-1] == '@') && strchr(dir + sizeof "weft", '/') == NULL;
+}
+
+/* Push " at file.lua:12" for the innermost line of the script from this level on; false, and nothing: there is none. */
+static bool push_place(lua_State *co, lua_State *L, int level) {
+  lua_Debug ar;
+  for (; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline <= 0 || is_ours(ar.source)) continue;
+    lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
+    return true;
+  }
+  return false;
+}
+
+/* What for, when the one who waits does so in a channel that the script does not know; NULL: it is none of these. */
+static const char *use_of(lua_State *L, int idx) {
+  static const char *const uses[] = {
+#define X(id, text) text,
+      WF_CHANNEL_USES(X)
+#undef X
+  };
+  const wf_channel *c = wf_object_test(L, idx, WF_CLASS_CHANNEL, sizeof *c);
+  return c == NULL ? NULL : uses[c->use];
+}
+
 void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
   static const char *const whys[] = {
 #define X(id, text) text,
@@ -142,22 +173,22 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
     if (lua_getlocal(co, &ar, 1) != NULL) {
       if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
         if (co != L) lua_xmove(co, L, 1);
-        luaL_tolstring(L, -1, NULL);
-        lua_remove(L, -2);
-        lua_pushliteral(L, " for ");
-        lua_insert(L, -2);
-        n += 2;
+        const char *use = use_of(L, -1);
+        if (use != NULL) {
+          lua_pop(L, 2);
+          lua_pushfstring(L, ": waits in %s", use);
+        } else {
+          luaL_tolstring(L, -1, NULL);
+          lua_remove(L, -2);
+          lua_pushliteral(L, " for ");
+          lua_insert(L, -2);
+          n += 2;
+        }
       } else {
         lua_pop(co, 1);
       }
     }
-    for (level++; lua_getstack(co, level, &ar); level++) {
-      lua_getinfo(co, "Sl", &ar);
-      if (ar.currentline <= 0) continue;
-      lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
-      n++;
-      break;
-    }
+    if (push_place(co, L, level + 1)) n++;
   }
   if (wf_task_started(iso, t, started, sizeof started)[0] != '\0') {
     lua_pushfstring(L, " (started at %s)", started);

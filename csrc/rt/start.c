@@ -1,55 +1,105 @@
 /* Starting tasks (task.h). On the isolate's carrier.
  *
  * A task gets its coroutine when it first runs: a burst of a million starts makes a million handles, and
- * those that do not block share one coroutine. Until then its function and arguments are the user values
- * of its handle, and the handle is anchored in a ring, the table at index RING of the stack of the
- * coroutine `desk`. Fresh tasks become running in the order in which they were started, so the ring
- * is a queue too.
+ * those that do not block share one coroutine. Until then what it is made of (handle, function,
+ * arguments) lies on the stack of a coroutine that never runs, the `desk`, above what those before it
+ * left there. Fresh tasks become running in the order in which they were started; so when the pile that is being
+ * worked off, on another such coroutine, is empty, a desk is turned over onto it, value by value: then the oldest
+ * lies on top. A desk holds DESK_MAX values; full ones wait on a shelf, a table.
  *
  * What allocates may run finalisers, which may start tasks: whatever such a call can change is looked at
- * again after it. The desk runs nothing, so that its stack is the ring and nothing else at all times.
+ * again after it. Desk and pile run nothing, so their stacks hold nothing else at any time.
  */
 #include "rt/cancel.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { RING = 1, RING_MIN = 64, RING_KEEP = 4096, VALUES_MAX = 7, RESUME_EXTRA = 3 };
+enum { DESK_MAX = 8192, DESK_KEEP = 4096, SHARE = 2 /* values of a task besides its arguments */, MANY = LUA_MINSTACK / 2 };
 
-static lua_Integer ring_index(const wf_iso *iso, uint32_t n) { return (lua_Integer)((iso->ring_head + n) & (iso->ring_room - 1)) + 1; }
-
-/* Make the desk and its ring. Isolates that start no tasks do without. */
-static void ring_open(wf_iso *iso, lua_State *L) {
-  lua_State *desk = lua_newthread(L);
-  lua_createtable(L, RING_MIN, 0);
+/* Make the desk, its pile and the shelf. Isolates that start no tasks do without. */
+static void desk_open(wf_iso *iso, lua_State *L) {
+  lua_State *desk = lua_newthread(L), *pile = lua_newthread(L);
+  lua_newtable(L);
   if (iso->desk != NULL) { /* a finaliser was here before */
-    lua_pop(L, 2);
+    lua_pop(L, 3);
     return;
   }
-  lua_xmove(L, desk, 1);
-  luaL_ref(L, LUA_REGISTRYINDEX);
+  int refs[3] = {LUA_NOREF, LUA_NOREF, LUA_NOREF};
+  for (int i = 0; i < 3; i++) refs[i] = luaL_ref(L, LUA_REGISTRYINDEX); /* if one raises the isolate has lost little */
+  iso->shelf = refs[0];
+  iso->desk_ref = refs[2];
   iso->desk = desk;
-  iso->ring_room = RING_MIN;
+  iso->pile = pile;
+  iso->desk_room = LUA_MINSTACK;
 }
 
-/* Replace the ring by one of another size, unless it has got another one meanwhile. Raises with nothing
- * changed. The errors are raised on L. */
-static void ring_resize(wf_iso *iso, lua_State *L, uint32_t room) {
-  uint32_t before = iso->ring_room;
-  lua_createtable(L, (int)room, 0);
-  if (iso->ring_room != before || iso->ring_count > room) {
-    lua_pop(L, 1);
-    return;
+/* The desk is full: put it on the shelf, and begin another. */
+static void desk_replace(wf_iso *iso, lua_State *L, int n) {
+  const lua_State *before = iso->desk;
+  int top = lua_gettop(L);
+  lua_State *desk = lua_newthread(L);
+  if (iso->desk == before && lua_gettop(iso->desk) + n > DESK_MAX) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shelf);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->desk_ref);
+    lua_rawseti(L, -2, (lua_Integer)iso->shelf_end + 1); /* may raise, but nothing is changed yet */
+    iso->shelf_end++;
+    lua_pushvalue(L, top + 1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, iso->desk_ref);
+    iso->desk = desk;
+    iso->desk_room = LUA_MINSTACK;
   }
-  for (uint32_t i = 0; i < iso->ring_count; i++) {
-    lua_rawgeti(iso->desk, RING, ring_index(iso, i));
-    lua_xmove(iso->desk, L, 1);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  lua_settop(L, top);
+}
+
+/* Make room for n more values on the desk, and for all of it on the pile. */
+static void desk_reserve(wf_iso *iso, lua_State *L, int n) {
+  while (iso->desk_room < n) {
+    luaL_checkstack(L, 8, NULL);
+    if (iso->desk == NULL) {
+      desk_open(iso, L);
+      continue;
+    }
+    int used = lua_gettop(iso->desk);
+    if (used > 0 && used + n > DESK_MAX) {
+      desk_replace(iso, L, n);
+      continue;
+    }
+    int want = 2 * used > used + n ? 2 * used : used + n;
+    if (want > DESK_MAX && used + n <= DESK_MAX) want = DESK_MAX;
+    if (!lua_checkstack(iso->pile, want) || !lua_checkstack(iso->desk, want - used)) luaL_error(L, "not enough memory");
+    iso->desk_room = want - used;
   }
-  lua_xmove(L, iso->desk, 1);
-  lua_replace(iso->desk, RING);
-  iso->ring_room = room;
-  iso->ring_head = 0;
+}
+
+/* Turn the oldest desk over onto the pile, which is empty. Its room was made when the desk's was. */
+static void desk_turn(wf_iso *iso) {
+  lua_State *from = iso->desk, *pile = iso->pile;
+  bool shelved = iso->shelf_end != iso->shelf_begin;
+  if (shelved) {
+    lua_rawgeti(pile, LUA_REGISTRYINDEX, iso->shelf);
+    lua_rawgeti(pile, 1, (lua_Integer)++iso->shelf_begin);
+    from = lua_tothread(pile, 2);
+    lua_pop(pile, 1);
+    lua_pushnil(pile);
+    lua_rawseti(pile, 1, (lua_Integer)iso->shelf_begin); /* nothing allocates until `from` is empty */
+    lua_pop(pile, 1);
+  }
+  int n = lua_gettop(from);
+  wf_assert(n >= SHARE && lua_gettop(pile) == 0);
+  for (int i = 0; i < n; i++) lua_xmove(from, pile, 1);
+  iso->pile_count = (uint32_t)n;
+  if (!shelved) iso->desk_room += n;
+  else if (iso->shelf_begin == iso->shelf_end) iso->shelf_begin = iso->shelf_end = 0;
+}
+
+/* After a burst desk and pile are large and empty: give the memory back. */
+static void desk_give_back(wf_iso *iso) {
+  if (iso->desk_room <= DESK_KEEP || lua_gettop(iso->desk) > 0) return;
+  lua_resetthread(iso->desk);
+  lua_resetthread(iso->pile);
+  iso->desk_room = LUA_MINSTACK;
 }
 
 /* Inherit the task-locals of the starter: the table is shared, whoever sets one copies it first. */
@@ -69,103 +119,102 @@ static void note_name(wf_iso *iso, lua_State *L, wf_task *t, int name) {
   t->flags |= WF_F_NAMED;
 }
 
-/* Make room for one more in the ring. */
-static void ring_reserve(wf_iso *iso, lua_State *L) {
-  while (iso->ring_count == iso->ring_room) {
-    if (iso->desk == NULL)
-      ring_open(iso, L);
-    else
-      ring_resize(iso, L, iso->ring_room * 2);
+/* A task of a schedule that is explored gets its coroutine at once: such tasks begin in any order. Raises when there is
+ * no memory for one. [-0, +0, m] */
+static void begin_at_once(wf_iso *iso, lua_State *L, wf_task *t, int handle, int f, int nargs) {
+  if (!wf_co_take(iso, t)) luaL_error(L, "not enough memory");
+  lua_State *co = t->co;
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
+    wf_co_done(iso, co, t->slot, true);
+    luaL_error(L, "not enough memory");
   }
+  lua_pushcfunction(co, wf_task_main);
+  lua_pushcfunction(co, wf_unwind_handler);
+  lua_pushlightuserdata(co, iso);
+  lua_pushvalue(L, handle);
+  for (int i = 0; i <= nargs; i++) lua_pushvalue(L, f + i);
+  lua_xmove(L, co, nargs + SHARE);
+  t->got = (uint16_t)(nargs + WF_TASK_EXTRA);
 }
 
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
+  if (wf_unlikely(wf_forked())) wf_fork_raise(L);
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
-  bool packed = nargs > VALUES_MAX - 1;
-  if (wf_unlikely(packed)) { /* f, a1 ... an -> {f, a1 ... an} */
-    int first = lua_gettop(L) - nargs;
-    lua_createtable(L, nargs + 1, 0);
-    lua_insert(L, first);
-    for (int i = nargs + 1; i > 0; i--) lua_rawseti(L, first, i);
-  }
-  int values = packed ? 1 : nargs + 1;
-  wf_task *t = wf_class_push(iso, L, WF_CLASS_TASK, sizeof *t, values);
-  lua_insert(L, -(values + 1));
-  for (int i = values; i > 0; i--) lua_setiuservalue(L, -(i + 1), i);
-  if (wf_unlikely(iso->ring_count == iso->ring_room)) ring_reserve(iso, L); /* runs finalisers, the last that does */
+  bool explored = wf_unlikely(iso->explore != NULL);
+  if (explored) wf_explore_admit(iso, L, nargs);
+  int f = lua_gettop(L) - nargs;
+  if (wf_unlikely(nargs > MANY)) luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
+  wf_task *t = wf_class_push(iso, L, WF_CLASS_TASK, sizeof *t, 1);
+  if (!explored && wf_unlikely(iso->desk_room < nargs + SHARE)) desk_reserve(iso, L, nargs + SHARE); /* runs finalisers, the last that does */
   if (wf_unlikely(iso->cur->flags & WF_F_LOCALS)) inherit_locals(iso, L, t);
   if (wf_unlikely(name != 0)) note_name(iso, L, t, name);
   wf_where_note(iso, L, t);
+  if (wf_unlikely(explored)) begin_at_once(iso, L, t, lua_gettop(L), f, nargs);
   /* Nothing fails from here on. */
-  lua_pushvalue(L, -1);
-  lua_xmove(L, iso->desk, 1);
-  lua_rawseti(iso->desk, RING, ring_index(iso, iso->ring_count++));
   t->seq = ++iso->seq;
-  t->flags |= packed ? WF_F_NEW | WF_F_PACKED : WF_F_NEW;
-  t->got = (uint16_t)values;
-  t->slot = (uint32_t)nargs;
+  if (wf_likely(!explored)) {
+    lua_pushvalue(L, -1);
+    for (int i = 0; i <= nargs; i++) lua_pushvalue(L, f + i);
+    lua_xmove(L, iso->desk, nargs + SHARE);
+    iso->desk_room -= nargs + SHARE;
+    t->flags |= WF_F_NEW;
+    t->slot = (uint32_t)nargs;
+  }
   iso->live++;
   wf_ready_push(iso, t);
+  if (wf_unlikely(explored)) wf_explore_started(iso, t);
   wf_trace(WF_TRACE_NEW, WF_WHY_TASK, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
   if (wf_unlikely(name != 0)) wf_trace_name(iso->id, wf_task_id(iso, t), lua_tostring(L, name));
   return t;
 }
 
-/* Move the oldest handle of the ring to the stack of co. */
-static void ring_take(wf_iso *iso, lua_State *co) {
-  lua_State *desk = iso->desk;
-  lua_Integer i = ring_index(iso, 0);
-  lua_rawgeti(desk, RING, i);
-  wf_assert(lua_touserdata(desk, -1) != NULL);
-  lua_xmove(desk, co, 1);
-  lua_pushnil(desk);
-  lua_rawseti(desk, RING, i);
-  iso->ring_head = (iso->ring_head + 1) & (iso->ring_room - 1);
-  iso->ring_count--;
+/* There is no coroutine for the task. Its handle is on the pile until it has failed. */
+static int begin_fail(wf_iso *iso, wf_task *t, int nargs) {
+  if (t->co != NULL) wf_co_done(iso, t->co, t->slot, true);
+  wf_task_failed(iso, t);
+  lua_settop(iso->pile, -(nargs + SHARE) - 1);
+  iso->pile_count -= (uint32_t)nargs + SHARE;
+  return -1;
 }
 
-static int shrink_ring(lua_State *L) {
-  ring_resize(lua_touserdata(L, 1), L, RING_MIN);
-  return 0;
+/* Take the task's share from the pile: handle, function, arguments. */
+static inline void take_share(wf_iso *iso, lua_State *co, int nargs) {
+  lua_State *pile = iso->pile;
+  for (int i = 0; i < nargs + SHARE; i++) lua_xmove(pile, co, 1);
+  iso->pile_count -= (uint32_t)nargs + SHARE;
+  if (wf_unlikely(iso->pile_count == 0 && iso->desk_room > DESK_KEEP && iso->shelf_end == 0)) desk_give_back(iso);
 }
 
-/* After a burst the ring is large and empty. */
-static void ring_give_back(wf_iso *iso) {
-  lua_State *L = iso->bench;
-  if (!lua_checkstack(L, 4)) return;
-  lua_pushcfunction(L, shrink_ring);
-  lua_pushlightuserdata(L, iso);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* another time */
+static inline void pile_ready(wf_iso *iso, wf_task *t) {
+  if (wf_unlikely(iso->pile_count == 0)) desk_turn(iso);
+  wf_assert(lua_touserdata(iso->pile, -1) == t);
+  t->flags &= ~(uint32_t)WF_F_NEW;
 }
 
 int wf_task_begin(wf_iso *iso, wf_task *t) {
-  int nargs = (int)t->slot, values = t->got;
-  bool packed = (t->flags & WF_F_PACKED) != 0;
-  t->flags &= ~(uint32_t)(WF_F_NEW | WF_F_PACKED);
-  if (wf_unlikely(!wf_co_take(iso, t) || (packed && !lua_checkstack(t->co, nargs + LUA_MINSTACK)))) {
-    ring_take(iso, iso->bench);
-    if (t->co != NULL) wf_co_done(iso, t->co, t->slot, true);
-    wf_task_failed(iso, t);
-    lua_pop(iso->bench, 1);
-    return -1;
-  }
+  int nargs = (int)t->slot;
+  pile_ready(iso, t);
+  if (wf_unlikely(!wf_co_take(iso, t) || (nargs > MANY && !lua_checkstack(t->co, nargs + LUA_MINSTACK))))
+    return begin_fail(iso, t, nargs);
   lua_State *co = t->co;
-  lua_rawgeti(co, LUA_REGISTRYINDEX, iso->task_main);
-  ring_take(iso, co);
+  lua_pushcfunction(co, wf_task_main);
   lua_pushcfunction(co, wf_unwind_handler);
-  if (wf_likely(!packed)) {
-    for (int i = 1; i <= values; i++) {
-      lua_getiuservalue(co, 2, i);
-      if (i > 1) { /* the first is overwritten at the end */
-        lua_pushnil(co);
-        lua_setiuservalue(co, 2, i);
-      }
-    }
-  } else {
-    lua_getiuservalue(co, 2, 1);
-    for (int i = 1; i <= nargs + 1; i++) lua_rawgeti(co, 4, i);
-    lua_remove(co, 4);
-  }
-  if (wf_unlikely(iso->ring_count == 0 && iso->ring_room > RING_KEEP)) ring_give_back(iso);
-  return nargs + RESUME_EXTRA;
+  lua_pushlightuserdata(co, iso);
+  take_share(iso, co, nargs);
+  return nargs + WF_TASK_EXTRA;
+}
+
+bool wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
+  wf_task *t = wf_ready_fresh(iso);
+  if (t == NULL || wf_unlikely(t->slot > MANY)) return false;
+  lua_settop(co, WF_TASK_BASE); /* the handle of the one that has ended goes */
+  int nargs = (int)t->slot;
+  wf_ready_pop(iso);
+  pile_ready(iso, t);
+  t->co = co;
+  t->slot = slot;
+  iso->slots[slot] = t;
+  take_share(iso, co, nargs);
+  wf_run_begin(iso, t);
+  return true;
 }

@@ -12,28 +12,44 @@
 static const wf_transfer *parcel_ops(const wf_parcel *p) { return (const wf_transfer *)(uintptr_t)p->cell.v.head; }
 
 /* Take the handle of an object outside Lua; false when it is none, or cannot cross: wf_pack says why. [-0, +0, m] */
-static bool handle_put(lua_State *L, int idx, wf_parcel *p) {
+static bool handle_put(lua_State *L, int idx, wf_parcel *p, bool peers) {
   if (lua_type(L, idx) != LUA_TUSERDATA || luaL_getmetafield(L, idx, "__weft_transfer") == LUA_TNIL) return false;
   const wf_transfer *ops = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
   lua_pop(L, 1);
-  if (ops == NULL) return false;
-  void *handle = ops->take(L, idx);
+  if (ops == NULL || (peers && ops->peer_kind == 0)) return false;
+  void *handle = peers && ops->take_for_peer != NULL ? ops->take_for_peer(L, idx) : ops->take(L, idx);
   if (handle == NULL) {
     lua_pop(L, 1);
     return false;
   }
-  p->cell.v.head = (uintptr_t)ops;
-  p->cell.v.u.p = handle;
-  p->msg = HANDLE;
+  wf_parcel_set_handle(p, ops, handle);
   return true;
 }
 
-void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) {
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle) {
+  p->cell.v.head = (uintptr_t)ops;
+  p->cell.v.u.p = handle;
+  p->msg = HANDLE;
+}
+
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops) {
+  if (p->msg != HANDLE) return NULL;
+  *ops = parcel_ops(p);
+  return p->cell.v.u.p;
+}
+
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers) {
   p->msg = NULL;
-  if (wf_cell_put(L, idx, &p->cell) || handle_put(L, idx, p)) return;
-  p->msg = wf_pack(L, idx, 1, what);
+  if (wf_cell_put(L, idx, &p->cell)) {
+    if (wf_likely(!peers || !wf_cell_is_pointer(&p->cell))) return;
+  } else if (handle_put(L, idx, p, peers)) {
+    return;
+  }
+  p->msg = wf_pack_for(L, idx, 1, what, peers ? WF_REACH_PEERS : WF_REACH_PROCESS);
   if (p->msg == NULL) lua_error(L);
 }
+
+void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) { wf_parcel_put_for(L, idx, p, what, false); }
 
 static int unpack_one(lua_State *L) {
   const wf_parcel *p = lua_touserdata(L, 1);

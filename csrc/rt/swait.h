@@ -33,6 +33,11 @@ typedef struct wf_parcel {
 
 /* Encode the value at idx. Raises when it cannot travel. [-0, +0, e] */
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what);
+/* The same for a peer process as well (peer.h), when `peers`. [-0, +0, e] */
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers);
+/* The handle in it and its operations, or NULL; and a parcel of a handle. */
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops);
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle);
 /* Push the value and free what the parcel holds. [-0, +1, e] */
 void wf_parcel_push(lua_State *L, wf_parcel *p);
 void wf_parcel_free(wf_parcel *p);
@@ -55,6 +60,7 @@ typedef struct wf_snode {
   wf_swait *wait;
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
+  bool committed;    /* a sender whose value has been accepted: it is sent even when the channel is closed */
   const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 } wf_snode;

@@ -44,7 +44,7 @@ static void sync_label(wf_sync *s, const char *kind) {
 }
 
 void wf_sync_prepare(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, uint64_t deadline) {
-  if (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL) luaL_error(L, "not enough memory");
+  if (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL) lx_raise_memory(L);
   if (wf_unlikely(wf_trace_on() != 0)) sync_label(s, kind);
 }
 

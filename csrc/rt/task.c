@@ -1,6 +1,6 @@
 /* See task.h. Running a task's function, its end and what it leaves (start.c: how it begins).
  *
- * A coroutine's stack while its task lives: wf_task_main's arguments (handle, message handler), then
+ * A coroutine's stack while its task lives: wf_task_main's arguments (message handler, isolate, handle), then
  * the task's function and what it calls.
  */
 #include "rt/task.h"
@@ -12,12 +12,19 @@
 #include "rt/channel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/report.h"
 #include "rt/sched.h"
 
-enum { HANDLE = 1, HANDLER = 2, FIRST = 3 };
+enum { HANDLER = 1, ISO, HANDLE, FIRST };
+_Static_assert((int)FIRST == (int)WF_TASK_EXTRA && (int)ISO == (int)WF_TASK_BASE, "wf_task_begin pushes them");
 
 /* Names and handles --------------------------------------------------------------------------- */
+
+uint32_t wf_task_number(const wf_iso *iso, const wf_task *t) {
+  bool explored = iso->explore != NULL && (t->flags & WF_F_EXPLORED);
+  return wf_unlikely(explored) ? wf_explore_number(iso->explore, t) : t->seq;
+}
 
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
@@ -27,7 +34,7 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   } else if (t->flags & WF_F_MAIN) {
     lua_pushstring(L, iso->name != NULL ? iso->name : "main");
   } else {
-    lua_pushfstring(L, "task %d", (int)t->seq);
+    lua_pushfstring(L, "task %d", (int)wf_task_number(iso, t));
   }
 }
 
@@ -38,7 +45,7 @@ void wf_task_push_handle(lua_State *L, const wf_task *t) {
     lua_pushnil(L);
     return;
   }
-  /* It is the first argument of wf_task_main, the deepest call on the task's coroutine. */
+  /* It is an argument of wf_task_main, the deepest call on the task's coroutine. */
   while (lua_getstack(t->co, high, &ar)) {
     low = high;
     high *= 2;
@@ -141,13 +148,12 @@ static void task_tell_watchers(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_pop(L, 1);
 }
 
-/* Keep what the task returned or raised in its handle. Stack: handle, handler, results. */
+/* Keep what the task returned or raised in its handle. Stack: handler, isolate, handle, results. */
 static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
-  int n = lua_gettop(L) - HANDLER;
+  int n = lua_gettop(L) - HANDLE;
   bool ok = status == LUA_OK || status == LUA_YIELD;
   if (ok && !(t->flags & WF_F_NAMED) && n <= 1) {
-    if (n == 0) lua_pushnil(L); /* over the function, which must not stay */
-    lua_setiuservalue(L, HANDLE, 1);
+    if (n == 1) lua_setiuservalue(L, HANDLE, 1);
     t->got = (uint16_t)n;
     return;
   }
@@ -171,7 +177,7 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
     wf_task_push_name(iso, L, t);
     lua_setfield(L, FIRST, "name");
   }
-  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED)))
+  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED | WF_F_EXPLORED)))
     wf_report_unseen(iso, L, t, HANDLE, FIRST);
   lua_settop(L, FIRST);
   lua_setiuservalue(L, HANDLE, 1);
@@ -194,33 +200,53 @@ static void task_abroad(wf_iso *iso, wf_task *t) {
   wf_co_done(iso, t->co, t->slot, false);
 }
 
-static int task_k(lua_State *L, int status, lua_KContext ctx) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_task *t = (wf_task *)ctx;
+static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   wf_unwind_end(iso, t);
   if (wf_unlikely(iso->cur != t)) task_abroad(iso, t);
   enum wf_state state = WF_DONE;
   if (status != LUA_OK && status != LUA_YIELD) state = error_is_own_cancel(iso, L, t) ? WF_CANCELLED : WF_FAILED;
   t->state = (uint8_t)state;
   task_keep(iso, L, t, status);
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_ended(iso, L, t, HANDLE);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
   if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED))))
     task_forget(iso, L, t);
+}
+
+static int task_k(lua_State *L, int status, lua_KContext ctx);
+
+/* The task has ended in L. What would come back to this coroutine by way of the scheduler may as well stay. */
+static inline bool task_next(wf_iso *iso, lua_State *L, const wf_task *t) {
+  if (wf_unlikely(iso->cur != t || (t->flags & WF_F_EXPOSED))) return false;
+  return wf_task_begin_here(iso, L, t->slot);
+}
+
+static int task_call(wf_iso *iso, lua_State *L) {
+  wf_task *t;
+  do {
+    t = lua_touserdata(L, HANDLE);
+    int status = LUA_ERRRUN;
+    if (wf_likely((t->flags & (WF_F_ASKED | WF_F_STAND_IN)) != WF_F_ASKED)) {
+      status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER, (lua_KContext)t, task_k);
+    } else { /* cancelled before it began: it never does */
+      lua_settop(L, HANDLE);
+      wf_cancel_push(iso, L, t);
+    }
+    task_end(iso, L, t, status);
+  } while (task_next(iso, L, t));
   return 0;
 }
 
-int wf_task_main(lua_State *L) {
-  wf_task *t = lua_touserdata(L, HANDLE);
-  if (wf_unlikely((t->flags & (WF_F_ASKED | WF_F_STAND_IN)) == WF_F_ASKED)) { /* cancelled before it began: it never does */
-    lua_settop(L, HANDLER);
-    wf_cancel_push(wf_iso_up(L), L, t);
-    return task_k(L, LUA_ERRRUN, (lua_KContext)t);
-  }
-  int status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER, (lua_KContext)t, task_k);
-  return task_k(L, status, (lua_KContext)t);
+static int task_k(lua_State *L, int status, lua_KContext ctx) {
+  wf_iso *iso = lua_touserdata(L, ISO);
+  wf_task *t = (wf_task *)ctx;
+  task_end(iso, L, t, status);
+  return task_next(iso, L, t) ? task_call(iso, L) : 0;
 }
+
+int wf_task_main(lua_State *L) { return task_call(lua_touserdata(L, ISO), L); }
 
 void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   uint32_t slot = t->slot;

@@ -278,6 +278,7 @@ static inline void *block_new(wf_heap *h, size_t size) {
 }
 
 static inline void block_free(wf_heap *h, void *block, size_t size) {
+  if (wf_unlikely(h->clean)) memset(block, 0, size);
   if (in_nest(h, block)) {
     if (size <= WF_HEAP_SMALL) {
       loose_push(h, class_of(size), block);

@@ -44,6 +44,7 @@ typedef struct wf_heap {
   struct wf_heap_span *open;                   /* those with free pages */
   struct wf_heap_span *idle;                   /* the one that has only free pages, kept back */
   unsigned pages;                              /* in use */
+  bool clean;                                  /* blocks are cleared when they are freed */
   size_t large;                                /* blocks in use that came from wf_malloc one by one */
 } wf_heap;
 

@@ -98,8 +98,7 @@ void wf_loop_free(wf_loop *loop) {
 
 /* Sleeping ----------------------------------------------------------------------------------------- */
 
-/* The descriptor of this parker is among the watched; false when none can be had. */
-static bool watch_parker(wf_loop *loop, wf_parker *p) {
+bool wf_loop_watch(wf_loop *loop, wf_parker *p) {
   int fd = wf_parker_fd(p);
   if (wf_likely(loop->parker == p && fd == loop->parker_watch.fd)) return fd >= 0;
   if (loop->parker_watch.listed) {
@@ -123,7 +122,7 @@ static uint64_t until(uint64_t deadline_ns) {
 
 /* One sleep of at most `ns`. WF_PARK_TIMEOUT: nothing has happened. */
 static int sleep_once(wf_loop *loop, wf_parker *p, uint64_t ns, const sigset_t *mask) {
-  bool seen = watch_parker(loop, p);
+  bool seen = wf_loop_watch(loop, p);
   if (!seen && ns > BLIND_NS) ns = BLIND_NS;
   if (seen ? !wf_parker_doze(p) : wf_parker_take(p)) {
     wf_poller_wait(&loop->poller, 0, NULL);
@@ -165,7 +164,6 @@ int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
     if (why == WF_PARK_TIMEOUT && ns > DOZE_NS) why = sleep_masked(loop, p, until(deadline_ns));
   }
   if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
-  loop->looked = deadline_ns == WF_NEVER ? 0 : wf_clock_ns();
   return why;
 }
 

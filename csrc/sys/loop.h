@@ -51,6 +51,10 @@ uv_loop_t *wf_loop_uv(wf_loop *loop, int *err);
  * nothing at all; WF_PARK_WOKEN the parker's notification. */
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns);
 
+/* The parker's descriptor is watched from now on; false when there is none. For those who sleep elsewhere, on the
+ * poller's descriptor. */
+bool wf_loop_watch(wf_loop *loop, wf_parker *p);
+
 /* Serve what is ready; never blocks. */
 void wf_loop_poll(wf_loop *loop);
 

@@ -24,17 +24,29 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/attr.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
+
+/* Saves the starter two system calls. */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 32)
+#define HAVE_ATTR_SIGMASK 1
+#endif
+#endif
+#if !defined(HAVE_ATTR_SIGMASK)
+#define HAVE_ATTR_SIGMASK 0
+#endif
+
+enum { REST_MAX = 4 };
 
 enum stage { STARTING, RUNNING, FAILED, ENDED };
 
@@ -49,6 +61,7 @@ struct wf_thread {
   int error;
   enum stage stage;
   bool detached;
+  wf_thread *next; /* in a wf_thread_rest, its owner's */
   char name[WF_THREAD_NAME];
   /* Written once by the thread before fn, read by anyone: publishes itself only. */
   _Atomic int64_t tid;
@@ -115,40 +128,12 @@ const char *wf_policy_name(int policy) {
 
 #if defined(__linux__)
 
-/* As many CPUs as the kernel can have; a cpu_set_t holds an eighth. */
-enum { CPUS_MAX = 8192 };
-typedef struct cpu_bits {
-  cpu_set_t part[CPUS_MAX / CPU_SETSIZE];
-} cpu_bits;
-
 int wf_cpu_count(void) {
-  cpu_bits bits;
-  CPU_ZERO_S(sizeof bits, bits.part);
-  if (sched_getaffinity(0, sizeof bits, bits.part) != 0) return 1;
-  int n = CPU_COUNT_S(sizeof bits, bits.part);
+  cpu_set_t bits[WF_CPUS_MAX / CPU_SETSIZE];
+  CPU_ZERO_S(sizeof bits, bits);
+  if (sched_getaffinity(0, sizeof bits, bits) != 0) return 1;
+  int n = CPU_COUNT_S(sizeof bits, bits);
   return n > 0 ? n : 1;
-}
-
-/* The kernel silently leaves out CPUs that this machine or container does not
-   have; that would be an option not honoured, so it is read back. */
-static int set_affinity(const int *cpus, int ncpus) {
-  cpu_bits want, got;
-  CPU_ZERO_S(sizeof want, want.part);
-  if (ncpus <= 0) return EINVAL;
-  for (int i = 0; i < ncpus; i++) {
-    if (cpus[i] < 0 || cpus[i] >= CPUS_MAX) return EINVAL;
-    CPU_SET_S((size_t)cpus[i], sizeof want, want.part);
-  }
-  if (sched_setaffinity(0, sizeof want, want.part) != 0) return errno;
-  CPU_ZERO_S(sizeof got, got.part);
-  if (sched_getaffinity(0, sizeof got, got.part) != 0) return errno;
-  return CPU_EQUAL_S(sizeof want, want.part, got.part) ? 0 : EINVAL;
-}
-
-/* Linux keeps niceness a thread, whatever POSIX says. */
-static int set_nice(int nice_) {
-  if (nice_ < -20 || nice_ > 19) return EINVAL;
-  return setpriority(PRIO_PROCESS, (id_t)wf_thread_self_tid(), nice_) == 0 ? 0 : errno;
 }
 
 #else
@@ -158,35 +143,7 @@ int wf_cpu_count(void) {
   return n > 0 ? (int)n : 1;
 }
 
-static int set_affinity(const int *cpus, int ncpus) {
-  (void)cpus;
-  (void)ncpus;
-  return ENOTSUP;
-}
-
-static int set_nice(int nice_) {
-  (void)nice_;
-  return ENOTSUP;
-}
-
 #endif
-
-static int set_policy(const wf_thread_opts *o, const char **what) {
-  int policy;
-  struct sched_param param;
-  *what = "policy";
-  int e = pthread_getschedparam(pthread_self(), &policy, &param);
-  if (e) return e;
-  if (o->has_policy) policy = o->policy;
-  int least = sched_get_priority_min(policy), most = sched_get_priority_max(policy);
-  if (least < 0 || most < 0) return EINVAL;
-  param.sched_priority = o->has_priority ? o->priority : least;
-  if (param.sched_priority < least || param.sched_priority > most) {
-    *what = "priority";
-    return EINVAL;
-  }
-  return pthread_setschedparam(pthread_self(), policy, &param);
-}
 
 /* ------------------------------------------------------------ the new thread */
 
@@ -199,10 +156,12 @@ static bool needs_handshake(const wf_thread_opts *o) {
 static int apply(const wf_thread_opts *o, const char **what) {
   int e;
   *what = "affinity";
-  if (o->cpus && (e = set_affinity(o->cpus, o->ncpus)) != 0) return e;
+  if (o->cpus && (e = wf_set_affinity(0, o->cpus, o->ncpus)) != 0) return e;
   *what = "nice";
-  if (o->has_nice && (e = set_nice(o->nice)) != 0) return e;
-  if ((o->has_policy || o->has_priority) && (e = set_policy(o, what)) != 0) return e;
+  if (o->has_nice && (e = wf_set_nice(0, o->nice)) != 0) return e;
+  if ((o->has_policy || o->has_priority) &&
+      (e = wf_set_policy(0, o->has_policy, o->policy, o->has_priority, o->priority, what)) != 0)
+    return e;
   *what = "setup";
   return o->setup ? o->setup(o->setup_arg, what) : 0;
 }
@@ -329,9 +288,15 @@ static int create(wf_thread *t, const wf_thread_opts *o, const char **what) {
   if ((e = pthread_attr_setstacksize(&attr, size)) == 0) {
     sigset_t mask, before;
     thread_mask(&mask);
+#if HAVE_ATTR_SIGMASK
+    (void)before;
+    e = pthread_attr_setsigmask_np(&attr, &mask);
+    if (!e) e = pthread_create(&t->id, &attr, thread_main, t);
+#else
     pthread_sigmask(SIG_SETMASK, &mask, &before);
     e = pthread_create(&t->id, &attr, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+#endif
     if (e) *what = blame(o, size);
   }
   pthread_attr_destroy(&attr);
@@ -374,6 +339,45 @@ void wf_thread_join(wf_thread *t) {
   record_free(t);
 }
 
+/* Frees the record if the thread has ended; false if that would have to be waited for. */
+static bool joined_at_once(wf_thread *t) {
+#if defined(__linux__)
+  if (pthread_tryjoin_np(t->id, NULL) != 0) return false;
+  record_free(t);
+#else
+  wf_thread_join(t);
+#endif
+  return true;
+}
+
+void wf_thread_retire(wf_thread_rest *rest, wf_thread *t) {
+  wf_thread **end = &rest->first;
+  unsigned left = 1;
+  while (*end != NULL) {
+    wf_thread *old = *end, *next = old->next;
+    if (joined_at_once(old)) {
+      *end = next;
+    } else {
+      end = &old->next;
+      left++;
+    }
+  }
+  t->next = NULL;
+  *end = t;
+  if (left <= REST_MAX) return;
+  wf_thread *oldest = rest->first;
+  rest->first = oldest->next;
+  wf_thread_join(oldest);
+}
+
+void wf_thread_rest_join(wf_thread_rest *rest) {
+  while (rest->first != NULL) {
+    wf_thread *t = rest->first;
+    rest->first = t->next;
+    wf_thread_join(t);
+  }
+}
+
 int wf_thread_timedjoin(wf_thread *t, uint64_t deadline_ns) {
   pthread_mutex_lock(&t->lock);
   while (t->stage != ENDED && (deadline_ns == WF_NEVER || wf_clock_ns() < deadline_ns)) {
@@ -405,6 +409,13 @@ bool wf_thread_ended(wf_thread *t) {
 
 int64_t wf_thread_tid(wf_thread *t) {
   return atomic_load_explicit(&t->tid, memory_order_relaxed);
+}
+
+int64_t wf_thread_await_tid(wf_thread *t) {
+#if defined(__linux__)
+  while (wf_thread_tid(t) == 0) sched_yield();
+#endif
+  return wf_thread_tid(t);
 }
 
 int wf_thread_signal(wf_thread *t, int sig) {

@@ -70,6 +70,22 @@ int wf_thread_start(wf_thread **out, const wf_thread_opts *o,
 void wf_thread_join(wf_thread *t);
 
 /*
+** Threads that are about to end, or have ended, for an owner that need not wait for
+** it. Zeroed at first; of one owner, on one thread.
+*/
+typedef struct wf_thread_rest {
+  wf_thread *first; /* the oldest */
+} wf_thread_rest;
+
+/* Ends the ownership as wf_thread_join does, but not at once: `t`, which does nothing more but
+   return from fn, joins the rest, and those of the rest that have ended are freed. Waits
+   only when there are more than a few. */
+void wf_thread_retire(wf_thread_rest *rest, wf_thread *t);
+
+/* Waits for all. */
+void wf_thread_rest_join(wf_thread_rest *rest);
+
+/*
 ** As join, but gives up at deadline_ns (CLOCK_MONOTONIC): returns ETIMEDOUT and
 ** leaves the record as it was, else 0. A deadline in the past only looks.
 */
@@ -84,6 +100,9 @@ bool wf_thread_ended(wf_thread *t);
 
 /* The kernel's id, 0 before the thread first ran (and on systems without). */
 int64_t wf_thread_tid(wf_thread *t);
+
+/* The same, but waits for the moment that the thread needs to say it. */
+int64_t wf_thread_await_tid(wf_thread *t);
 
 /*
 ** Sends a signal to that very thread: 0, or ESRCH once fn has returned. The id

@@ -143,7 +143,7 @@ static int32_t surplus_locked(wf_workers *p) { return atomic_load_explicit(&p->s
 
 int wf_workers_fill_locked(wf_workers *p) {
   wf_workers_count_locked(p);
-  while (surplus_locked(p) < 0) {
+  while (surplus_locked(p) < 0 && !p->stopping) {
     wf_worker *w = p->spares;
     if (w != NULL) {
       unlink_from(&p->spares, w);
@@ -175,11 +175,18 @@ static bool become_spare(wf_worker *w, bool *stopping) {
   return spare;
 }
 
+/* Is it still among them? Not when it has been called back, nor when there is work that only it may do. */
 static bool is_spare(wf_worker *w, bool *stopping) {
-  pthread_mutex_lock(&w->pool->lock);
+  wf_workers *p = w->pool;
+  pthread_mutex_lock(&p->lock);
+  if (w->rest == WF_SPARE && wf_queue_count(&w->pinned) > 0) {
+    unlink_from(&p->spares, w);
+    p->spare--;
+    wf_workers_count_locked(p);
+  }
   bool spare = w->rest == WF_SPARE;
-  *stopping = w->pool->stopping;
-  pthread_mutex_unlock(&w->pool->lock);
+  *stopping = p->stopping;
+  pthread_mutex_unlock(&p->lock);
   return spare;
 }
 
@@ -195,21 +202,32 @@ bool wf_worker_step_aside(wf_worker *w) {
   return !stopping;
 }
 
-void wf_worker_block(void) {
+bool wf_worker_block(void) {
   wf_worker *w = wf_worker_here;
-  if (w == NULL) return;
+  if (w == NULL || w->blocks > 0) {
+    if (w != NULL) w->blocks++;
+    return true;
+  }
   wf_workers *p = w->pool;
   atomic_store_explicit(&w->blocked, true, memory_order_relaxed);
   wf_worker_give_away(w);
   pthread_mutex_lock(&p->lock);
   p->blocked++;
   wf_workers_fill_locked(p); /* without memory or threads: what is there must do */
+  bool others = p->stopping || atomic_load_explicit(&p->n, memory_order_relaxed) > p->blocked + p->spare;
+  if (!others) p->blocked--;
+  wf_workers_count_locked(p);
   pthread_mutex_unlock(&p->lock);
+  if (others)
+    w->blocks = 1;
+  else
+    atomic_store_explicit(&w->blocked, false, memory_order_relaxed);
+  return others;
 }
 
 void wf_worker_unblock(void) {
   wf_worker *w = wf_worker_here;
-  if (w == NULL) return;
+  if (w == NULL || --w->blocks > 0) return;
   pthread_mutex_lock(&w->pool->lock);
   w->pool->blocked--;
   wf_workers_count_locked(w->pool);

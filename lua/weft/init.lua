@@ -1,44 +1,57 @@
 --- weft: tasks, isolates, threads, processes and IO behind one set of verbs.
--- This file only joins the parts: the C half (weft.core) and the Lua modules beside this one. What is
--- drawn or rarely used is loaded at its first use.
+-- This file only joins the parts: the C half (weft.core) and the Lua modules beside this one. Everything is fetched at its
+-- first use, so that an isolate which uses three functions does not pay for a hundred.
 
 local core = require "weft.core"
 
-local weft = {}
-
-for _, name in ipairs {
-  "go", "spawn", "thread", "workers", "sleep", "yield", "now", "nanotime", "cpus", "wait", "channel", "select", "buffer",
-  "atomic", "timeout", "shield", "preempt", "is", "on_unhandled", "register",
-  "signal", "ticker", "poll", "mutex", "rwlock", "semaphore", "condition", "barrier", "waitgroup", "once", "event",
-} do
-  weft[name] = core[name]
-end
-
-local groups = require "weft.groups"
-for _, name in ipairs { "scope", "all", "race", "completed", "current" } do
-  weft[name] = groups[name]
-end
-
-local later = {
-  every = { "weft.every" }, net = { "weft.net" },
-  trace = { "weft.trace" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
-  ps = { "weft.ps" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
-  pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+-- Functions of the C half.
+local C = {
+  go = true, spawn = true, thread = true, workers = true, sleep = true, yield = true, now = true, nanotime = true,
+  cpus = true, wait = true, channel = true, select = true, buffer = true, atomic = true, timeout = true, shield = true,
+  preempt = true, is = true, on_unhandled = true, register = true, mutex = true, rwlock = true, semaphore = true,
+  condition = true, barrier = true, waitgroup = true, once = true, event = true,
+  signal = true, ticker = true, poll = true, process = true, interpreter = true,
 }
 
-local standard = { stdin = 0, stdout = 1, stderr = 2 }
+-- Those with another name there.
+local RENAMED = { set = "set_facts" }
 
-return setmetatable(weft, {
-  __index = function(self, name)
-    if standard[name] then
-      rawset(self, name, core.stdio(standard[name]))
-      return self[name]
-    end
-    local place = later[name]
+-- Modules, or fields of them.
+local GROUPS <const> = "weft.groups"
+local LUA = {
+  scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
+  current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
+  net = { "weft.net" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
+  explore = { "weft.explore", "explore" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
+  ps = { "weft.ps" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
+}
+
+local STANDARD = { stdin = 0, stdout = 1, stderr = 2 }
+
+local function fetch(self, name)
+  local value
+  if C[name] then
+    value = core[name]
+  elseif RENAMED[name] then
+    value = core[RENAMED[name]]
+  elseif STANDARD[name] then
+    value = core.stdio(STANDARD[name])
+  else
+    local place = LUA[name]
     if not place then return nil end
-    local value = require(place[1])
+    value = require(place[1])
     if place[2] then value = value[place[2]] end
-    rawset(self, name, value)
-    return value
+  end
+  rawset(self, name, value)
+  return value
+end
+
+return setmetatable({}, {
+  __index = fetch,
+  __pairs = function(self)
+    for _, names in ipairs { C, RENAMED, LUA, STANDARD } do
+      for name in pairs(names) do local _ = self[name] end
+    end
+    return next, self
   end,
 })

@@ -45,6 +45,9 @@ end
 
 Trace.__name = "weft.trace"
 
+-- It holds nothing but memory: for those who declare whatever they get as to be closed.
+function Trace.__close() end
+
 function Trace:__tostring()
   return ("weft.trace: %d events in %.6f s, %d lost"):format(self.count, self.wall, self.lost)
 end

@@ -199,6 +199,7 @@ static void world_run(uint64_t seed) {
   for (size_t i = 0; i < x->n && failures == 0; i++) world_del(x, i);
   if (failures == 0) world_next(x);
   if (failures != 0) printf("world %" PRIu64 " failed\n", seed);
+  wf_wheel_fini(&x->wheel);
   free(x->timer);
   free(x->when);
   free(x->order);
@@ -232,6 +233,7 @@ static void test_leap(void) {
     CHECK(wf_wheel_pop(&w, UINT64_MAX) == &t[i], "%u", i);
   }
   CHECK(wf_wheel_pop(&w, UINT64_MAX) == NULL, "more");
+  wf_wheel_fini(&w);
 }
 
 /* A crowd of far timers, and a clock that jumps by a century. */
@@ -254,6 +256,7 @@ static void test_far_crowd(void) {
     }
   }
   CHECK(fired == N, "%u", fired);
+  wf_wheel_fini(&w);
   free(t);
 }
 
