@@ -106,8 +106,8 @@ bool wf_worker_rest(wf_worker *w) {
     p->sleepers = w;
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
+  search_end(w); /* under the lock: who finds it among the sleepers makes it a searcher anew, and counts that */
   pthread_mutex_unlock(&p->lock);
-  search_end(w);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;
