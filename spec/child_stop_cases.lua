@@ -118,6 +118,11 @@ describe("cancelling " .. a_child .. " that waits", function()
   end)
 end)
 
+-- The thread sanitizer holds signals back until the thread calls something that it watches: what only computes does not
+-- hear of its cancellation.
+local watched = { allocating = true, ["printing numbers"] = true }
+local function it_spins(what, f) return (helper.sanitizer == "tsan" and not watched[what] and pending or it)(what, f) end
+
 describe("cancelling " .. a_child .. " that spins", function()
   for what, spin in pairs {
     ["in a loop"] = function() while true do end end,
@@ -188,7 +193,7 @@ describe("cancelling " .. a_child .. " that spins", function()
     ["allocating"] = function() while true do local _ = { {}, ("x"):rep(100) } end end,
     ["printing numbers"] = function() while true do local _ = tostring(math.random()) end end,
   } do
-    it(what, function()
+    it_spins(what, function()
       is_cancelled(stop(function(ready, f)
         ready()
         f()
@@ -196,7 +201,7 @@ describe("cancelling " .. a_child .. " that spins", function()
     end)
   end
 
-  it("in a <close> handler that unwinds, after the shield's time", function()
+  it_spins("in a <close> handler that unwinds, after the shield's time", function()
     -- 5 seconds are the handler's to clean up in.
     is_cancelled(stop(function(ready)
       local _ <close> = setmetatable({}, { __close = function() while true do end end })
@@ -205,9 +210,7 @@ describe("cancelling " .. a_child .. " that spins", function()
     end))
   end)
 
-  it("lets the others go on meanwhile", function()
-    -- The thread sanitizer holds signals back until the thread calls something that it watches.
-    if helper.sanitizer == "tsan" then return end
+  it_spins("lets the others go on meanwhile", function()
     local other = start(function(c)
       local n = 0
       for v in c do n = n + v end

@@ -337,6 +337,23 @@ describe("store_buffer", function()
   end)
 end)
 
+describe("anatomy", function()
+  it("draws what a process owns beside what a thread owns", function()
+    local out = run "anatomy"
+    read(out, "^(what a process owns and what a thread owns[^\n]*)\n")
+    for _, item in ipairs { "unique number: pid %d+", "executable code: /", "virtual address space: [%d.]+ MiB in %d+ mappings",
+      "working set: [%d.]+ MiB", "handles to system objects: %d+", "security context: uid %d+", "environment variables: %d+",
+      "priority class: other, nice 0", "at least one thread: 4", "unique number: tid %d+ cruncher", "stack of its own: 2.0 MiB, %d+ KiB used",
+      "priority of its own: other, nice 4", "shares the address space: stack at 0x%x+", "signal mask of its own: %d+ signals blocked" } do
+      read(out, "(" .. item .. ")")
+    end
+    for i, name in ipairs { "reader", "cruncher", "writer" } do
+      assert.is_true(read(out, "\n  tid %d+ " .. name .. " +nice  " .. 2 * i .. ", isolate %d+ with ([%d.]+) MiB") >= i)
+    end
+    read(out, "\none process: (%d+) handles, [%d.]+ MiB in memory, 4 threads; after they ended: 1\n$")
+  end)
+end)
+
 describe("all_interleavings", function()
   it("finds both outcomes of six orders, and replays each", function()
     local out = run "all_interleavings"
@@ -376,7 +393,7 @@ end)
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
-      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "all_interleavings", "four_bugs" } do
+      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

@@ -42,7 +42,8 @@ return function(helper)
   local function threads_and_children(into)
     for _, tid in ipairs(entries "/proc/self/task") do
       local name = first_line("/proc/self/task/" .. tid .. "/comm")
-      if name ~= "" then into["thread " .. tid .. " (" .. name .. ")"] = true end
+      -- Workers belong to the process: they come when they are needed, take their name a little later, and stay.
+      if name ~= "" and not name:find "^weft worker" then into["thread " .. tid .. " (" .. name .. ")"] = true end
       for pid in first_line("/proc/self/task/" .. tid .. "/children"):gmatch "%d+" do
         local state = first_line("/proc/" .. pid .. "/stat"):match "%) (%a)"
         into[(state == "Z" and "zombie " or "child ") .. pid] = true

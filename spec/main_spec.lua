@@ -216,8 +216,9 @@ describe("Ctrl-C", function()
       pid = f:read "n"
       f:close()
     end
+    local kept -- a collected handle would wait for its process
     local function interrupt_when_blocked()
-      io.popen(("until grep -q '^State:.S' /proc/%d/status; do :; done; kill -INT %d"):format(pid, pid))
+      kept = io.popen(("until grep -q '^State:.S' /proc/%d/status; do :; done; kill -INT %d"):format(pid, pid))
     end
     local function interrupt_now()
       io.popen("kill -INT " .. pid):close()

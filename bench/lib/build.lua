@@ -53,6 +53,13 @@ end
 
 local recipe = {}
 
+-- A C program on libuv: bench/c/NAME.c.
+function recipe.uv(name)
+  local out, source = M.dir .. "/" .. name, ("bench/c/%s.c"):format(name)
+  local ok, why = make(out, { source, "bench/c/bench.h" }, C:format(M.cc, M.uv_cflags, out, source, M.uv_libs))
+  return ok and { out }, why
+end
+
 -- A C program that stands alone: bench/c/NAME.c.
 function recipe.c(name)
   local out, source = M.dir .. "/" .. name, ("bench/c/%s.c"):format(name)
@@ -140,13 +147,31 @@ function recipe.weft(name)
   return { M.lua, ("bench/weft/%s.lua"):format(name) }
 end
 
--- The command of a subject of cases.lua, or nil and why not.
+-- The command of a subject of cases.lua, or nil and why not. A subject with a `load` is a server: the client of all
+-- servers, bench/c/load_net, starts it. One with `through` is an argument of that Lua program.
 function M.command(subject)
   local words, why = recipe[subject.kind](subject.program)
   if not words then return nil, why end
-  local command = { table.unpack(words) }
+  local command = {}
+  if subject.load then
+    local client
+    client, why = recipe.c "load_net"
+    if not client then return nil, why end
+    command[1] = client[1]
+    for _, a in ipairs(subject.load) do command[#command + 1] = tostring(a) end
+    command[#command + 1] = "--"
+  elseif subject.through then
+    for _, a in ipairs { M.lua, table.unpack(subject.through) } do command[#command + 1] = tostring(a) end
+  end
+  table.move(words, 1, #words, #command + 1, command)
   for _, a in ipairs(subject.args or {}) do command[#command + 1] = tostring(a) end
   return command
+end
+
+-- A program that is installed.
+function recipe.installed(name)
+  if not (sh.which(name) and sh.which "redis-benchmark") then return nil, "no " .. name .. " on this machine" end
+  return { name }
 end
 
 return M

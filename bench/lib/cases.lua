@@ -26,6 +26,20 @@ local function heavy(subject)
   return subject
 end
 
+-- A server under bench/c/load_net.
+local function server(name, kind, program, what, load, rows)
+  return { name = name, kind = kind, program = program, args = { what }, load = load, rows = rows }
+end
+
+local seconds = quick and 1 or 3
+local echo = { "echo", 50, 64, seconds }
+local served = { { "rate" }, { "cpu_us", "CPU of the server" }, { "p99_us", "99 % answered within" } }
+local served_units = { rate = "/s", cpu_us = "us", p99_us = "us" }
+local bulk = { "bulk", quick and 256 or 1024 }
+local accepts = { "accept", seconds }
+local resp = { "bench/peers/lua/resp_load.lua", size(500 * K) }
+local resp_rows = { { "rate" }, { "pipelined", "16 at once" } }
+
 -- Cost against the number of tasks: the points of bench/weft/curve.lua and of its peer.
 local function curve(what, title, ops)
   return {
@@ -68,6 +82,7 @@ return {
       lua("cqueues", "cqueues_roundtrip", { size(200 * K) }),
       lua("copas", "copas_roundtrip", { size(50 * K) }),
       c("C 2 x resume+yield", "limit_roundtrip", { size(2 * M) }),
+      c("C bare channels", "limit_channel", { size(M) }, { { "ns" }, { "locals_ns", "C bare channels, methods in locals" } }),
     },
     goals = { { subject = "go", most = 0.8 } },
   },
@@ -239,6 +254,71 @@ return {
         rows = { { "rate" }, { "locked_rate", "go, locked to two threads" } } },
     },
     goals = { { number = M, least = 1 } },
+  },
+  {
+    name = "echo", title = "TCP echo, 50 connections, 64 bytes, closed loop; server and client on a CPU each",
+    metric = "rate", unit = "/s", units = served_units, more = true, seconds = 40,
+    subjects = {
+      server("weft", "weft", "net", "echo", echo, served),
+      server("C libuv", "uv", "limit_net", "echo", echo, served),
+      server("luv", "lua", "luv_net", "echo", echo, served),
+      server("go, one thread", "go", "net", "echo", echo, served),
+      server("node", "node", "net", "echo", echo, served),
+    },
+    goals = { { subject = "C libuv", least = 0.95 } },
+  },
+  {
+    name = "http", title = "HTTP/1.1 hello, headers parsed, 100 connections",
+    metric = "rate", unit = "/s", units = served_units, more = true, seconds = 30,
+    subjects = {
+      server("weft", "weft", "net", "http", { "http", 100, seconds }, served),
+      server("go, one thread", "go", "net", "http", { "http", 100, seconds }, served),
+      server("node", "node", "net", "http", { "http", 100, seconds }, served),
+    },
+    goals = { { subject = "go, one thread", least = 1.2 } },
+  },
+  {
+    name = "resp", title = "redis protocol: PING from redis-benchmark, 50 connections",
+    metric = "rate", unit = "/s", units = { rate = "/s", pipelined = "/s" }, more = true, seconds = 40, rounds = 3,
+    subjects = {
+      { name = "weft", kind = "weft", program = "resp", through = resp, rows = resp_rows },
+      { name = "redis-server", kind = "installed", program = "redis-server", through = resp, rows = resp_rows },
+    },
+    goals = { { subject = "redis-server", least = 1 } },
+  },
+  {
+    name = "stream", title = "1 GiB through a TCP connection: MiB/s",
+    metric = "rate", unit = "MiB/s", units = { rate = "MiB/s", cpu_us = "us" }, more = true, seconds = 25,
+    subjects = {
+      server("weft", "weft", "net", "bulk", bulk, { { "rate" }, { "cpu_us", "CPU of the server for a MiB" } }),
+      server("C libuv", "uv", "limit_net", "bulk", bulk, { { "rate" }, { "cpu_us", "CPU of the server for a MiB" } }),
+      server("luv", "lua", "luv_net", "bulk", bulk, { { "rate" } }),
+      server("go, one thread", "go", "net", "bulk", bulk, { { "rate" } }),
+      server("node", "node", "net", "bulk", bulk, { { "rate" } }),
+    },
+    goals = { { subject = "C libuv", least = 0.8 } },
+  },
+  {
+    name = "accept", title = "connect, one byte there and back, close; 8 at a time",
+    metric = "rate", unit = "/s", units = { rate = "/s", cpu_us = "us" }, more = true, seconds = 25,
+    subjects = {
+      server("weft", "weft", "net", "echo", accepts, { { "rate" }, { "cpu_us", "CPU of the server for each" } }),
+      server("C libuv", "uv", "limit_net", "echo", accepts, { { "rate" }, { "cpu_us", "CPU of the server for each" } }),
+      server("go, one thread", "go", "net", "echo", accepts, { { "rate" } }),
+      server("node", "node", "net", "echo", accepts, { { "rate" } }),
+    },
+    goals = { { subject = "C libuv", least = 0.8 } },
+  },
+  {
+    name = "idle", title = "memory of the server for each of 10,000 idle connections, the kernel's not counted",
+    metric = "bytes", unit = "B", seconds = 25, rounds = quick and 1 or 3,
+    subjects = {
+      server("weft", "weft", "net", "echo", { "idle", size(10 * K) }),
+      server("C libuv", "uv", "limit_net", "echo", { "idle", size(10 * K) }),
+      server("go", "go", "net", "echo", { "idle", size(10 * K) }),
+      server("node", "node", "net", "echo", { "idle", size(10 * K) }),
+    },
+    goals = { { number = 4096, most = 1 } },
   },
   curve("start", "start + finish of n tasks at once", M),
   curve("among", "channel round trip among n parked tasks", 500 * K),

@@ -1,5 +1,6 @@
 /* weft.buffer: the methods of single elements: load store exchange add cas with the orders of C11, wait and wake. */
 #include "lib/l_buffer.h"
+#include "lx/error.h"
 
 #include <stdio.h>
 
@@ -141,7 +142,7 @@ static int buffer_wait(lua_State *L) {
   if (n == NULL || !wf_memory_wait(m, n, p, shift, expected)) {
     if (t->flags & WF_F_SHARED) wf_swait_end(t);
     t->claim = WF_IDLE;
-    return n == NULL ? luaL_error(L, "not enough memory") : push_outcome(L, "changed");
+    return n == NULL ? lx_raise_memory(L) : push_outcome(L, "changed");
   }
   if (m->crossed) wf_wait_outside(iso, t);
   wf_wait_until(iso, t, deadline);

@@ -9,16 +9,19 @@
 
 #include "base/alloc.h"
 #include "lib/l_channel.h"
+#include "lib/l_program.h"
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "rt/explore.h"
 #include "rt/job.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
+#include "rt/notifier.h"
 
 enum { LIST = 1, BLOCK = 2, CASES_MAX = 30000 };
 
-enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB };
+enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER, CASE_PROGRAM };
 
 typedef struct block {
   int n;
@@ -46,7 +49,7 @@ static int bad_case(lua_State *L, int i, const char *what) {
 /* Put object and value of case i in their places; returns its kind. [-0, +2, e] */
 static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
   wf_job j;
-  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value} or {job} expected");
+  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value}, {job} or {child} expected");
   int t = lua_gettop(L);
   lua_rawgeti(L, t, 1);
   if (wf_object_test(L, -1, WF_CLASS_CHANNEL, sizeof(wf_channel)) != NULL) {
@@ -66,17 +69,36 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
     lua_remove(L, t);
     return CASE_SEND;
   }
-  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel or a job expected, got %s", luaL_typename(L, -1)));
+  if (wf_object_test(L, -1, WF_CLASS_PROGRAM, sizeof(wf_program)) != NULL) {
+    lua_pushnil(L);
+    lua_remove(L, t);
+    return CASE_PROGRAM;
+  }
+  if (wf_notifier_test(L, -1) != NULL) {
+    lua_pushnil(L);
+    lua_remove(L, t);
+    return CASE_NOTIFIER;
+  }
+  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel, a job or a child expected, got %s", luaL_typename(L, -1)));
   if (j.task != NULL && j.task == iso->cur) bad_case(L, i, "a job cannot wait for itself");
   lua_pushnil(L);
   lua_remove(L, t);
   return CASE_JOB;
 }
 
+static wf_notifier *case_notifier(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
+
+/* Nothing but channels are shared between isolates, or need a value to be made ready. */
+static bool is_channel(const struct select_case *sc) { return sc->kind == CASE_RECV || sc->kind == CASE_SEND; }
+
 static wf_channel *case_channel(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
 
+static wf_program *case_program(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
+
 static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
+  if (kind == CASE_PROGRAM) return case_program(L, i)->ended;
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
+  if (kind == CASE_NOTIFIER) return wf_notifier_ready(case_notifier(L, i));
   wf_channel *c = case_channel(L, i);
   if (c->shared != NULL) return wf_shchan_ready(c->shared, kind == CASE_SEND);
   return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
@@ -117,6 +139,12 @@ static int push_job(wf_iso *iso, lua_State *L, int i) {
   return 2 + (n < 0 ? 1 : n);
 }
 
+static int push_program(lua_State *L, int i) {
+  lua_pushinteger(L, i);
+  wf_program_push_status(L, object_at(i));
+  return 2;
+}
+
 static int push_sent(lua_State *L, int i) {
   lua_pushinteger(L, i);
   lua_pushboolean(L, 1);
@@ -130,6 +158,13 @@ static int push_received(lua_State *L, int i, bool closed) {
   lua_insert(L, -2);
   lua_pushboolean(L, !closed);
   return 3;
+}
+
+/* What a signal or a ticker gives. */
+static int push_notifier(lua_State *L, int i, bool closed) {
+  wf_notifier *s = case_notifier(L, i);
+  if (!closed) s->ops->push(L, s, object_at(i));
+  return push_received(L, i, closed);
 }
 
 static int push_nothing(lua_State *L, const char *why) {
@@ -153,13 +188,15 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
   wf_channel *c = case_channel(L, i);
   enum wf_channel_now now;
   if (sc->kind == CASE_JOB) return push_job(iso, L, i);
+  if (sc->kind == CASE_PROGRAM) return push_program(L, i);
+  if (sc->kind == CASE_NOTIFIER) return push_notifier(L, i, !wf_notifier_take(case_notifier(L, i)));
   if (sc->kind == CASE_SEND) {
     if (c->shared == NULL) {
       now = wf_channel_send_now(iso, L, c, object_at(i), value_at(i));
     } else {
       if (!sc->encoded) {
         needs_finaliser(iso, L);
-        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+        wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
         sc->encoded = true;
       }
       now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
@@ -192,6 +229,8 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
     case CASE_RECV:
       if (how != WF_CLOSED) lua_pop(L, 1); /* the true of a receive */
       return push_received(L, i, how == WF_CLOSED);
+    case CASE_PROGRAM: return push_program(L, i);
+    case CASE_NOTIFIER: return push_notifier(L, i, how == WF_CLOSED);
     default: return push_job(iso, L, i);
   }
 }
@@ -203,16 +242,16 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
   for (int i = 1; i <= b->n; i++) {
     struct select_case *sc = &b->cases[i - 1];
     if (sc->kind == CASE_JOB) {
-      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
+      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) lx_raise_memory(L);
       continue;
     }
-    wf_channel *c = case_channel(L, i);
     if (sc->kind != CASE_SEND || sc->encoded) continue;
+    wf_channel *c = case_channel(L, i);
     if (c->shared == NULL) {
       if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
     } else {
       needs_finaliser(iso, L);
-      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+      wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
       sc->encoded = true;
       settled = false;
     }
@@ -223,7 +262,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
 static int count_shared(lua_State *L, const block *b) {
   int n = 0;
   for (int i = 1; i <= b->n; i++)
-    if (b->cases[i - 1].kind != CASE_JOB && case_channel(L, i)->shared != NULL) n++;
+    if (is_channel(&b->cases[i - 1]) && case_channel(L, i)->shared != NULL) n++;
   return n;
 }
 
@@ -236,6 +275,13 @@ static void queue_private(wf_iso *iso, lua_State *L, block *b, wf_task *t) {
     sc->wait.value = value_at(i);
     if (sc->kind == CASE_JOB) {
       wf_job_wait(iso, wf_job_check(iso, L, object_at(i)), t, &sc->wait);
+    } else if (sc->kind == CASE_PROGRAM) {
+      wf_list_append(&case_program(L, i)->waiters, &sc->wait.node.link);
+      if (!(t->flags & WF_F_WORLD)) wf_wait_world(iso, t);
+    } else if (sc->kind == CASE_NOTIFIER) {
+      wf_notifier *s = case_notifier(L, i);
+      wf_list_append(&s->waiters, &sc->wait.node.link);
+      if (s->ops->arm != NULL) s->ops->arm(s);
     } else if (case_channel(L, i)->shared == NULL) {
       wf_channel *c = case_channel(L, i);
       wf_list_append(sc->kind == CASE_SEND ? &c->senders : &c->receivers, &sc->wait.node.link);
@@ -252,7 +298,7 @@ static bool queue_shared(wf_iso *iso, lua_State *L, block *b, int shared, wf_tas
   int k = 0;
   for (int i = 1; i <= b->n && ok; i++) {
     struct select_case *sc = &b->cases[i - 1];
-    wf_channel *c = sc->kind == CASE_JOB ? NULL : case_channel(L, i);
+    wf_channel *c = is_channel(sc) ? case_channel(L, i) : NULL;
     if (c == NULL || c->shared == NULL) continue;
     cases[k].chan = c->shared;
     cases[k].send = sc->kind == CASE_SEND;
@@ -288,6 +334,10 @@ static void wait_undo(wf_iso *iso, block *b, wf_task *t) {
     t->flags &= ~(uint32_t)WF_F_OUTSIDE;
     iso->outside--;
   }
+  if (t->flags & WF_F_WORLD) {
+    t->flags &= ~(uint32_t)WF_F_WORLD;
+    iso->world--;
+  }
   t->claim = WF_IDLE;
 }
 
@@ -300,7 +350,7 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
     int done = 0;
     if (!queue_shared(iso, L, b, shared, t, &now, &done)) {
       wait_undo(iso, b, t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     if (now != WF_CHANNEL_WOULD_WAIT) {
       wait_undo(iso, b, t);

@@ -161,7 +161,7 @@ void wf_scope_enter(wf_iso *iso, lua_State *L, int idx) {
   wf_scope *s = lua_touserdata(L, idx);
   wf_task *t = iso->cur;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   lua_pushthread(L);
   lua_setiuservalue(L, idx < 0 ? idx - 1 : idx, 1);
   s->task = t;

@@ -54,9 +54,13 @@ void wf_port_wake(wf_port *p) {
   }
 }
 
+static __thread wf_port *attended;
+
+void wf_port_attended(wf_port *p) { attended = p != NULL && !p->pooled ? p : NULL; }
+
 void wf_port_post(wf_port *p, wf_mail *m) {
   wf_mpsc_push_release(&p->inbox, &m->node);
-  wf_port_wake(p);
+  if (p != attended) wf_port_wake(p);
 }
 
 void wf_port_deliver(wf_port *p, wf_iso *iso) {

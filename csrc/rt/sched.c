@@ -9,10 +9,13 @@
 #include "rt/announce.h"
 #include "rt/explore.h"
 #include "rt/family.h"
+#include "rt/io.h"
+#include "rt/peer.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
 #include "rt/shutdown.h"
+#include "rt/stream.h"
 #include "rt/swait.h"
 #include "rt/task.h"
 
@@ -27,13 +30,14 @@ static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
   if (L == t->co) return;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   x->inner = L;
   t->flags |= WF_F_INNER;
 }
 
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (wf_forked()) wf_fork_raise(L);
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
   if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
@@ -60,15 +64,19 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   }
 }
 
-enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE };
-
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
   if (t->flags & WF_F_TIMER) wf_wheel_del(wheel_of(iso, t), &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
-  t->flags &= ~(uint32_t)WAIT_FLAGS;
+  if (t->flags & WF_F_WORLD) iso->world--;
+  t->flags &= ~(uint32_t)WF_WAIT_FLAGS;
+}
+
+/* How a wait ended, in the words of the trace. */
+static inline enum wf_trace_why why_of(int how) {
+  return how == WF_CLOSED ? WF_WHY_DONE : how == WF_CANCEL ? WF_WHY_CANCELLED : how == WF_RAISE ? WF_WHY_FAILED : WF_WHY_NONE;
 }
 
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
@@ -78,14 +86,14 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wf_swait_end(t);
   }
   t->claim = (uint8_t)how;
-  if (wf_likely((t->flags & WAIT_FLAGS) == WF_F_NODE)) {
+  if (wf_likely((t->flags & WF_WAIT_FLAGS) == WF_F_NODE)) {
     wf_list_unlink(&t->u.node.link);
     t->flags &= ~(uint32_t)WF_F_NODE;
-  } else if (t->flags & WAIT_FLAGS) {
+  } else if (t->flags & WF_WAIT_FLAGS) {
     wait_unlink(iso, t);
   }
-  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
+  wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
+           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
@@ -146,13 +154,7 @@ void wf_wait_raise(lua_State *L, wf_task *t, int how) {
   lua_error(L);
 }
 
-int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
-  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
-  t->state = WF_WAITING;
-  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
-    t->flags |= WF_F_PARKED;
-    return lua_yieldk(L, 0, (lua_KContext)t, k);
-  }
+int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
   wf_wait_inline(iso, L, t);
   return k(L, LUA_YIELD, (lua_KContext)t);
 }
@@ -190,10 +192,25 @@ void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
 }
 
+/* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
+static __attribute__((noinline, cold)) int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k);
+
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
+  wf_task *t = iso->cur;
+  if (wf_unlikely(L != iso->running || wf_wait_is_refused(iso, L, t) || iso->head == NULL || !lua_isyieldable(L)))
+    return yield_rare(iso, L, k);
+  wf_wait_arm(t, WF_WHY_YIELD);
+  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
+  wf_ready_push(iso, t);
+  t->flags |= WF_F_PARKED;
+  return lua_yieldk(L, 0, (lua_KContext)t, k);
+}
+
+static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
   bool may_yield = L == iso->running && lua_isyieldable(L);
-  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  t->claim = WF_GOT;
   if (iso->head == NULL) wf_iso_poll(iso);
   if (may_yield) {
     /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */
@@ -263,8 +280,12 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
   }
 }
 
-void wf_iso_poll(wf_iso *iso) {
+/* Look at the inbox and the timers. */
+static void poll_within(wf_iso *iso) {
+  wf_card_note(iso);
+  if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
   if (wf_wheel_count(&iso->wheel) != 0) wf_timers_fire(iso, &iso->wheel, wf_clock_ns());
@@ -288,6 +309,12 @@ uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
     }
   }
   return n;
+}
+
+void wf_iso_poll(wf_iso *iso) {
+  poll_within(iso);
+  /* A worker looks at its loop between slices. */
+  if (wf_unlikely(iso->loop != NULL) && !iso->pooled && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
 }
 
 bool wf_iso_hook_changed(void *ud) {
@@ -319,10 +346,16 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->hook = lua_gethook(iso->L);
 }
 
+/* Sleep in the loop, if the carrier has one. */
+static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
+  wf_io_awake(iso);
+  return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
+}
+
 /* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
   uint64_t due = wf_worker_due();
-  int woken = wf_parker_wait(&iso->port->parker, -1, due < next ? due : next);
+  int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
   wf_worker_serve();
   return woken;
 }
@@ -335,9 +368,14 @@ static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_unlikely(wf_forked())) { /* a task has forked, and whoever waited here waits in the child too */
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    wf_wait_fail(iso, L, t);
+    return;
+  }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
-  wf_iso_poll(iso);
+  poll_within(iso);
   if (wf_unlikely(iso->explore != NULL)) {
     wf_explore_idle(iso, L, t);
     return;
@@ -354,11 +392,44 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     no_worker(iso, L, t);
     return;
   }
-  if (next == WF_NEVER) wf_family_quiet(iso->member);
-  int woken = iso->pooled ? worker_sleep(iso, next) : wf_parker_wait(&iso->port->parker, -1, next);
-  if (next == WF_NEVER) wf_family_awake(iso->member);
+  bool quiet = next == WF_NEVER && iso->world == 0;
+  if (quiet) wf_family_quiet(iso->member);
+  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
+  if (quiet) wf_family_awake(iso->member);
   if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
+}
+
+void wf_iso_step(wf_iso *iso) {
+  enum { SLICE_NS = 5000000 };
+  wf_io_awake(iso);
+  uint64_t end = wf_clock_ns() + SLICE_NS;
+  bool polled = false;
+  iso->tick = 0;
+  for (;;) {
+    wf_task *r = wf_ready_pop(iso);
+    if (r == NULL) {
+      if (iso->loop != NULL && !polled) wf_loop_poll(iso->loop);
+      poll_within(iso);
+      if (iso->head == NULL && (iso->unseen == 0 || !wf_report_flush(iso, iso->L))) break;
+      polled = true; /* what becomes ready from now on is for the next step */
+      continue;
+    }
+    task_run(iso, r);
+    iso->cur = &iso->main;
+    if (++iso->tick < POLL_EVERY) continue;
+    iso->tick = 0;
+    wf_iso_poll(iso);
+    if (wf_clock_ns() > end) break;
+  }
+  iso->running = iso->L;
+  wf_io_doze(iso);
+}
+
+uint64_t wf_iso_due(wf_iso *iso) {
+  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || !wf_list_empty(&iso->corked)) return 0;
+  uint64_t next = wf_wheel_next(&iso->wheel), uv = iso->loop == NULL ? WF_NEVER : wf_loop_next(iso->loop);
+  return next < uv ? next : uv;
 }
 
 bool wf_iso_slice(wf_iso *iso) {
@@ -385,16 +456,6 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
-  if (wf_unlikely(wf_forked())) {
-    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
-    t->flags |= WF_F_INLINE;
-    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
-    if (t->claim == WF_TURN) t->claim = WF_ARMED;
-    wf_wait_fail(iso, L, t);
-    t->flags &= ~(uint32_t)WF_F_INLINE;
-    t->state = WF_RUNNING;
-    return;
-  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);

@@ -6,23 +6,28 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
 #include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
 enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
-static _Atomic bool forked;
+_Atomic bool wf_fork_seen;
 
-static void on_fork(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+static void on_fork(void) { atomic_store_explicit(&wf_fork_seen, true, memory_order_relaxed); }
 
-bool wf_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
+int wf_fork_raise(lua_State *L) {
+  lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+  return lua_error(L);
+}
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
 
@@ -40,7 +45,7 @@ static void say_what_ran(wf_iso *iso) {
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
-    if (t->flags & WF_F_DETACHED) continue;
+    if ((t->flags & WF_F_DETACHED) || (t->more & WF_M_SERVES)) continue;
     if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
   }
@@ -115,13 +120,14 @@ static bool shutdown_begin(wf_iso *iso, bool quiet) {
   return true;
 }
 
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
+static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
   if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
     lua_pushcfunction(L, wait_all);
     lua_pushlightuserdata(L, iso);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
     if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
   }
+  if (!iso->closed) wf_programs_end(iso);
   if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 
@@ -155,7 +161,7 @@ int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
   return park(iso, L);
 }
 
-void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { end_all(iso, L, false); }
 
 void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
   if (iso->closed || iso->closing) return;
@@ -163,7 +169,7 @@ void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *ke
   lua_rawgetp(L, -1, key);
   bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
   lua_pop(L, 2);
-  if (there) shutdown(iso, L, false);
+  if (there) end_all(iso, L, false);
 }
 
-void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { end_all(iso, L, true); }

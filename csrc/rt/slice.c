@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "rt/io.h"
 #include "rt/press.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/stream.h"
 
 /* The coroutine of the function, ready to run. Protected. Stack: run, isolate. */
 static int make_root(lua_State *L) {
@@ -112,18 +114,21 @@ static enum wf_unit_end slice(wf_unit *u) {
         end(p->run, iso);
         return WF_UNIT_AWAY;
       }
+      wf_io_leave(iso);
       leave();
       return WF_UNIT_AGAIN;
     }
     uint64_t next = wf_wheel_next(&iso->wheel);
+    if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
     if (next == WF_NEVER && iso->outside == 0) {
       deadlock(iso);
       if (!iso->ended) continue;
       end(p->run, iso);
       return WF_UNIT_AWAY;
     }
+    wf_io_leave(iso);
     leave();
-    p->quiet = next == WF_NEVER;
+    p->quiet = next == WF_NEVER && iso->world == 0;
     wf_family *f = p->quiet ? wf_family_rest(p->member) : NULL;
     if (wf_unit_park(u, next)) {
       if (f != NULL) wf_family_rested(f);

@@ -138,6 +138,7 @@ static void begin_at_once(wf_iso *iso, lua_State *L, wf_task *t, int handle, int
 }
 
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
+  if (wf_unlikely(wf_forked())) wf_fork_raise(L);
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
   bool explored = wf_unlikely(iso->explore != NULL);
   if (explored) wf_explore_admit(iso, L, nargs);

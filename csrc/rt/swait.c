@@ -12,28 +12,44 @@
 static const wf_transfer *parcel_ops(const wf_parcel *p) { return (const wf_transfer *)(uintptr_t)p->cell.v.head; }
 
 /* Take the handle of an object outside Lua; false when it is none, or cannot cross: wf_pack says why. [-0, +0, m] */
-static bool handle_put(lua_State *L, int idx, wf_parcel *p) {
+static bool handle_put(lua_State *L, int idx, wf_parcel *p, bool peers) {
   if (lua_type(L, idx) != LUA_TUSERDATA || luaL_getmetafield(L, idx, "__weft_transfer") == LUA_TNIL) return false;
   const wf_transfer *ops = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
   lua_pop(L, 1);
-  if (ops == NULL) return false;
-  void *handle = ops->take(L, idx);
+  if (ops == NULL || (peers && ops->peer_kind == 0)) return false;
+  void *handle = peers && ops->take_for_peer != NULL ? ops->take_for_peer(L, idx) : ops->take(L, idx);
   if (handle == NULL) {
     lua_pop(L, 1);
     return false;
   }
-  p->cell.v.head = (uintptr_t)ops;
-  p->cell.v.u.p = handle;
-  p->msg = HANDLE;
+  wf_parcel_set_handle(p, ops, handle);
   return true;
 }
 
-void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) {
+void wf_parcel_set_handle(wf_parcel *p, const wf_transfer *ops, void *handle) {
+  p->cell.v.head = (uintptr_t)ops;
+  p->cell.v.u.p = handle;
+  p->msg = HANDLE;
+}
+
+void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops) {
+  if (p->msg != HANDLE) return NULL;
+  *ops = parcel_ops(p);
+  return p->cell.v.u.p;
+}
+
+void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers) {
   p->msg = NULL;
-  if (wf_cell_put(L, idx, &p->cell) || handle_put(L, idx, p)) return;
-  p->msg = wf_pack(L, idx, 1, what);
+  if (wf_cell_put(L, idx, &p->cell)) {
+    if (wf_likely(!peers || !wf_cell_is_pointer(&p->cell))) return;
+  } else if (handle_put(L, idx, p, peers)) {
+    return;
+  }
+  p->msg = wf_pack_for(L, idx, 1, what, peers ? WF_REACH_PEERS : WF_REACH_PROCESS);
   if (p->msg == NULL) lua_error(L);
 }
+
+void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) { wf_parcel_put_for(L, idx, p, what, false); }
 
 static int unpack_one(lua_State *L) {
   const wf_parcel *p = lua_touserdata(L, 1);
@@ -70,6 +86,7 @@ void wf_shared_init(wf_shared *s, void (*release)(wf_shared *s)) {
   atomic_init(&s->refs, 1);
   pthread_mutex_init(&s->lock, NULL);
   s->free = release;
+  s->settle = NULL;
 }
 
 void wf_shared_release(wf_shared *s) {
@@ -123,6 +140,8 @@ static void on_mail(wf_iso *iso, wf_mail *m) {
 static void on_mail_dropped(wf_mail *m) {
   wf_swait *w = wf_container_of(m, wf_swait, mail);
   wf_parcel_free(&w->parcel);
+  for (wf_snode *n = w->nodes; n != NULL; n = n->next)
+    if (n->owner->settle != NULL && n->index == w->won && w->how == WF_GOT) n->owner->settle(n->owner, n, NULL, NULL, true);
 }
 
 wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
@@ -134,8 +153,10 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
   w->mail.deliver = on_mail;
   w->mail.drop = on_mail_dropped;
   w->port = iso->port;
+  w->iso = iso;
   wf_port_hold(w->port);
   w->task = t;
+  w->id = wf_task_id(iso, t);
   t->flags |= WF_F_SHARED;
   return x->shared = w;
 }
@@ -162,11 +183,13 @@ bool wf_swait_take_here(wf_swait *w) {
 }
 
 static void swait_free(wf_swait *w) {
+  bool served = atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_THERE && w->how == WF_GOT;
   for (wf_snode *n = w->nodes, *next; n != NULL; n = next) {
     next = n->next;
     pthread_mutex_lock(&n->owner->lock);
     wf_list_unlink(&n->link);
     pthread_mutex_unlock(&n->owner->lock);
+    if (n->owner->settle != NULL) n->owner->settle(n->owner, n, w->iso, w->task, served && n->index == w->won);
     wf_parcel_free(&n->parcel);
     wf_shared_release(n->owner);
     wf_free(n);
@@ -206,4 +229,15 @@ bool wf_snode_waiting_locked(wf_link *queue) {
   for (wf_link *l = queue->next; l != queue; l = l->next)
     if (atomic_load_explicit(&wf_list_entry(l, wf_snode, link)->wait->claim, memory_order_relaxed) == WF_OPEN) return true;
   return false;
+}
+
+void wf_swait_leave_private(wf_iso *iso, wf_link *queue) {
+  while (!wf_list_empty(queue)) {
+    wf_node *n = wf_list_entry(queue->next, wf_node, link);
+    wf_task *t = n->task;
+    wf_list_unlink(&n->link);
+    if (t->claim != WF_ARMED) continue;
+    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
+    wf_wait_outside(iso, t);
+  }
 }

@@ -50,6 +50,7 @@
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/fd.h"
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -139,18 +140,10 @@ static void futex_wake(_Atomic uint32_t *word) { (void)word; }
 
 /* --------------------------------------------------------- the descriptor */
 
-/* Moves fd out of 0-2, which belong to the standard streams even when closed. */
-static int above_stdio(int fd) {
-  if (fd > 2 || fd < 0) return fd;
-  int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  close(fd);
-  return moved;
-}
-
 #if defined(__linux__)
 
 static bool descriptor_open(wf_parker *p) {
-  p->rfd = p->wfd = above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  p->rfd = p->wfd = wf_fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   return p->rfd >= 0;
 }
 
@@ -160,7 +153,7 @@ static bool descriptor_open(wf_parker *p) {
   int two[2];
   if (pipe(two) != 0) return false;
   for (int i = 0; i < 2; i++) {
-    two[i] = above_stdio(two[i]);
+    two[i] = wf_fd_above_stdio(two[i]);
     if (two[i] < 0) {
       if (i == 0) close(two[1]);
       else close(two[0]);
@@ -339,6 +332,18 @@ int wf_parker_wait(wf_parker *p, int extra_fd, uint64_t deadline_ns) {
   if (mask) pthread_sigmask(SIG_SETMASK, mask, NULL);
   return why;
 }
+
+int wf_parker_fd(wf_parker *p) { return descriptor_ready(p) ? p->rfd : -1; }
+
+bool wf_parker_doze(wf_parker *p) { return fall_asleep(p, (uint32_t)p->wfd << 2 | IN_POLL); }
+
+bool wf_parker_rouse(wf_parker *p) {
+  if (exchange_seqcst(p, RUNNING) != NOTIFIED) return false;
+  p->owed++; /* as in sleep_in_poll */
+  return true;
+}
+
+void wf_parker_drain(wf_parker *p) { descriptor_drain(p); }
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -59,6 +59,21 @@ void wf_parker_wake(wf_parker *p);
 /* Consumes a notification if there is one. The carrier's. */
 bool wf_parker_take(wf_parker *p);
 
+/*
+** For a carrier that sleeps in something else than wf_parker_wait, its event
+** loop (loop.c): the steps of a sleep, one by one. It watches the descriptor
+** (-1: none can be had, only look now and then); between doze, which says false
+** when there was a notification (consumed then), and rouse, which says whether
+** one has come, wakers write to it. Every doze that said true has its rouse.
+*/
+int wf_parker_fd(wf_parker *p);
+bool wf_parker_doze(wf_parker *p);
+bool wf_parker_rouse(wf_parker *p);
+
+/* Reads what wakers have written to the descriptor; for those who watch its
+   level, not its edges. */
+void wf_parker_drain(wf_parker *p);
+
 /* Spins up to ns nanoseconds for a notification and consumes it. */
 bool wf_parker_spin(wf_parker *p, uint64_t ns);
 

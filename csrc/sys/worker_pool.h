@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "sys/loop.h"
 #include "sys/parker.h"
 #include "sys/thread.h"
 #include "sys/ticker.h"
@@ -54,6 +55,8 @@ struct wf_worker {
   uint64_t random;
   uint64_t *seen;       /* slices of each other worker when it looked last, plus 1 */
   wf_ticker ticker;
+  wf_loop *loop;        /* NULL: no unit has used it so far */
+  uint32_t pins;        /* units that are pinned to it */
 };
 
 struct wf_workers {

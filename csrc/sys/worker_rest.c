@@ -2,9 +2,9 @@
 ** Sleeping and waking of workers. See worker_pool.h.
 **
 ** No wake is lost. Who has made work visible (under a queue's lock) reads `asleep`, then `searching`; when nobody
-** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep puts itself among the
-** sleepers (asleep + 1), ends its search (searching - 1), and only then looks at all queues once more. All of these are
-** sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
+** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep ends its search
+** (searching - 1), puts itself among the sleepers (asleep + 1), and only then looks at all queues once more. All of these
+** are sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
 **   - the pusher read asleep == 0 before the worker's increment: the worker's look comes after the push;
 **   - it read searching > 0 before the searcher's decrement: the searcher's look comes after the push;
 **   - else it wakes a sleeper, if one is left when it has the lock.
@@ -96,24 +96,33 @@ static uint64_t until(wf_worker *w, bool *naps) {
   return look < due ? look : due;
 }
 
+/* Nobody has anything open on its loop: no descriptors for nothing. The parker sleeps in a futex again. */
+static void drop_loop(wf_worker *w) {
+  wf_loop_free(w->loop);
+  w->loop = NULL;
+  wf_parker_destroy(&w->parker); /* closes its descriptor; it goes on as before */
+}
+
 bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
+  if (w->loop != NULL && w->pins == 0) drop_loop(w);
   pthread_mutex_lock(&p->lock);
-  bool stopping = p->stopping;
+  bool stopping = p->stopping, searched = w->searching;
+  w->searching = false; /* once it is among the sleepers, who wakes it writes this */
   if (!stopping) {
     w->rest = WF_ASLEEP;
     w->next_resting = p->sleepers;
     p->sleepers = w;
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
-  search_end(w); /* under the lock: who finds it among the sleepers makes it a searcher anew, and counts that */
   pthread_mutex_unlock(&p->lock);
+  if (searched) atomic_fetch_sub_explicit(&p->searching, 1, memory_order_seq_cst);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;
     uint64_t deadline = until(w, &naps);
     atomic_fetch_add_explicit(&w->sleeps, 1, memory_order_relaxed);
-    int how = wf_parker_wait(&w->parker, -1, deadline);
+    int how = wf_worker_sleep(&w->parker, deadline);
     if (naps) atomic_store_explicit(&p->napping, 0, memory_order_relaxed);
     if (how == WF_PARK_WOKEN) w->nap_ns = NAP_FIRST_NS;
   }
@@ -155,7 +164,7 @@ static bool become_spare(wf_worker *w, bool *stopping) {
   wf_workers *p = w->pool;
   pthread_mutex_lock(&p->lock);
   *stopping = p->stopping;
-  bool spare = !p->stopping && surplus_locked(p) > 0 && wf_queue_count(&w->pinned) == 0;
+  bool spare = !p->stopping && surplus_locked(p) > 0 && wf_queue_count(&w->pinned) == 0 && w->pins == 0;
   if (spare) {
     w->rest = WF_SPARE;
     w->next_resting = p->spares;
@@ -188,7 +197,7 @@ bool wf_worker_step_aside(wf_worker *w) {
   search_end(w);
   do {
     wf_worker_give_away(w);
-    wf_parker_wait(&w->parker, -1, atomic_load_explicit(&w->due, memory_order_relaxed));
+    wf_worker_sleep(&w->parker, atomic_load_explicit(&w->due, memory_order_relaxed));
     wf_worker_expire(w);
   } while (is_spare(w, &stopping) && !stopping);
   return !stopping;

@@ -75,7 +75,25 @@ bool wf_unit_park(wf_unit *u, uint64_t deadline_ns) {
   return false;
 }
 
-void wf_unit_pin(wf_unit *u, bool pinned) { u->home = pinned ? wf_worker_here : NULL; }
+void wf_unit_pin(wf_unit *u, bool pinned) {
+  if ((u->home != NULL) == pinned) return;
+  u->home = pinned ? wf_worker_here : NULL;
+  if (pinned)
+    wf_worker_here->pins++;
+  else
+    wf_worker_here->pins--;
+}
+
+wf_loop *wf_worker_loop(int *err) {
+  wf_worker *w = wf_worker_here;
+  *err = 0;
+  return w->loop != NULL ? w->loop : (w->loop = wf_loop_new(err));
+}
+
+int wf_worker_sleep(wf_parker *p, uint64_t deadline_ns) {
+  wf_worker *w = wf_worker_here;
+  return w != NULL && w->loop != NULL ? wf_loop_wait(w->loop, p, deadline_ns) : wf_parker_wait(p, -1, deadline_ns);
+}
 
 void wf_unit_signal(wf_unit *u, int sig) {
   wf_worker *w = atomic_load_explicit(&u->carrier, memory_order_relaxed);
@@ -106,10 +124,13 @@ static void worker_main(void *arg) {
     while ((u = wf_worker_find(w)) != NULL) {
       wf_worker_found(w);
       unit_run(w, u);
+      if (w->loop != NULL && wf_loop_due(w->loop, wf_clock_ns())) wf_loop_poll(w->loop);
       if (wf_worker_may_be_surplus(w) && !wf_worker_step_aside(w)) break;
     }
   } while (wf_worker_rest(w));
   wf_ticker_stop(&w->ticker);
+  wf_loop_free(w->loop);
+  w->loop = NULL;
 }
 
 int wf_worker_start_locked(wf_workers *p) {
@@ -142,6 +163,7 @@ int wf_worker_start_locked(wf_workers *p) {
 bool wf_worker_wanted(void) {
   wf_worker *w = wf_worker_here;
   if (w == NULL) return false;
+  if (w->pins > 0) return true; /* the loop is to be looked at */
   return wf_queue_count(&w->queue) > 0 || wf_queue_count(&w->pinned) > 0 || wf_queue_count(&w->pool->inject) > 0 ||
          atomic_load_explicit(&w->next_up, memory_order_relaxed) != NULL || atomic_load_explicit(&w->due, memory_order_relaxed) <= wf_clock_ns();
 }
@@ -244,6 +266,7 @@ bool wf_workers_facts(uint32_t no, wf_worker_facts *f) {
         .injected = atomic_load_explicit(&w->injected, memory_order_relaxed),
         .sleeps = atomic_load_explicit(&w->sleeps, memory_order_relaxed),
         .tid = wf_thread_tid(w->thread),
+        .cpu_ns = wf_thread_cpu_ns(w->thread),
         .asleep = w->rest != WF_AWAKE,
         .blocked = atomic_load_explicit(&w->blocked, memory_order_relaxed),
     };

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/wheel.h"
+#include "sys/parker.h"
 
 enum { WF_WORKERS_MAX = 512, WF_SLICE_NS = 10 * 1000 * 1000 };
 
@@ -97,6 +98,12 @@ void wf_worker_unblock(void);
 uint64_t wf_worker_due(void);
 void wf_worker_serve(void);
 
+/* The event loop of the worker that calls, made at its first use. NULL, and *err is an errno. A unit that has something
+** open on it is pinned (wf_unit_pin). */
+struct wf_loop *wf_worker_loop(int *err);
+/* Sleep with this parker, and serve the loop, if the worker has one. As wf_parker_wait. */
+int wf_worker_sleep(wf_parker *p, uint64_t deadline_ns);
+
 /* The number of the worker that calls, from 1; 0: none. */
 uint32_t wf_worker_self(void);
 
@@ -107,6 +114,7 @@ typedef struct wf_worker_facts {
   uint64_t injected; /* units that it took from the common queue */
   uint64_t sleeps;
   int64_t tid;
+  uint64_t cpu_ns;   /* that its thread has used */
   bool asleep, blocked;
 } wf_worker_facts;
 bool wf_workers_facts(uint32_t no, wf_worker_facts *f);

@@ -16,8 +16,8 @@
 **   5  the waker leaves the one that it wakes among the sleepers
 **   6  the stop wakes all, then says that it stops
 **   7  the parker forgets a wake that comes before the sleep
-**   8  it ends its search after it has let go of the lock: who wakes it meanwhile makes it a searcher anew, and that
-**      is taken back, or taken back once too little
+**   8  it looks whether it searches when it can be woken already: who wakes it makes it a searcher anew, and the count
+**      stays too high
 */
 #ifndef BUG
 #define BUG 0
@@ -113,7 +113,7 @@ proctype pusher() {
 
 proctype worker(byte w) {
   byte who;
-  bool has;
+  bool has, searched = false;
   do
   :: /* find */
      if
@@ -147,16 +147,21 @@ proctype worker(byte w) {
         if
         :: stopping -> search_end(w); drop(); break
         :: else ->
+#if BUG != 2 && BUG != 3 && BUG != 8
+           searched = search[w];
+           search[w] = false; /* once it is among the sleepers, who wakes it writes this */
+#endif
            among[w] = true;
            asleep++;
-#if BUG != 2 && BUG != 3 && BUG != 8
-           search_end(w); /* under the lock: who wakes this worker sets search[w] anew */
-#endif
            drop()
         fi;
 #if BUG == 8
         search_end(w);
 #endif
+        if
+        :: searched -> searched = false; searching--
+        :: else
+        fi;
 #if BUG != 1
         has = (queue > 0);
 #endif

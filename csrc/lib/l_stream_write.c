@@ -1,0 +1,292 @@
+/* weft.stream: writing, half-close, close.
+ *
+ * The stack of a write: 1 the stream, 2..n the strings and buffers, n + 1 how many bytes are written, n + 2 the
+ * deadline or nil. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "lib/l_buffer.h"
+#include "lib/l_stream.h"
+#include "rt/sched.h"
+#include "sys/fd.h"
+
+enum { SELF = WF_STREAM_SELF, FIRST = 2, PIECES = 16, LINGER_S = 5 };
+
+static int write_k(lua_State *L, int status, lua_KContext ctx);
+
+/* The bytes of the argument at idx; false when it has none to give. */
+static bool bytes_of(lua_State *L, int idx, const char **p, size_t *n) {
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    *p = lua_tolstring(L, idx, n);
+    return true;
+  }
+  const wf_buffer *b = wf_object_test(L, idx, WF_CLASS_BUFFER, sizeof *b);
+  if (b == NULL || b->v.stride != wf_elem_size(b->v.type)) return false;
+  *p = b->v.data;
+  *n = b->v.n * b->v.stride;
+  return true;
+}
+
+static void check_bytes(lua_State *L, int arg) {
+  const char *p;
+  size_t n;
+  if (lua_type(L, arg) == LUA_TNUMBER) lua_tostring(L, arg);
+  if (wf_likely(bytes_of(L, arg, &p, &n))) return;
+  if (lua_isuserdata(L, arg)) luaL_argerror(L, arg, "a string or a buffer without gaps (stride) expected");
+  luaL_typeerror(L, arg, "string or buffer");
+}
+
+/* The pieces from byte `sent` on; their number. *more: there are others. */
+static int pieces(lua_State *L, int last, size_t sent, struct iovec *iov, bool *more) {
+  int n = 0;
+  *more = false;
+  for (int i = FIRST; i <= last; i++) {
+    const char *p = NULL;
+    size_t len = 0;
+    bytes_of(L, i, &p, &len);
+    if (sent >= len) {
+      sent -= len;
+      continue;
+    }
+    if (n == PIECES) {
+      *more = true;
+      break;
+    }
+    iov[n].iov_base = (void *)(uintptr_t)(p + sent);
+    iov[n++].iov_len = len - sent;
+    sent = 0;
+  }
+  return n;
+}
+
+static void wake_next_writer(wf_stream *s) {
+  if (!s->writing && !wf_list_empty(&s->turn)) wf_io_wake_first(s->object.iso, &s->turn, WF_GOT);
+}
+
+static int write_failed(lua_State *L, wf_stream *s, int err, size_t sent) {
+  int n = wf_stream_fail(L, s, err);
+  lua_pushinteger(L, (lua_Integer)sent);
+  wake_next_writer(s);
+  return n + 1;
+}
+
+/* Why a write is no use now: an errno, or 0. */
+static int refused(wf_stream *s) {
+  int err = s->out_error;
+  if (!wf_stream_open(s)) return EBADF;
+  if (s->shut) return EPIPE;
+  s->out_error = 0;
+  return err;
+}
+
+/* Write what is left. It is this writer's turn. */
+static int write_more(lua_State *L, wf_stream *s) {
+  int last = lua_gettop(L) - 2;
+  size_t sent = (size_t)lua_tointeger(L, last + 1);
+  for (bool more = true; more;) {
+    struct iovec iov[PIECES];
+    int err = refused(s);
+    if (err != 0) return write_failed(L, s, err, sent);
+    int n = pieces(L, last, sent, iov, &more);
+    if (n == 0) break;
+    size_t size = 0;
+    for (int i = 0; i < n; i++) size += iov[i].iov_len;
+    ssize_t put = wf_stream_write(s, iov, n);
+    if (put >= 0) sent += (size_t)put;
+    if (put >= 0 && (size_t)put == size) continue;
+    if (put < 0 && put != -EAGAIN) return write_failed(L, s, (int)-put, sent);
+    uint64_t deadline = lua_isnil(L, last + 2) ? WF_NEVER : (uint64_t)lua_tointeger(L, last + 2);
+    err = wf_stream_prepare(L, s, WF_IO_WRITE, deadline);
+    if (err != 0) return write_failed(L, s, err, sent);
+    lua_pushinteger(L, (lua_Integer)sent);
+    lua_replace(L, last + 1);
+    return wf_stream_wait(L, s, &s->drain, deadline, write_k);
+  }
+  lua_pushboolean(L, 1);
+  wake_next_writer(s);
+  return 1;
+}
+
+static int write_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *t = (wf_task *)ctx;
+  wf_stream *s = lua_touserdata(L, SELF);
+  int last = lua_gettop(L) - 2;
+  s->writing = false;
+  if (wf_unlikely(t->claim != WF_GOT)) wake_next_writer(s);
+  switch (wf_wait_end(L, t)) {
+    case WF_TIMEOUT: return write_failed(L, s, ETIMEDOUT, (size_t)lua_tointeger(L, last + 1));
+    case WF_CLOSED: return write_failed(L, s, ECANCELED, (size_t)lua_tointeger(L, last + 1));
+    default: return write_more(L, s);
+  }
+}
+
+/* Another one was in the middle of a write. */
+static int turn_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *t = (wf_task *)ctx;
+  wf_stream *s = lua_touserdata(L, SELF);
+  if (t->claim != WF_GOT) wake_next_writer(s);
+  switch (wf_wait_end(L, t)) {
+    case WF_TIMEOUT: return write_failed(L, s, ETIMEDOUT, 0);
+    case WF_CLOSED: return write_failed(L, s, ECANCELED, 0);
+    default: break;
+  }
+  if (!s->writing) return write_more(L, s);
+  int last = lua_gettop(L) - 2;
+  return wf_stream_wait(L, s, &s->turn, lua_isnil(L, last + 2) ? WF_NEVER : (uint64_t)lua_tointeger(L, last + 2), turn_k);
+}
+
+/* The general case: several pieces, a wait. */
+static int write_slowly(lua_State *L, wf_stream *s, size_t sent) {
+  uint64_t deadline = wf_stream_deadline(s);
+  luaL_checkstack(L, 8, NULL);
+  lua_pushinteger(L, (lua_Integer)sent);
+  if (deadline == WF_NEVER)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)deadline);
+  if (!s->writing) return write_more(L, s);
+  wf_stream_prepare(L, s, 0, deadline);
+  return wf_stream_wait(L, s, &s->turn, deadline, turn_k);
+}
+
+/* s:write(...): true when the system has taken all of it. */
+static int stream_write(lua_State *L) {
+  wf_stream *s = wf_check_stream(L);
+  int top = lua_gettop(L);
+  size_t len;
+  wf_cancel_point(s->object.iso, L);
+  if (wf_likely(top == FIRST && lua_type(L, FIRST) == LUA_TSTRING && wf_stream_open(s) && !s->writing && !s->shut && s->out_error == 0)) {
+    const char *p = lua_tolstring(L, FIRST, &len);
+    if (wf_stream_cork(s, p, len)) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+    if (len == 0) return write_slowly(L, s, 0);
+    struct iovec iov = {(void *)(uintptr_t)p, len};
+    ssize_t put = wf_stream_write(s, &iov, 1);
+    if (wf_likely(put == (ssize_t)len)) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+    if (put < 0 && put != -EAGAIN) return write_failed(L, s, (int)-put, 0);
+    return write_slowly(L, s, put > 0 ? (size_t)put : 0);
+  }
+  for (int i = FIRST; i <= top; i++) check_bytes(L, i);
+  if (top > FIRST && wf_stream_open(s) && wf_stream_kept(s) > 0 && !s->writing && !s->shut && s->out_error == 0) {
+    size_t total = 0;
+    for (int i = FIRST; i <= top && total <= WF_CORK_MOST; i++) {
+      const char *p;
+      if (bytes_of(L, i, &p, &len)) total += len;
+    }
+    if (total + s->out_len <= WF_CORK_MOST && s->out_sent == 0) {
+      int i = FIRST;
+      const char *p;
+      while (i <= top && bytes_of(L, i, &p, &len) && wf_stream_cork(s, p, len)) i++;
+      if (i > top) {
+        lua_pushboolean(L, 1);
+        return 1;
+      }
+      for (int k = FIRST; k < i; k++) lua_remove(L, FIRST); /* these are collected, the rest follows them */
+    }
+  }
+  return write_slowly(L, s, 0);
+}
+
+/* Ending ------------------------------------------------------------------------------------------- */
+
+/* Is there output that the system does not take at once? */
+static bool must_wait(wf_stream *s) { return wf_stream_open(s) && s->out_len > 0 && !s->writing && wf_stream_flush(s) == -EAGAIN; }
+
+static int close_now(lua_State *L, wf_stream *s) {
+  int err = s->out_error;
+  if (!wf_stream_open(s)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  wf_stream_flush(s);
+  if (s->out_error != 0) err = s->out_error;
+  wf_stream_shut(s, false);
+  if (s->standard != 0) wf_fd_to_null(s->standard - 1);
+  if (err != 0) return wf_stream_fail(L, s, err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int close_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *t = (wf_task *)ctx;
+  wf_stream *s = lua_touserdata(L, SELF);
+  s->writing = false;
+  if (t->claim == WF_CANCEL) wf_stream_shut(s, false);
+  wf_wait_end(L, t);
+  return close_now(L, s);
+}
+
+/* s:close(): what was collected is sent first. */
+static int stream_close(lua_State *L) {
+  wf_stream *s = wf_check_stream(L);
+  wf_iso *iso = s->object.iso;
+  lua_settop(L, SELF);
+  if (wf_likely(!must_wait(s)) || iso->closed || (iso->cur->flags & WF_F_CANCEL)) return close_now(L, s);
+  uint64_t deadline = s->timeout == WF_NEVER ? wf_clock_ns() + LINGER_S * 1000000000ull : wf_stream_deadline(s);
+  wf_stream_prepare(L, s, 0, deadline);
+  return wf_stream_wait(L, s, &s->drain, deadline, close_k);
+}
+
+static int shutdown_now(lua_State *L, wf_stream *s) {
+  int err = refused(s);
+  if (err == EPIPE) err = ENOTCONN;
+  if (err != 0) return wf_stream_fail(L, s, err);
+  if (s->kind > WF_STREAM_UNIX) return wf_stream_fail(L, s, ENOTSOCK);
+  if (shutdown(s->watch.fd, SHUT_WR) != 0) return wf_stream_fail(L, s, errno);
+  s->shut = true;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int shutdown_begin(lua_State *L, wf_stream *s);
+
+static int shutdown_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *t = (wf_task *)ctx;
+  wf_stream *s = lua_touserdata(L, SELF);
+  s->writing = false;
+  switch (wf_wait_end(L, t)) {
+    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
+    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
+    default: break;
+  }
+  return shutdown_begin(L, s);
+}
+
+static int shutdown_turn_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_stream *s = lua_touserdata(L, SELF);
+  switch (wf_wait_end(L, (wf_task *)ctx)) {
+    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
+    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
+    default: return shutdown_begin(L, s);
+  }
+}
+
+static int shutdown_begin(lua_State *L, wf_stream *s) {
+  uint64_t deadline = wf_stream_deadline(s);
+  bool others = wf_stream_open(s) && s->writing; /* after those who write */
+  if (!others && !must_wait(s)) return shutdown_now(L, s);
+  wf_stream_prepare(L, s, 0, deadline);
+  return others ? wf_stream_wait(L, s, &s->turn, deadline, shutdown_turn_k)
+                : wf_stream_wait(L, s, &s->drain, deadline, shutdown_k);
+}
+
+/* s:shutdown(): the peer sees the end of the stream; reading goes on. */
+static int stream_shutdown(lua_State *L) {
+  wf_stream *s = wf_check_stream(L);
+  lua_settop(L, SELF);
+  wf_cancel_point(s->object.iso, L);
+  return shutdown_begin(L, s);
+}
+
+const luaL_Reg wf_stream_write_methods[] = {
+    {"write", stream_write}, {"close", stream_close}, {"shutdown", stream_shutdown}, {NULL, NULL}};
