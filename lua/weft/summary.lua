@@ -68,6 +68,10 @@ local function job(m, task, wall, stall)
   for i = 1, task.n do
     local state = states[i]
     local took = (at[i + 1] or wall) - at[i]
+    if state == model.RUN then
+      if carrier and carrier ~= task.by[i] then j.migrations = j.migrations + 1 end
+      carrier = task.by[i]
+    end
     if took > 0 then
       if state == model.RUN then
         running = running + took
