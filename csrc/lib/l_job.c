@@ -320,7 +320,7 @@ static void job_give(lua_State *L, void *handle) {
 
 static void job_drop(void *handle) { wf_shjob_release(handle); }
 
-static const wf_transfer transfer = {"weft.job", job_take, job_give, job_drop, 0};
+static const wf_transfer transfer = {"weft.job", job_take, job_give, job_drop, 0, NULL, NULL, NULL};
 
 static const luaL_Reg methods[] = {{"join", job_join},     {"result", job_result}, {"wait", job_wait},
                                    {"cancel", job_cancel}, {"status", job_status}, {"detach", job_detach},

@@ -185,10 +185,8 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  if (!way->process) {
-    wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->start == start_isolate ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
-    wf_family_join(&r->member, iso->member, &who);
-  }
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->pooled ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  if (!way->process) wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
   int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
@@ -214,7 +212,7 @@ static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  wf_child_way way = {.noun = "an isolate", .pooled = true, .start = start_isolate};
   if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
   return wf_child_begin(iso, L, nargs, name, memory, &way);
 }

@@ -109,7 +109,7 @@ static void lock_give(lua_State *L, void *handle) {
 
 static void lock_drop(void *handle) { wf_shared_release(&((wf_shlock *)handle)->shared); }
 
-static const wf_transfer transfer = {"weft.lock", lock_take, lock_give, lock_drop, 0};
+static const wf_transfer transfer = {"weft.lock", lock_take, lock_give, lock_drop, 0, NULL, NULL, NULL};
 
 /* Finaliser of a lock that has crossed: one that a finaliser brings back begins anew. */
 static int lock_gc(lua_State *L) {
