@@ -156,17 +156,17 @@ describe((kind == "isolate" and "an " or "a ") .. kind, function()
   end)
 
   it("does not keep the tasks of its joiner from running", function()
-    local turns = 0
-    local job = start(function() weft.sleep(0.02) end)
-    local ticker = weft.go(function()
-      while true do
+    local ch, turns = weft.channel(), 0
+    local job = start(function(c) return (c:recv()) end, ch)
+    weft.go(function()
+      for _ = 1, 5 do
         turns = turns + 1
         weft.sleep(0.001)
       end
+      ch:send "now"
     end)
-    job:join()
-    ticker:cancel()
-    assert.is_true(turns > 1)
+    assert.equal("now", job:join())
+    assert.equal(5, turns)
   end)
 
   it("is joined by many tasks", function()
