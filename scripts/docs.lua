@@ -1,6 +1,6 @@
--- Writes docs/api.md from the annotations in types/.
+-- Writes docs/api.md, and the texts of help(x), from the annotations in types/.
 --
---   lua5.4 scripts/docs.lua            writes it (make docs)
+--   lua5.4 scripts/docs.lua            writes them (make docs)
 --   lua5.4 scripts/docs.lua --check    fails if it would write something else
 --
 -- Run from the source tree's root. An entry without a word about what it does, whether it blocks, or an example is
@@ -233,19 +233,29 @@ end
 local text = table.concat(out, "\n"):gsub("\n+$", "") .. "\n"
 text = text:gsub("\n\n\n+", "\n\n")
 
-local f = io.open(TARGET, "rb")
-local before = f and f:read "a"
-if f then f:close() end
-if arg[1] == "--check" then
-  if before ~= text then
-    print(TARGET .. " is not what types/ says: run `make docs`")
-    os.exit(false)
+local help_text = require "scripts.help_text"
+local wrong = false
+
+local function settle(target, wanted)
+  local f = io.open(target, "rb")
+  local before = f and f:read "a"
+  if f then f:close() end
+  if arg[1] == "--check" then
+    if before ~= wanted then
+      print(target .. " is not what types/ says: run `make docs`")
+      wrong = true
+    else
+      print(target .. ": as types/ says")
+    end
+  elseif before ~= wanted then
+    os.execute "mkdir -p docs"
+    f = assert(io.open(target, "wb"))
+    f:write(wanted)
+    f:close()
+    print(target .. ": written")
   end
-  print(TARGET .. ": as types/ says")
-elseif before ~= text then
-  os.execute "mkdir -p docs"
-  f = assert(io.open(TARGET, "wb"))
-  f:write(text)
-  f:close()
-  print(TARGET .. ": written")
 end
+
+settle(TARGET, text)
+settle(help_text.TARGET, help_text.source(files))
+if wrong then os.exit(false) end

@@ -13,7 +13,7 @@ local files = stubs.read(ROOT .. "/types")
 ---------------------------------------------------------------------- the stubs and what is there
 
 -- By class: its methods, fields and operators as the stubs have them.
-local classes, module_names, tracer_names = {}, {}, {}
+local classes, module_names, parts = {}, {}, {}
 for _, file in ipairs(files) do
   for _, item in ipairs(file.items) do
     if item.kind == "class" then
@@ -28,12 +28,14 @@ end
 for _, file in ipairs(files) do
   for _, item in ipairs(file.items) do
     if item.kind == "function" then
-      if item.method or item.of.name ~= "weft" and item.of.name ~= "weft.trace.module" then
+      local part = item.of.name:match "^weft%.(%w+)%.module$"
+      if item.method or item.of.name ~= "weft" and not part then
         classes[item.of.name].methods[item.short] = item
       elseif item.of.name == "weft" then
         module_names[item.short] = item
       else
-        tracer_names[item.short] = item
+        parts[part] = parts[part] or {}
+        parts[part][item.short] = item
       end
     end
   end
@@ -61,22 +63,36 @@ local function same_parameters(item, f)
   assert.same({ item.name, n, vararg }, { item.name, info.nparams, info.isvararg })
 end
 
+local ended_child = weft.exec { "true" }
+ended_child:wait()
+
 -- An object of each class that has a metatable.
 local function objects()
   local scope
   weft.scope(function(s) scope = s end)
   local trace = weft.trace(function() end)
+  local recorder = weft.trace.recorder { path = "/dev/null" }
+  recorder:stop()
+  local quick = { isolate = false, loops = 1, samples = 1, rounds = 1, warmup = 0 }
+  local measured = weft.bench.compare({ a = function() end, b = function() end }, quick)
   local mutex = weft.mutex()
   local guard <close> = mutex:guard()
+  local explored
+  local exploration = weft.explore(function(x) explored = x end)
   return {
     ["weft.job"] = weft.go(function() end), ["weft.main"] = weft.current(), ["weft.scope"] = scope,
     ["weft.channel"] = weft.channel(), ["weft.mutex"] = mutex, ["weft.guard"] = guard, ["weft.rwlock"] = weft.rwlock(),
     ["weft.semaphore"] = weft.semaphore(1), ["weft.condition"] = weft.condition(), ["weft.barrier"] = weft.barrier(1),
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
-    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(), ["weft.child"] = ended_child,
+    ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
+    ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
+    ["weft.bench.result"] = measured[1], ["weft.bench.table"] = measured, ["weft.bench.ratio"] = measured[2]:compare(measured[1]),
+    ["weft.bench.load"] = weft.bench.load("x", function() end, { rate = 1e4, seconds = 1e-3 }),
     ["weft.error"] = core.error("closed", "x"), ["weft.trace"] = trace, ["weft.trace.summary"] = trace:summary(),
+    ["weft.explored"] = explored, ["weft.exploration"] = exploration,
   }
 end
 
@@ -95,6 +111,7 @@ local function methods_of(name, object)
     return found
   end
   local index = getmetatable(object).__index
+  if name == "weft.child" then return core.program_methods() end
   if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
@@ -105,7 +122,7 @@ end
 
 describe("the stubs", function()
   it("have what the module has", function()
-    for _, late in ipairs { "trace", "pool", "map", "net", "every", "stdin", "stdout", "stderr" } do assert(weft[late], late) end
+    for _ in pairs(weft) do break end -- fetches all
     local there = keys(weft)
     local said = keys(module_names)
     for name in pairs(classes.weft.fields) do said[#said + 1] = name end
@@ -114,16 +131,18 @@ describe("the stubs", function()
     for name, item in pairs(module_names) do same_parameters(item, weft[name]) end
   end)
 
-  it("have what weft.trace has", function()
-    assert.same(keys(weft.trace), keys(tracer_names))
-    for name, item in pairs(tracer_names) do same_parameters(item, weft.trace[name]) end
-  end)
+  for part, names in pairs(parts) do
+    it("have what weft." .. part .. " has", function()
+      assert.same(keys(weft[part]), keys(names))
+      for name, item in pairs(names) do same_parameters(item, weft[part][name]) end
+    end)
+  end
 
   it("have a class for each type, under its name", function()
     local there = objects()
     for name, object in pairs(there) do assert.equal(name, getmetatable(object).__name) end
     for name, class in pairs(classes) do
-      if next(class.methods) and name ~= "weft" and name ~= "weft.trace.module" then
+      if next(class.methods) and name ~= "weft" and not name:find "%.module$" then
         assert(there[name] or tables()[name], name .. ": no object of this class is known here")
       end
     end
@@ -164,13 +183,28 @@ describe("the stubs", function()
     local there = objects()
     for _, name in ipairs { "weft.main", "weft.trace", "weft.trace.summary" } do
       for field in pairs(classes[name].fields) do
-        local optional = (name == "weft.trace" and field == "results") or (name == "weft.trace.summary" and field == "stalled")
+        local optional = name == "weft.trace" and (field == "results" or field == "reason")
+          or name == "weft.trace.summary" and field == "stalled"
         assert(there[name][field] ~= nil or optional, name .. "." .. field)
       end
     end
     local job = weft.go({ name = "n" }, function() end)
     for field in pairs(classes["weft.job"].fields) do assert(job[field] ~= nil, field) end
+    for _, name in ipairs { "weft.bench.result", "weft.bench.load", "weft.recorder", "weft.bench.ratio" } do
+      for field in pairs(classes[name].fields) do assert(field == "warning" or there[name][field] ~= nil, field) end
+    end
     for field in pairs(classes["weft.pool"].fields) do assert(there["weft.pool"][field] ~= nil, field) end
+    local failed = weft.explore(function() error "x" end)
+    for field in pairs(classes["weft.exploration"].fields) do assert(failed[field] ~= nil, field) end
+    for field in pairs(classes["weft.exploration.failure"].fields) do assert(failed.failure[field] ~= nil, field) end
+  end)
+
+  it("have the options that weft.explore knows", function()
+    local values = { points = "lines", strategy = "pct", preemptions = 1, depth = 2, seed = 2, schedules = 2, seconds = 1,
+      steps = 10, clock = "free", same = true, keep_going = true, watch = { t = {} }, replay = "o::00000000" }
+    for name in pairs(classes["weft.explore.options"].fields) do
+      weft.explore(function() end, { [name] = assert(values[name], name), schedules = 2 })
+    end
   end)
 
   it("have the options that weft.go and weft.thread know", function()
@@ -191,6 +225,40 @@ describe("the stubs", function()
     for name in pairs(classes["weft.pool.map.options"].fields) do pool:map(function() end, { 1 }, { [name] = values[name] }) end
     for name in pairs(classes["weft.pool.imap.options"].fields) do
       for _ in pool:imap(function() end, { 1 }, { [name] = values[name] }) do end
+    end
+  end)
+
+  it("have the options that weft.bench and weft.plot know", function()
+    local function nothing() end
+    local values = { seconds = 0.01, rounds = 1, samples = 1, loops = 1, warmup = 0, setup = nothing, teardown = nothing,
+      batch = true, collect = false, isolate = false, cpu = 0, params = { 1 }, param = "n" }
+    for name in pairs(classes["weft.bench.options"].fields) do
+      local opts = { isolate = false, loops = 1, samples = 1, rounds = 1, warmup = 0 }
+      opts[name] = assert(values[name] ~= nil and { values[name] }, name)[1]
+      weft.bench("x", function() end, opts)
+    end
+    values = { rate = 1e4, seconds = 0.001, random = true, patience = 1 }
+    for name in pairs(classes["weft.bench.load.options"].fields) do
+      weft.bench.load("x", function() end, { rate = 1e4, seconds = 0.001, [name] = assert(values[name], name) })
+    end
+    values = { title = "t", unit = "s", note = "n", x = "x", y = "y", xunit = "B", logx = true, logy = true, log = true, bins = 2,
+      marks = { a = 1 }, rows = { "r" }, columns = { "c" } }
+    for kind, first in pairs { curve = { 1, 1 }, bars = { "a", 1 }, histogram = 1, heat = { 1 } } do
+      for name in pairs(classes["weft.plot." .. kind .. ".options"].fields) do
+        weft.plot[kind] { [name] = assert(values[name], name), first }:text()
+      end
+    end
+    values = { width = 40, height = 5, color = true, ascii = true }
+    for name in pairs(classes["weft.plot.text.options"].fields) do
+      weft.plot.bars({ { "a", 1 } }):text { [name] = assert(values[name], name) }
+    end
+  end)
+
+  it("have the options that a recorder knows", function()
+    local values = { seconds = 1, path = "x", stall = false, signal = false, capacity = 100 }
+    for name in pairs(classes["weft.recorder.options"].fields) do
+      assert(values[name] ~= nil, name)
+      weft.trace.recorder({ [name] = values[name] }):stop()
     end
   end)
 

@@ -337,10 +337,64 @@ describe("store_buffer", function()
   end)
 end)
 
+describe("anatomy", function()
+  it("draws what a process owns beside what a thread owns", function()
+    local out = run "anatomy"
+    read(out, "^(what a process owns and what a thread owns[^\n]*)\n")
+    for _, item in ipairs { "unique number: pid %d+", "executable code: /", "virtual address space: [%d.]+ MiB in %d+ mappings",
+      "working set: [%d.]+ MiB", "handles to system objects: %d+", "security context: uid %d+", "environment variables: %d+",
+      "priority class: other, nice 0", "at least one thread: 4", "unique number: tid %d+ cruncher", "stack of its own: 2.0 MiB, %d+ KiB used",
+      "priority of its own: other, nice 4", "shares the address space: stack at 0x%x+", "signal mask of its own: %d+ signals blocked" } do
+      read(out, "(" .. item .. ")")
+    end
+    for i, name in ipairs { "reader", "cruncher", "writer" } do
+      assert.is_true(read(out, "\n  tid %d+ " .. name .. " +nice  " .. 2 * i .. ", isolate %d+ with ([%d.]+) MiB") >= i)
+    end
+    read(out, "\none process: (%d+) handles, [%d.]+ MiB in memory, 4 threads; after they ended: 1\n$")
+  end)
+end)
+
+describe("all_interleavings", function()
+  it("finds both outcomes of six orders, and replays each", function()
+    local out = run "all_interleavings"
+    read(out, "^(two tasks that add 1 to x[^\n]*)\n")
+    assert.equal(2, count(out, "  x = 2\n"))
+    assert.equal(4, count(out, "  x = 1  <%- an update is lost\n"))
+    local two, token = read(out, "\nx = 2 in (%d+) schedules; the token (%S+) replays one: %l reads 0, (%l) writes 1, ")
+    assert.truthy(tostring(token):find "^o:")
+    local one = read(out, "\nx = 1 in (%d+) schedules; the token %S+ replays one: %l reads 0, %l reads 0, %l writes 1, %l w")
+    assert.equal(two + one, read(out, "2 outcomes in (%d+) schedules, all there are"))
+    has(out, "preempted")
+    has(out, "an update is lost, in schedule ")
+    has(out, "; replayed: an update is lost\n")
+  end)
+end)
+
+describe("four_bugs", function()
+  it("finds each, and none in the repaired programs", function()
+    local out = run "four_bugs"
+    read(out, "^(a bug that needs one unlucky moment[^\n]*)\n")
+    has(out, "lost update: money is lost\n")
+    has(out, "deadlock: philosopher 1, philosopher 2 and philosopher 3 wait for each other's mutexes\n")
+    has(out, "lost wake-up: waiter began to wait for weft.condition 2 (")
+    has(out, "atomicity of a bounded buffer: nothing was there\n")
+    for _, bug in ipairs { "lost update", "deadlock of philosophers", "lost wake%-up", "atomicity of a bounded buffer" } do
+      local failed, schedules, preemptions = read(out, "\n" .. bug .. " +(%d+) of 100 +(%d+) +(%d+)   %d+ schedules")
+      assert.equal(0, failed)
+      assert.is_true(schedules > 1)
+      assert.equal(1, preemptions)
+    end
+    for _, bug in ipairs { "lost wake%-up", "atomicity of a bounded buffer" } do
+      read(out, "\n" .. bug .. " [^\n]*(%d+) schedules, all")
+    end
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
-      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "herd", "jitter", "port_scan" } do
+      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs",
+      "herd", "jitter", "port_scan" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

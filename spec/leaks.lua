@@ -42,7 +42,8 @@ return function(helper)
   local function threads_and_children(into)
     for _, tid in ipairs(entries "/proc/self/task") do
       local name = first_line("/proc/self/task/" .. tid .. "/comm")
-      if name ~= "" then into["thread " .. tid .. " (" .. name .. ")"] = true end
+      -- Workers belong to the process: they come when they are needed, take their name a little later, and stay.
+      if name ~= "" and not name:find "^weft worker" then into["thread " .. tid .. " (" .. name .. ")"] = true end
       for pid in first_line("/proc/self/task/" .. tid .. "/children"):gmatch "%d+" do
         local state = first_line("/proc/" .. pid .. "/stat"):match "%) (%a)"
         into[(state == "Z" and "zombie " or "child ") .. pid] = true
@@ -119,6 +120,32 @@ return function(helper)
     error("each run leaves " .. news .. " behind", 2)
   end
 
+  -- Worker threads come as isolates wait where they cannot leave their worker, and stay. So that a test finds as many as
+  -- it needs: let a few wait so at once. A worker has made its wake-up descriptor when it sleeps.
+  local function warm_up_workers(weft)
+    local core = require "weft.core"
+    local go_on, jobs = weft.channel(), {}
+    for i = 1, 12 do
+      jobs[i] = weft.spawn(function(ch) table.sort({ 1, 2 }, function() ch:recv() end) end, go_on)
+    end
+    helper.eventually(function()
+      local blocked = 0
+      for _, worker in ipairs(core.worker_facts()) do
+        if worker.state == "blocked" then blocked = blocked + 1 end
+      end
+      return blocked == #jobs
+    end, "workers that wait")
+    go_on:close()
+    weft.all(jobs)
+    helper.eventually(function()
+      for _, worker in ipairs(core.worker_facts()) do
+        if worker.state ~= "asleep" then return false end
+      end
+      return true
+    end, "workers asleep")
+    system.sleep(0.01) -- they are about to
+  end
+
   -- What weft makes once for a process and keeps (a carrier's wake-up descriptor, pool workers) must
   -- exist before the first test, or the first test that needs it would seem to leak it.
   local function warm_up()
@@ -126,7 +153,7 @@ return function(helper)
     if not ok or type(weft) ~= "table" then return end
     pcall(function() weft.go(function() weft.sleep(0.001) end):join() end)
     pcall(function() weft.thread(function() end):join() end)
-    pcall(function() weft.spawn(function() end):join() end)
+    warm_up_workers(weft)
     helper.collect()
   end
 

@@ -12,6 +12,7 @@ local function capped(bytes, f, ...) return weft.thread({ memory = bytes }, f, .
 local function is_out_of_memory(ok, err)
   assert.is_false(ok)
   assert.truthy(tostring(err):find("not enough memory", 1, true), tostring(err))
+  assert.is_true(weft.is(err, "memory"), tostring(err))
 end
 
 -- luacheck: push ignore 241 (tables that grow and are read by nobody)
@@ -35,6 +36,28 @@ describe("a capped isolate", function()
       local text = tostring(err)
       assert.truthy(text:find("not enough memory", 1, true) or text:find "overflow" or text:find "too many", text)
     end
+  end)
+
+  it("says so with an error of a kind, the same to all who look, isolates of the pool too", function()
+    for _, verb in ipairs { "thread", "spawn" } do
+      local job = weft[verb]({ memory = MIB }, function() local t = {} while true do t[#t + 1] = {} end end)
+      local ok, err = job:result()
+      assert.is_false(ok)
+      assert.equal("memory", err.kind)
+      assert.truthy(err.message:find("may hold 1048576 bytes", 1, true), err.message)
+      assert.equal(err, select(2, pcall(job.join, job)))
+      assert.equal("failed", job:status())
+      local told = weft[verb]({ memory = MIB }, function(e) return e.kind, weft.is(e, "memory") end, err)
+      assert.same({ "memory", true }, { told:join() })
+    end
+  end)
+
+  it("says so of what is raised again, too", function()
+    is_out_of_memory(capped(2 * MIB, function()
+      local ok, err = pcall(function() return ("x"):rep(100 * (1 << 20)) end)
+      assert(not ok)
+      error(err, 0)
+    end))
   end)
 
   it("goes on when it catches that", function()

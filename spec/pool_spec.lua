@@ -393,9 +393,10 @@ describe("a pool", function()
         local _, err = helper.run_ok(([[
           local weft = require "weft"
           local pool <close> = weft.pool { kind = %q, size = 1 }
-          pool:submit({ name = "faulty" }, function() error("unseen", 0) end)
+          local faulty = pool:submit({ name = "faulty" }, function() error("unseen", 0) end)
           pool:submit({ name = "cancelled" }, function() require("weft").sleep(1e6) end):cancel()
-          weft.sleep(0.01)
+          repeat weft.sleep(0.001) until faulty:status() == "failed" -- a look at the status is none at the failure
+          faulty = nil
           collectgarbage()
         ]]):format(kind))
         assert.truthy(err:find("faulty (failed) failed and nobody looked: unseen", 1, true), err)

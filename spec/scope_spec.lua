@@ -457,3 +457,49 @@ describe("weft.shield", function()
     helper.raises("bad argument #1 to 'shield'", function() weft.shield(42) end)
   end)
 end)
+
+describe("a scope that is to be closed", function()
+  it("ends what runs in it when the block is left, and goes on", function()
+    local first, second
+    assert.equal("value", weft.scope(function(s)
+      do
+        local part <close> = s
+        first = part:go(weft.sleep, 1e6)
+        weft.yield()
+      end
+      assert.equal("cancelled", first:status())
+      second = s:go(weft.yield)
+      return "value"
+    end))
+    assert.equal("done", second:status())
+  end)
+
+  it("may be left by one of its own", function()
+    local other
+    weft.scope(function(s)
+      other = s:go(weft.sleep, 1e6)
+      s:go(function() local _ <close> = s end)
+    end)
+    assert.equal("cancelled", other:status())
+  end)
+end)
+
+describe("a deadlock under a group", function()
+  it("names the group and the script's own line", function()
+    local function stuck() weft.channel():recv() end
+    local function text(f)
+      local err = helper.raises_kind("deadlock", function() weft.go(f):join() end)
+      return err.message
+    end
+    assert.truthy(text(function() weft.all { weft.go(stuck) } end):find "waits in weft%.all at spec/scope_spec%.lua:%d+")
+    assert.truthy(text(function() weft.race { weft.go(stuck) } end):find "waits in weft%.race at spec/scope_spec%.lua:%d+")
+    assert.truthy(text(function()
+      for _ in weft.completed { weft.go(stuck) } do end -- luacheck: ignore 542
+    end):find "waits in weft%.completed at spec/scope_spec%.lua:%d+")
+    local of_scope = text(function() weft.scope(function(s) s:go(stuck) end) end)
+    assert.truthy(of_scope:find "waits in weft%.scope for the end of its jobs", of_scope)
+    assert.falsy(of_scope:match("main:[^\n]*"):find("groups.lua", 1, true), of_scope)
+    local unbounded = text(function() weft.channel(math.maxinteger):recv() end)
+    assert.truthy(unbounded:find("(0 of any number)", 1, true), unbounded)
+  end)
+end)

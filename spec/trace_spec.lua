@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 local model = require "weft.trace_model"
 local trace = require "weft.trace"
+local weft = require "weft"
 
 describe("weft.trace over a core", function()
   -- A core that records nothing, but keeps the protocol.
@@ -249,5 +250,47 @@ describe("a recorded trace", function()
     for _ = 1, helper.scale(1000, 20) do once() end
     helper.collect()
     assert.is_true(collectgarbage "count" < before + 50)
+  end)
+end)
+
+describe("the memory of a trace", function()
+  local function rss() return tonumber(helper.read_file("/proc/self/statm"):match "^%d+ (%d+)") * 4096 end
+
+  it("goes with it, also that of threads that live on", function()
+    if helper.sanitizer then return pending "a sanitizer's own memory moves" end
+    local order, done = weft.channel(), weft.channel()
+    local thread = weft.thread(function(o, d)
+      for n in o do
+        for _ = 1, n do
+          weft.go(weft.yield)
+          weft.yield()
+        end
+        d:send(true)
+      end
+    end, order, done)
+    local function run(n) -- luacheck: ignore 431
+      order:send(n)
+      done:recv()
+    end
+    run(1000)
+    helper.collect()
+    local before = rss()
+    weft.trace.start { capacity = 1 << 20 }
+    run(200000) -- about 32 bytes each, some for each turn
+    local full = rss()
+    weft.trace.stop()
+    helper.collect()
+    assert.is_true(full - before > 8 << 20, (full - before) .. " bytes were recorded")
+    helper.eventually(function() return rss() - before < (full - before) // 4 end, "the records' memory comes back")
+    weft.trace.start() -- and the thread records again
+    run(10)
+    local t <close> = weft.trace.stop()
+    local seen = 0
+    for _, task in ipairs(t.tasks) do
+      if task.kind == "task" then seen = seen + 1 end
+    end
+    assert.is_true(seen >= 10, seen)
+    order:close()
+    thread:join()
   end)
 end)

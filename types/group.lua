@@ -92,6 +92,7 @@ function weft.race(jobs) end
 function weft.completed(jobs) end
 
 ---The scope that weft.scope gives to its function. It serves until that has returned and all its jobs have ended.
+---`local part <close> = s` cancels and joins what still runs in it when the block is left; the scope goes on.
 ---@class weft.scope
 local scope = {}
 

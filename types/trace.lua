@@ -75,7 +75,7 @@ function weft.trace.stop() end
 ---@return weft.trace t
 function weft.trace.snapshot() end
 
----Notes a text at this moment; t:timeline() shows it. Without a running trace it does nothing.
+---Notes a text at this moment, as weft.mark does.
 ---
 ---Blocks: no.
 ---Errors: not a string.
@@ -89,11 +89,184 @@ function weft.trace.snapshot() end
 ---@param text string  23 bytes are kept
 function weft.trace.mark(text) end
 
+---Gives a channel, lock or buffer a name in the traces that this Lua state takes from now on, and returns it.
+---
+---Blocks: no.
+---Errors: not such an object; not a string.
+---
+---```lua
+---local jobs = weft.trace.label(weft.channel(), "jobs")
+---local t = weft.trace(function()
+---  weft.go({ name = "worker" }, function() jobs:recv() end)
+---  weft.sleep(0.001)
+---  jobs:send(1)
+---  weft.wait()
+---end)
+---print(t:summary().jobs.worker.resources["recv jobs"] > 0)
+-----> true
+---```
+---@param object any  a channel, lock or buffer
+---@param name string
+---@return any object
+function weft.trace.label(object, name) end
+
+---Starts a flight recorder: a trace that is always on. What the threads' memory holds is written to a file when a task runs
+---for longer than `stall` seconds without giving way while others of its Lua state wait, at a deadlock, at the signal, and
+---when the script asks; a line on stderr says so. A thread of its own writes it, so it works while everything else is stuck.
+---weft.trace.load reads the file. There is one recorder in a process, and no other trace while it runs.
+---
+---Blocks: no.
+---Errors: an unknown or wrong option; a trace runs already; no memory, no thread.
+---Closing: stops it.
+---
+---```lua
+---local path = os.tmpname()
+---local rec <close> = weft.trace.recorder { seconds = 5, path = path }
+---weft.go({ name = "napper" }, weft.sleep, 0.001):join()
+---rec:dump()
+---local t = weft.trace.load(path)
+---print(t.reason, t:summary().jobs.napper.outcome)
+-----> asked done
+---os.remove(path)
+---```
+---@param opts? weft.recorder.options
+---@return weft.recorder recorder
+function weft.trace.recorder(opts) end
+
+---Options of weft.trace.recorder.
+---@class weft.recorder.options
+---@field seconds? number  what snapshot and stop give: the last seconds; default 10
+---@field path? string  of the file; each dump overwrites it; default "weft-PID.trace"
+---@field stall? number|false  seconds that a task may run; default 0.25; false: do not look
+---@field signal? string|false  "SIGUSR2" (default) "SIGUSR1" "SIGHUP" "SIGQUIT" "SIGTERM"; false: none
+---@field capacity? integer  events kept of each OS thread, as for weft.trace
+
+---A flight recorder.
+---@class weft.recorder
+---@field path string  of its file
+---@field seconds number  as given
+local recorder = {}
+
+---Writes the file now.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string; the recorder is stopped. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local rec <close> = weft.trace.recorder()
+---print(rec:dump "no/such/folder/x")   --> nil ENOENT: no such file or directory: no/such/folder/x ENOENT
+---```
+---@param path? string  another file than the recorder's
+---@return string? path
+---@return string? message
+---@return string? code
+function recorder:dump(path) end
+
+---Returns the trace of the last seconds. Recording goes on.
+---
+---Blocks: no.
+---Errors: the recorder is stopped; no memory for the records.
+---
+---```lua
+---local rec <close> = weft.trace.recorder()
+---weft.go({ name = "napper" }, weft.sleep, 0.001):join()
+---print(rec:snapshot():summary().jobs.napper.kind)
+-----> task
+---```
+---@return weft.trace t
+function recorder:snapshot() end
+
+---Stops it and returns the trace of the last seconds.
+---
+---Blocks: until its thread has ended.
+---
+---```lua
+---local rec = weft.trace.recorder()
+---print(rec:stop().wall > 0, rec:stop())
+-----> true nil
+---```
+---@return weft.trace? t  nil when it was stopped before
+function recorder:stop() end
+
+---Loads a trace that trace:save or a flight recorder has written on a machine of this kind. `t.reason` says why a recorder
+---wrote it.
+---
+---Blocks: the whole thread, while the file is read.
+---Errors: wrong arguments. Returns nil, message, code when the file cannot be read, nil, message when it is no trace.
+---
+---```lua
+---print(weft.trace.load "no/such/file")
+-----> nil ENOENT: no such file or directory: no/such/file ENOENT
+---```
+---@param path string
+---@param seconds? number  only the last ones
+---@return weft.trace? t
+---@return string? message
+---@return string? code
+function weft.trace.load(path, seconds) end
+
+---Joins traces of several processes of this machine to one, by its monotonic clock.
+---
+---Blocks: no.
+---Errors: no trace among the arguments, or something else.
+---
+---```lua
+---local a = weft.trace(function() weft.go({ name = "first" }, weft.sleep, 0.001):join() end)
+---local b = weft.trace(function() weft.go({ name = "second" }, weft.sleep, 0.001):join() end)
+---print(#weft.trace.merge(a, b).tasks) --> 4
+---```
+---@param ... weft.trace
+---@return weft.trace t
+function weft.trace.merge(...) end
+
 ---A trace made from a list of records, for tests of pictures.
 ---@private
 ---@param records table
 ---@return weft.trace t
 function weft.trace.from_records(records) end
+
+---Marks this moment of a running trace with a text, which the pictures show. Without a running trace it does nothing.
+---
+---Blocks: no.
+---Errors: not a string.
+---
+---```lua
+---local t = weft.trace(function() weft.mark "here" end)
+---for e in t:events() do
+---  if e.ev == "mark" then print(e.text) end
+---end                                  --> here
+---```
+---@param name string  23 bytes are kept
+function weft.mark(name) end
+
+---Calls a function and returns its results; a running trace shows the call as a region of the task that makes it, waits
+---included. Regions may be nested. An error of the function ends the region and goes on. Without a running trace it is a
+---plain call.
+---
+---Blocks: as the function does.
+---Errors: those of the function; not a string; not a function.
+---
+---```lua
+---local t = weft.trace(function()
+---  weft.region("load", function()
+---    weft.sleep(0.001)
+---    weft.region("parse", weft.sleep, 0.001)
+---  end)
+---end)
+---print(t:timeline { print = false, ascii = true, width = 70 })
+-----> 0 s ...
+-----> main ... sleep ...
+-----> load ===...1 time...
+-----> parse ...=...1 time...
+-----> # running ...
+-----> wall ...
+-----> longest ...
+---```
+---@param name string  23 bytes are kept
+---@param f function
+---@param ... any  its arguments
+---@return any ...  its results
+function weft.region(name, f, ...) end
 
 ---The module over another core, for tests.
 ---@private
@@ -110,6 +283,9 @@ function weft.trace.new(core) end
 ---@field threads table[]  OS threads seen: `{ tid, name, count, lost, ended }`
 ---@field tasks table[]  tasks seen: `{ id, name, kind, parent, born, ended, outcome, runs, ... }`; times in ns from the start
 ---@field switches integer  how often an OS thread went over to another task
+---@field flows table[]  who acted on whom: `{ kind, from, at, to, till, what }`, kind being "message" "unlock" "join" "start" ...
+---@field path table[]  the critical path: `{ task, from, to, kind, what }`, kind being "run" "ready" or "wait"; ns
+---@field reason string?  why a flight recorder wrote the file that this was loaded from
 ---@field results table?  of the function given to weft.trace, with `n`
 local trace = {}
 
@@ -137,6 +313,77 @@ local trace = {}
 ---@return string? text  with `print = false`
 function trace:timeline(opts) end
 
+---Writes the trace to a file that weft.trace.load reads.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local path = os.tmpname()
+---local t = weft.trace(function() weft.go(weft.sleep, 0.001):join() end)
+---t:save(path)
+---print(weft.trace.load(path).count == t.count)
+-----> true
+---os.remove(path)
+---```
+---@param path string
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function trace:save(path) end
+
+---Writes the trace as an SVG picture: a lane for each task and each OS thread, arrows from send to receive and from unlock
+---to lock, the critical path as a red line under the runs. Of many tasks the 60 that ran most are drawn.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:svg():match "^<svg")         --> <svg
+---print(t:svg "no/such/folder/t.svg")
+-----> nil ENOENT: no such file or directory: no/such/folder/t.svg ENOENT
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:svg(path) end
+
+---Writes the trace as a web page that stands by itself and needs no network: lanes of tasks and OS threads, arrows, zoom
+---with the wheel, details of what is under the pointer, sorting by name, running, ready or parked time, the critical path.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:html():match "<title>(.-)</title>")
+-----> weft trace
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:html(path) end
+
+---Writes the trace as JSON that Perfetto (ui.perfetto.dev) and `chrome://tracing` open: a track for each OS thread with the
+---runs of tasks, a track for each task with its waits and regions, arrows, and a counter of running and ready tasks.
+---
+---Blocks: the whole thread, while the file is written.
+---Errors: not a string. Returns nil, message, code when the file cannot be written.
+---
+---```lua
+---local t = weft.trace(function() weft.go({ name = "a" }, weft.sleep, 0.001):join() end)
+---print(t:chrome():find('"name":"a"', 1, true) ~= nil)
+-----> true
+---```
+---@param path? string  where to; without it the text is returned
+---@return boolean|string? ok  true, or the text
+---@return string? message
+---@return string? code
+function trace:chrome(path) end
+
 ---Options of trace:timeline.
 ---@class weft.timeline.options
 ---@field by? string  "task" (default) or "carrier"
@@ -162,8 +409,10 @@ function trace:timeline(opts) end
 function trace:summary() end
 
 ---For a loop over the events in order of time. An event is a table: `time` in seconds from the start; `ev`, one of "new"
----"live" "run" "stop" "ready" "mark"; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the id of
----who started or woke it or of what it waits for; `iso`, the Lua state; `thread`, an index into `t.threads`; `text` of a mark.
+---"live" "run" "stop" "ready" "mark" "enter" "leave", of values that lie in a channel "put" "take", and "post" where a
+---thread ends the wait of another's task; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the
+---id of who started or woke it or of what it waits for; `iso`, the Lua state; `thread`, an index into `t.threads`; `text` of
+---a mark or of a region that is entered.
 ---
 ---Blocks: no.
 ---
@@ -188,10 +437,12 @@ function trace:events() end
 ---@field cpu number
 ---@field parallelism number  cpu / wall
 ---@field switches integer
+---@field migrations integer  how often a task went on on another OS thread: an isolate that another worker took over
+---@field preemptions integer  how often a task gave way at the end of its time slice
 ---@field longest_stall number  the longest time that a ready task waited for its OS thread
 ---@field stalled table?  which: `{ id, name, at, by }`; `by` is the name of who ran meanwhile
 ---@field events integer
 ---@field lost integer
----@field jobs table  list, and by name: `{ id, name, kind, running, ready, parked, runs, outcome, waits, resources }`
+---@field jobs table  list, and by name: `{ id, name, kind, running, ready, parked, runs, migrations, preemptions, outcome, waits, resources }`
 ---@field carriers table[]  OS threads: `{ name, tid, running, tasks }`
 local summary = {}

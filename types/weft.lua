@@ -81,7 +81,7 @@ function weft.spawn(f, ...) end
 ---Options of weft.spawn.
 ---@class weft.spawn.options
 ---@field name? string  shown in pictures and reports
----@field memory? integer  the most bytes that its Lua state may hold; more is an error "not enough memory" in it alone
+---@field memory? integer  the most bytes that its Lua state may hold; more is an error of kind "memory" of it alone
 
 ---How many workers run the isolates of weft.spawn, or will when the first one starts: as many as CPUs, if nobody says
 ---otherwise. With a number, that many from now on. The pool belongs to the process, and it can grow but not shrink while it
@@ -100,7 +100,8 @@ function weft.workers(n) end
 ---Starts a function in a Lua state of its own on an OS thread of its own, which runs at the same time as this one.
 ---
 ---The function and its arguments are copied to the new state, its results or its error back (see *What travels*
----below). It finds weft there by `require "weft"`, or by an upvalue `weft`. When the function has returned, tasks that
+---below). It finds weft there by `require "weft"`, or by an upvalue `weft`. Modules are found as here: package.path, cpath,
+---preload and searchers are copied too. When the function has returned, tasks that
 ---it left are cancelled. While it runs, it and its starter talk through channels (weft.channel).
 ---
 ---A table as first argument gives options (weft.thread.options).
@@ -129,7 +130,7 @@ function weft.thread(f, ...) end
 ---Options of weft.thread. All of them concern the new thread alone.
 ---@class weft.thread.options
 ---@field name? string  shown in pictures, in reports and by the system, which keeps 15 bytes
----@field memory? integer  bytes that its Lua state may hold, 1 or more; past them it fails with "not enough memory"
+---@field memory? integer  bytes that its Lua state may hold, 1 or more; past them it fails with an error of kind "memory"
 ---@field stack? integer  bytes of C stack; at least 1 MiB is given, which is the default
 ---@field nice? integer  -20 (first) to 19 (last)
 ---@field policy? string  "other" "batch" "idle" "fifo" "rr"
@@ -280,7 +281,7 @@ function weft.preempt(slice) end
 ---Is the value an error of weft's own, of this kind? False for everything else.
 ---
 ---Blocks: no.
----Errors: no value at all.
+---Errors: no value at all; a kind that there is not.
 ---
 ---```lua
 ---local ok, err = pcall(weft.timeout, 0.001, weft.sleep, 1)
@@ -368,14 +369,16 @@ local error_value = {}
 ---modules and the standard files, by name: what a module's name means there is required there. A table with a
 ---metatable travels when that is registered (weft.register).
 ---
----A channel travels and is shared from then on: both sides have the same one, and what it carries is copied.
+---A channel travels and is shared from then on: both sides have the same one, and what it carries is copied. Locks
+---travel and are shared, too. So does the handle of a job: it is joined, waited for, selected and cancelled from there as
+---from here; its results and its error are copied, and a job of another state that has not ended is "running".
 ---
----Coroutines, open files, locks, jobs, tables nested deeper than 200, and whatever else is tied to its state
+---Coroutines, open files, tables nested deeper than 200, and whatever else is tied to its state
 ---cannot travel. That raises, and the error names the place; nothing was started or sent.
 ---
 ---```lua
----local ok, err = pcall(weft.thread, print, { users = { { lock = weft.mutex() } } })
----print(err)                           --> arg 2.users[1].lock: a weft.mutex cannot cross isolates
+---local ok, err = pcall(weft.thread, print, { users = { { co = coroutine.create(print) } } })
+---print(err)                           --> arg 2.users[1].co: a coroutine cannot cross isolates
 ---```
 
 return weft

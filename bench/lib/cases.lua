@@ -82,6 +82,7 @@ return {
       lua("cqueues", "cqueues_roundtrip", { size(200 * K) }),
       lua("copas", "copas_roundtrip", { size(50 * K) }),
       c("C 2 x resume+yield", "limit_roundtrip", { size(2 * M) }),
+      c("C bare channels", "limit_channel", { size(M) }, { { "ns" }, { "locals_ns", "C bare channels, methods in locals" } }),
     },
     goals = { { subject = "go", most = 0.8 } },
   },
@@ -191,6 +192,16 @@ return {
       { name = "lanes", kind = "lua", program = "lanes_map", args = { size(M), 3 }, rows = { { "speedup" } } },
     },
     goals = { { subject = "two processes", least = 0.97 } },
+  },
+  {
+    name = "explore", title = "weft.explore, a lost update of two tasks: schedules a second",
+    metric = "random", unit = "/s", more = true, pin = true, seconds = 20,
+    subjects = {
+      weft("explore", { size(20 * K) }, { { "random" }, { "exhaustive", "exhaustive, two additions each" },
+        { "lines", "at every line" }, { "instructions", "at every instruction" },
+        { "watched", "a watched table under a mutex" }, { "plain", "the two tasks without it" } }),
+    },
+    goals = { { number = 20 * K, least = 1 } },
   },
   {
     name = "encode", title = "encode + decode of 1,000 records of 10 mixed fields",

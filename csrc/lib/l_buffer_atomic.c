@@ -1,5 +1,6 @@
 /* weft.buffer: the methods of single elements: load store exchange add cas with the orders of C11, wait and wake. */
 #include "lib/l_buffer.h"
+#include "lx/error.h"
 
 #include <stdio.h>
 
@@ -127,7 +128,7 @@ static int buffer_wait(lua_State *L) {
   const char *p = wf_check_element(L, INDEX, b);
   unsigned shift = wf_elems[b->v.type].shift;
   uint64_t expected = wf_check_bits(L, VALUE, b->v.type);
-  uint64_t deadline = wf_opt_deadline(L, VALUE + 1);
+  uint64_t deadline = wf_opt_deadline(iso, L, VALUE + 1);
   bool waits = deadline == WF_NEVER || lua_tonumber(L, VALUE + 1) > 0;
   lua_settop(L, SELF);
   wf_cancel_point(iso, L);
@@ -141,7 +142,7 @@ static int buffer_wait(lua_State *L) {
   if (n == NULL || !wf_memory_wait(m, n, p, shift, expected)) {
     if (t->flags & WF_F_SHARED) wf_swait_end(t);
     t->claim = WF_IDLE;
-    return n == NULL ? luaL_error(L, "not enough memory") : push_outcome(L, "changed");
+    return n == NULL ? lx_raise_memory(L) : push_outcome(L, "changed");
   }
   if (m->crossed) wf_wait_outside(iso, t);
   wf_wait_until(iso, t, deadline);

@@ -110,7 +110,7 @@ static int buffer_string(lua_State *L) {
   size_t first, size = wf_elem_size(b->v.type);
   wf_elems_view v = b->v;
   check_range(L, b, &first, &v.n);
-  if (v.n > SIZE_MAX / 2 / size) return luaL_error(L, "not enough memory");
+  if (v.n > SIZE_MAX / 2 / size) return lx_raise_memory(L);
   v.data += first * v.stride;
   size_t len = v.n * size;
   /* A short string must not change while Lua looks for it among those it has. */

@@ -34,6 +34,8 @@ static int channel_send(lua_State *L) {
     lua_settop(L, VALUE);
   }
   wf_cancel_point(iso, L);
+  if (wf_channel_hand_over(iso, L, c)) return 0;
+  if (wf_trace_on() == 0 && wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_send(L, c);
   switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
     case WF_CHANNEL_OK: return 0;
@@ -69,20 +71,29 @@ int wf_channel_recv_k(lua_State *L, int status, lua_KContext ctx) {
   return 2;
 }
 
+/* Nothing is there yet. */
+static inline int recv_wait(wf_iso *iso, lua_State *L, wf_channel *c) {
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
+  wf_wait_queue(t, &c->receivers);
+  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
+}
+
 /* ch:recv(), and ch() as the iterator of a for loop. */
 static int channel_recv(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
+  if (wf_channel_is_bare(c)) return recv_wait(iso, L, c);
   wf_cancel_point(iso, L);
+  if (wf_trace_on() == 0 && wf_list_empty(&c->senders) && wf_channel_unkeep_integer(L, c)) {
+    lua_pushboolean(L, 1);
+    return 2;
+  }
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_recv(L, c, wf_channel_recv_k);
   switch (wf_channel_recv_now(iso, L, c, SELF)) {
     case WF_CHANNEL_OK: lua_pushboolean(L, 1); return 2;
     case WF_CHANNEL_CLOSED: return push_end(L);
-    default: break;
+    default: return recv_wait(iso, L, c);
   }
-  wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
-  wf_wait_queue(t, &c->receivers);
-  return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
 }
 
 /* Push the next value if there is one now. */
@@ -192,8 +203,12 @@ static int channel_capacity(lua_State *L) {
 
 static int channel_tostring(lua_State *L) {
   const wf_channel *c = check_channel(L);
-  lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, (lua_Integer)count_of(c), (lua_Integer)c->capacity,
-                  is_closed(c) ? ", closed" : "");
+  const char *closed = is_closed(c) ? ", closed" : "";
+  lua_Integer count = (lua_Integer)count_of(c), capacity = (lua_Integer)c->capacity;
+  if (capacity == LUA_MAXINTEGER)
+    lua_pushfstring(L, "weft.channel %d (%I of any number%s)", (int)c->seq, count, closed);
+  else
+    lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, count, capacity, closed);
   return 1;
 }
 
@@ -218,6 +233,15 @@ static int channel_new(lua_State *L) {
   return 1;
 }
 
+/* core.channel_for(use[, capacity]): one of weft's own; the script is told of the use, not of the channel. */
+static int channel_for(lua_State *L) {
+  static const char *const uses[] = {"script", "all", "race", "completed", "scope", "pool", NULL};
+  int use = luaL_checkoption(L, 1, NULL, uses);
+  lua_Integer capacity = luaL_optinteger(L, 2, LUA_MAXINTEGER);
+  wf_channel_new(wf_iso_up(L), L, (size_t)capacity)->use = (uint8_t)use;
+  return 1;
+}
+
 void wf_lib_channel(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"send", channel_send},
                                      {"try_send", channel_try_send},
@@ -233,13 +257,14 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
                                   {"__close", channel_close},
                                   {"__tostring", channel_tostring},
                                   {NULL, NULL}};
-  static const luaL_Reg funcs[] = {{"channel", channel_new}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"channel", channel_new}, {"channel_for", channel_for}, {NULL, NULL}};
   static const luaL_Reg gc[] = {{"__gc", channel_gc}, {NULL, NULL}};
   lua_newtable(L); /* one for both classes */
   luaL_setfuncs(L, methods, 0);
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
     wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+    iso->transfers[wf_channel_transfer.peer_kind] = &wf_channel_transfer;
     lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
     lua_setfield(L, -2, "__weft_transfer");
     if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);

@@ -8,14 +8,16 @@
 #include "lx/opts.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 
-/* weft.is(value[, kind]): is it one of weft's errors, of this kind? */
+/* weft.is(value[, kind]): is it one of weft's errors, of this kind? A kind that there is not would never be found. */
 static int lib_is(lua_State *L) {
+  static const char *const kinds[] = {"cancelled", "timeout", "closed", "deadlock", "transfer", "memory", "item", "init", NULL};
   luaL_checkany(L, 1);
-  const char *kind = luaL_optstring(L, 2, NULL);
+  const char *kind = lua_isnoneornil(L, 2) ? NULL : kinds[luaL_checkoption(L, 2, NULL, kinds)];
   lua_pushboolean(L, lx_error_is(L, 1, kind));
   return 1;
 }
@@ -61,7 +63,10 @@ static int lib_identity(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_pushinteger(L, (lua_Integer)wf_task_id(iso, iso->cur));
   wf_task_push_name(iso, L, iso->cur);
-  lua_pushstring(L, !(iso->cur->flags & WF_F_MAIN) ? "task" : iso->parent_task == 0 ? "main" : iso->pooled ? "isolate" : "thread");
+  const char *kind = "main";
+  if (iso->parent_task != 0) kind = iso->pooled ? "isolate" : "thread";
+  if (iso->run != NULL && iso->run->process) kind = "process";
+  lua_pushstring(L, iso->cur->flags & WF_F_MAIN ? kind : "task");
   return 3;
 }
 

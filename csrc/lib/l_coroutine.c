@@ -286,12 +286,12 @@ static int co_status_name(lua_State *L) {
 
 static int co_running(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  int ismain = lua_pushthread(L);
-  if (L == iso->cur->co && !(iso->cur->flags & (WF_F_MAIN | WF_F_EXPOSED))) {
+  bool is_main = lua_pushthread(L) != 0;
+  if (L == iso->cur->co && !is_main && !(iso->cur->flags & WF_F_EXPOSED)) {
     iso->cur->flags |= WF_F_EXPOSED;
     guard(iso, L, L, true);
   }
-  lua_pushboolean(L, ismain);
+  lua_pushboolean(L, is_main || (L == iso->cur->co && (iso->cur->flags & WF_F_MAIN))); /* as if it had a thread */
   return 2;
 }
 

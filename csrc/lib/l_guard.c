@@ -98,10 +98,10 @@ int wf_with_call(lua_State *L, wf_guard *g, void *lock, wf_release *release) {
   return wf_guard_call(L, g, with_k);
 }
 
-bool wf_check_try(lua_State *L, int arg, uint64_t *deadline) {
+bool wf_check_try(const wf_iso *iso, lua_State *L, int arg, uint64_t *deadline) {
   *deadline = 0;
   if (lua_isnoneornil(L, arg)) return false;
-  *deadline = wf_check_deadline(L, arg);
+  *deadline = wf_check_deadline(iso, L, arg);
   return lua_tonumber(L, arg) > 0;
 }
 

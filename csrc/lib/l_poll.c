@@ -108,7 +108,7 @@ static int lib_poll(lua_State *L) {
   luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, FD, "a descriptor expected");
   if (strcmp(mode, "r") != 0 && strcmp(mode, "w") != 0 && strcmp(mode, "rw") != 0)
     luaL_argerror(L, MODE, lua_pushfstring(L, "\"r\", \"w\" or \"rw\" expected, got \"%s\"", mode));
-  uint64_t deadline = wf_opt_deadline(L, TIMEOUT);
+  uint64_t deadline = wf_opt_deadline(iso, L, TIMEOUT);
   wf_cancel_point(iso, L);
   lua_settop(L, MODE);
   if (deadline == WF_NEVER)

@@ -75,21 +75,44 @@ static void sealed_give(lua_State *L, void *handle) {
   *box = s;
 }
 
-static const wf_transfer transfer = {"weft.sealed", sealed_take, sealed_give, sealed_drop};
+/* To another process only what was sealed for it. */
+static void *sealed_take_for_peer(lua_State *L, int idx) {
+  sealed *s = sealed_take(L, idx);
+  if (s == NULL || s->msg->peer) return s;
+  sealed_drop(s);
+  lua_pushliteral(L, "a value that was sealed for isolates cannot leave the process");
+  return NULL;
+}
 
-/* core.seal(what, ...): the values copied; `what` is their name in errors ("arg"). */
-static int lib_seal(lua_State *L) {
+static const wf_msg *sealed_msg(void *handle) { return ((sealed *)handle)->msg; }
+
+static void *sealed_of_msg(wf_msg *m) {
+  sealed *s = wf_calloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  atomic_init(&s->refs, 1);
+  s->msg = m;
+  return s;
+}
+
+static const wf_transfer transfer = {"weft.sealed", sealed_take, sealed_give, sealed_drop, 3, sealed_take_for_peer, sealed_msg, sealed_of_msg};
+
+static int seal(lua_State *L, enum wf_pack_reach reach) {
   const char *what = luaL_checkstring(L, 1);
   int n = lua_gettop(L) - 1;
   sealed **box = box_push(L);
   sealed *s = wf_calloc(1, sizeof *s);
-  if (s == NULL) return luaL_error(L, "not enough memory");
+  if (s == NULL) return lx_raise_memory(L);
   atomic_init(&s->refs, 1);
   *box = s;
-  s->msg = wf_pack(L, 2, n, what);
+  s->msg = wf_pack_for(L, 2, n, what, reach);
   if (s->msg == NULL) return lua_error(L);
   return 1;
 }
+
+/* core.seal(what, ...): the values copied; `what` is their name in errors ("arg"). core.seal_for_peers: so that worker
+ * processes can open them too. */
+static int lib_seal(lua_State *L) { return seal(L, WF_REACH_PROCESS); }
+static int lib_seal_for_peers(lua_State *L) { return seal(L, WF_REACH_PEERS); }
 
 /* core.unseal(sealed[, last]): the values, copied once more. `last`: it is discarded then. */
 static int lib_unseal(lua_State *L) {
@@ -120,8 +143,8 @@ static int lib_discard(lua_State *L) {
 /* core.stand_in(job, kind): the task stands for work of that kind: so says its `kind`. It begins in any case, also
  * when it is cancelled before, so that it can cancel the work. */
 static int lib_stand_in(lua_State *L) {
-  static const char *const kinds[] = {"task", "thread", "isolate", NULL};
-  static const uint32_t flags[] = {0, WF_F_AS_THREAD, WF_F_AS_ISOLATE};
+  static const char *const kinds[] = {"task", "thread", "isolate", "process", NULL};
+  static const uint32_t flags[] = {0, WF_F_AS_THREAD, WF_F_AS_ISOLATE, WF_F_AS_THREAD | WF_F_AS_ISOLATE};
   wf_task *t = wf_iso_check(wf_iso_up(L), L, 1, WF_CLASS_TASK);
   t->flags |= WF_F_STAND_IN | flags[luaL_checkoption(L, 2, NULL, kinds)];
   return 0;
@@ -141,7 +164,7 @@ static int lib_background(lua_State *L) {
   wf_job j = wf_job_check(iso, L, 1);
   if (j.task != NULL)
     wf_task_background(iso, j.task);
-  else
+  else if (j.child != NULL)
     wf_child_background(iso, j.child);
   return 0;
 }
@@ -204,7 +227,7 @@ static int lib_drain(lua_State *L) {
 }
 
 void wf_lib_pool(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"seal", lib_seal},         {"unseal", lib_unseal},   {"discard", lib_discard},
+  static const luaL_Reg funcs[] = {{"seal", lib_seal}, {"seal_for_peers", lib_seal_for_peers},         {"unseal", lib_unseal},   {"discard", lib_discard},
                                    {"stand_in", lib_stand_in}, {"place", lib_place},     {"background", lib_background},
                                    {"failure", lib_failure},   {"fail", lib_fail},       {"atomically", lib_atomically},
                                    {"bare", lib_bare},         {"drain", lib_drain},
@@ -214,6 +237,7 @@ void wf_lib_pool(wf_iso *iso, lua_State *L) {
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, lib_discard);
   lua_setfield(L, -2, "__gc");
+  iso->transfers[transfer.peer_kind] = &transfer;
   lua_pushlightuserdata(L, (void *)(uintptr_t)&transfer);
   lua_setfield(L, -2, "__weft_transfer");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &META);

@@ -65,7 +65,7 @@ static int lib_resolve(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   size_t len;
   const char *host = luaL_checklstring(L, HOST, &len);
-  uint64_t deadline = wf_opt_deadline(L, DEADLINE);
+  uint64_t deadline = wf_opt_deadline(wf_iso_up(L), L, DEADLINE);
   lua_settop(L, DEADLINE);
   if (len == 0 || strlen(host) != len) return fail_uv(L, UV_EAI_NONAME, host);
   wf_cancel_point(iso, L);

@@ -73,7 +73,7 @@ static int timeout_k(lua_State *L, int status, lua_KContext ctx) {
 /* weft.timeout(seconds, f, ...): the results of f, or a timeout error once f has ended. */
 static int lib_timeout(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  uint64_t when = wf_check_deadline(L, 1);
+  uint64_t when = wf_check_deadline(iso, L, 1);
   lua_Number seconds = lua_tonumber(L, 1);
   lx_check_callable(L, 2);
   wf_cancel_point(iso, L);

@@ -9,16 +9,19 @@
 
 #include "base/alloc.h"
 #include "lib/l_channel.h"
+#include "lib/l_program.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "rt/explore.h"
 #include "rt/job.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
 #include "rt/notifier.h"
 
 enum { LIST = 1, BLOCK = 2, CASES_MAX = 30000 };
 
-enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER };
+enum case_kind { CASE_RECV, CASE_SEND, CASE_JOB, CASE_NOTIFIER, CASE_PROGRAM };
 
 typedef struct block {
   int n;
@@ -46,7 +49,7 @@ static int bad_case(lua_State *L, int i, const char *what) {
 /* Put object and value of case i in their places; returns its kind. [-0, +2, e] */
 static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
   wf_job j;
-  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value} or {job} expected");
+  if (lua_rawgeti(L, LIST, i) != LUA_TTABLE) bad_case(L, i, "a table {channel}, {channel, send = value}, {job} or {child} expected");
   int t = lua_gettop(L);
   lua_rawgeti(L, t, 1);
   if (wf_object_test(L, -1, WF_CLASS_CHANNEL, sizeof(wf_channel)) != NULL) {
@@ -66,12 +69,17 @@ static enum case_kind case_parse(wf_iso *iso, lua_State *L, int i) {
     lua_remove(L, t);
     return CASE_SEND;
   }
+  if (wf_object_test(L, -1, WF_CLASS_PROGRAM, sizeof(wf_program)) != NULL) {
+    lua_pushnil(L);
+    lua_remove(L, t);
+    return CASE_PROGRAM;
+  }
   if (wf_notifier_test(L, -1) != NULL) {
     lua_pushnil(L);
     lua_remove(L, t);
     return CASE_NOTIFIER;
   }
-  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel or a job expected, got %s", luaL_typename(L, -1)));
+  if (!wf_job_test(iso, L, -1, &j)) bad_case(L, i, lua_pushfstring(L, "a channel, a job or a child expected, got %s", luaL_typename(L, -1)));
   if (j.task != NULL && j.task == iso->cur) bad_case(L, i, "a job cannot wait for itself");
   lua_pushnil(L);
   lua_remove(L, t);
@@ -85,7 +93,10 @@ static bool is_channel(const struct select_case *sc) { return sc->kind == CASE_R
 
 static wf_channel *case_channel(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
 
+static wf_program *case_program(lua_State *L, int i) { return lua_touserdata(L, object_at(i)); }
+
 static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
+  if (kind == CASE_PROGRAM) return case_program(L, i)->ended;
   if (kind == CASE_JOB) return wf_job_finished(wf_job_check(iso, L, object_at(i)));
   if (kind == CASE_NOTIFIER) return wf_notifier_ready(case_notifier(L, i));
   wf_channel *c = case_channel(L, i);
@@ -93,10 +104,22 @@ static bool case_ready(wf_iso *iso, lua_State *L, int i, int kind) {
   return kind == CASE_SEND ? wf_channel_can_send(L, c) : wf_channel_can_recv(L, c);
 }
 
+/* One of them as the schedule that is explored says. */
+static int choose_explored(wf_iso *iso, lua_State *L, const block *b) {
+  uint32_t ready = 0;
+  for (int i = 1; i <= b->n; i++) ready += case_ready(iso, L, i, b->cases[i - 1].kind);
+  if (ready == 0) return 0;
+  uint32_t skip = wf_explore_value(iso, ready);
+  for (int i = 1; i <= b->n; i++)
+    if (case_ready(iso, L, i, b->cases[i - 1].kind) && skip-- == 0) return i;
+  return 0;
+}
+
 /* One of the cases that are ready, at random; 0: none is. */
 static int choose(wf_iso *iso, lua_State *L, const block *b) {
   uint32_t ready = 0;
   int chosen = 0;
+  if (wf_unlikely(iso->explore != NULL)) return choose_explored(iso, L, b);
   for (int i = 1; i <= b->n; i++)
     if (case_ready(iso, L, i, b->cases[i - 1].kind) && wf_iso_random(iso, ++ready) == 0) chosen = i;
   return chosen;
@@ -114,6 +137,12 @@ static int push_job(wf_iso *iso, lua_State *L, int i) {
   lua_pushboolean(L, wf_job_state(j) == WF_DONE);
   int n = wf_job_results(iso, L, j, object_at(i));
   return 2 + (n < 0 ? 1 : n);
+}
+
+static int push_program(lua_State *L, int i) {
+  lua_pushinteger(L, i);
+  wf_program_push_status(L, object_at(i));
+  return 2;
 }
 
 static int push_sent(lua_State *L, int i) {
@@ -159,6 +188,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
   wf_channel *c = case_channel(L, i);
   enum wf_channel_now now;
   if (sc->kind == CASE_JOB) return push_job(iso, L, i);
+  if (sc->kind == CASE_PROGRAM) return push_program(L, i);
   if (sc->kind == CASE_NOTIFIER) return push_notifier(L, i, !wf_notifier_take(case_notifier(L, i)));
   if (sc->kind == CASE_SEND) {
     if (c->shared == NULL) {
@@ -166,7 +196,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
     } else {
       if (!sc->encoded) {
         needs_finaliser(iso, L);
-        wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+        wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
         sc->encoded = true;
       }
       now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
@@ -199,6 +229,7 @@ static int select_k(lua_State *L, int status, lua_KContext ctx) {
     case CASE_RECV:
       if (how != WF_CLOSED) lua_pop(L, 1); /* the true of a receive */
       return push_received(L, i, how == WF_CLOSED);
+    case CASE_PROGRAM: return push_program(L, i);
     case CASE_NOTIFIER: return push_notifier(L, i, how == WF_CLOSED);
     default: return push_job(iso, L, i);
   }
@@ -211,7 +242,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
   for (int i = 1; i <= b->n; i++) {
     struct select_case *sc = &b->cases[i - 1];
     if (sc->kind == CASE_JOB) {
-      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) luaL_error(L, "not enough memory");
+      if (wf_job_joiners(iso, wf_job_check(iso, L, object_at(i))) == NULL) lx_raise_memory(L);
       continue;
     }
     if (sc->kind != CASE_SEND || sc->encoded) continue;
@@ -220,7 +251,7 @@ static bool prepare_wait(wf_iso *iso, lua_State *L, block *b) {
       if (wf_channel_send_prepare(L, c, object_at(i), value_at(i))) settled = false;
     } else {
       needs_finaliser(iso, L);
-      wf_parcel_put(L, value_at(i), &sc->parcel, "value");
+      wf_parcel_put_for(L, value_at(i), &sc->parcel, "value", wf_shchan_for_peers(c->shared));
       sc->encoded = true;
       settled = false;
     }
@@ -244,6 +275,9 @@ static void queue_private(wf_iso *iso, lua_State *L, block *b, wf_task *t) {
     sc->wait.value = value_at(i);
     if (sc->kind == CASE_JOB) {
       wf_job_wait(iso, wf_job_check(iso, L, object_at(i)), t, &sc->wait);
+    } else if (sc->kind == CASE_PROGRAM) {
+      wf_list_append(&case_program(L, i)->waiters, &sc->wait.node.link);
+      if (!(t->flags & WF_F_WORLD)) wf_wait_world(iso, t);
     } else if (sc->kind == CASE_NOTIFIER) {
       wf_notifier *s = case_notifier(L, i);
       wf_list_append(&s->waiters, &sc->wait.node.link);
@@ -300,6 +334,10 @@ static void wait_undo(wf_iso *iso, block *b, wf_task *t) {
     t->flags &= ~(uint32_t)WF_F_OUTSIDE;
     iso->outside--;
   }
+  if (t->flags & WF_F_WORLD) {
+    t->flags &= ~(uint32_t)WF_F_WORLD;
+    iso->world--;
+  }
   t->claim = WF_IDLE;
 }
 
@@ -312,7 +350,7 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
     int done = 0;
     if (!queue_shared(iso, L, b, shared, t, &now, &done)) {
       wait_undo(iso, b, t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     if (now != WF_CHANNEL_WOULD_WAIT) {
       wait_undo(iso, b, t);
@@ -328,14 +366,14 @@ static int select_wait(wf_iso *iso, lua_State *L, block *b, uint64_t deadline) {
 }
 
 /* The options of the list: does it wait, until when? Returns what to say if it does not. [-0, +0, e] */
-static const char *check_options(lua_State *L, uint64_t *deadline) {
+static const char *check_options(const wf_iso *iso, lua_State *L, uint64_t *deadline) {
   const char *dont_wait = NULL;
   *deadline = WF_NEVER;
   if (lua_getfield(L, LIST, "timeout") != LUA_TNIL) {
     int ok;
     lua_Number s = lua_tonumberx(L, -1, &ok);
     if (!ok || !(s >= 0)) luaL_argerror(L, LIST, "timeout: seconds >= 0 expected");
-    *deadline = wf_check_deadline(L, lua_gettop(L));
+    *deadline = wf_check_deadline(iso, L, lua_gettop(L));
     if (s == 0) dont_wait = "timeout";
   }
   lua_getfield(L, LIST, "default");
@@ -369,7 +407,7 @@ static int lib_select(lua_State *L) {
   int n = (int)len;
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many cases");
   wf_cancel_point(iso, L);
-  const char *dont_wait = check_options(L, &deadline);
+  const char *dont_wait = check_options(iso, L, &deadline);
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;

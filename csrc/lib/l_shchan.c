@@ -1,19 +1,23 @@
 /* Channels that have crossed: what their methods do, and how they cross. */
 #include "lib/l_channel.h"
 #include "lib/lib.h"
+#include "lx/error.h"
+#include "rt/peer.h"
 #include "rt/sched.h"
 #include "rt/shchan.h"
 
 enum wf_channel_now wf_channel_shared_try_send(lua_State *L, wf_channel *c) {
   wf_parcel p;
-  wf_parcel_put(L, WF_CHANNEL_VALUE, &p, "value");
+  wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
   if (now != WF_CHANNEL_OK) wf_parcel_free(&p);
+  wf_peers_hint(c->object.iso);
   return now;
 }
 
 enum wf_channel_now wf_channel_shared_try_recv(lua_State *L, wf_channel *c) {
   wf_parcel p;
+  wf_peers_hint(c->object.iso);
   enum wf_channel_now now = wf_shchan_recv_now(c->shared, &p);
   if (now == WF_CHANNEL_OK) wf_parcel_push(L, &p);
   return now;
@@ -68,9 +72,12 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   wf_task *t = iso->cur;
   wf_parcel p;
   wf_wait_prepare(iso, L, t); /* all that may raise, before the parcel is ours */
-  wf_parcel_put(L, WF_CHANNEL_VALUE, &p, "value");
+  wf_parcel_put_for(L, WF_CHANNEL_VALUE, &p, "value", wf_shchan_for_peers(c->shared));
   enum wf_channel_now now = wf_shchan_send_now(c->shared, &p);
-  if (now == WF_CHANNEL_OK) return 0;
+  if (now == WF_CHANNEL_OK) {
+    wf_peers_hint(iso);
+    return 0;
+  }
   if (now == WF_CHANNEL_CLOSED || (t->flags & WF_F_CANCEL)) {
     wf_parcel_free(&p);
     if (now == WF_CHANNEL_CLOSED) return wf_channel_raise_closed(L, c);
@@ -81,13 +88,13 @@ int wf_channel_shared_send(lua_State *L, wf_channel *c) {
   if (n == NULL) {
     wf_parcel_free(&p);
     wait_undo(t);
-    return luaL_error(L, "not enough memory");
+    return lx_raise_memory(L);
   }
   n->parcel = p;
   now = wf_shchan_send_or_wait(c->shared, n);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     wf_wait_outside(iso, t);
-    return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
+    return wf_wait_park(iso, L, t, c->shared->id, wf_channel_send_k);
   }
   wait_undo(t);
   return now == WF_CHANNEL_CLOSED ? wf_channel_raise_closed(L, c) : 0;
@@ -97,18 +104,19 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
   wf_iso *iso = c->object.iso;
   wf_task *t;
   wf_parcel p;
+  wf_peers_hint(iso);
   enum wf_channel_now now = wf_shchan_recv_now(c->shared, &p);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     t = wf_wait_begin(iso, L, WF_WHY_RECV);
     wf_snode *n = node_for(iso, t, c);
     if (n == NULL) {
       wait_undo(t);
-      return luaL_error(L, "not enough memory");
+      return lx_raise_memory(L);
     }
     now = wf_shchan_recv_or_wait(c->shared, n, &p);
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_wait_outside(iso, t);
-      return wf_wait_park(iso, L, t, wf_channel_id(iso, c), k);
+      return wf_wait_park(iso, L, t, c->shared->id, k);
     }
     wait_undo(t);
   }
@@ -140,4 +148,4 @@ static void channel_give(lua_State *L, void *handle) {
 
 static void channel_drop(void *handle) { wf_shared_release(&((wf_shchan *)handle)->shared); }
 
-const wf_transfer wf_channel_transfer = {"weft.channel", channel_take, channel_give, channel_drop};
+const wf_transfer wf_channel_transfer = {"weft.channel", channel_take, channel_give, channel_drop, 1, NULL, NULL, NULL};

@@ -305,7 +305,7 @@ static void *stream_take(lua_State *L, int idx) {
 static void nothing_to_give(lua_State *L, void *handle) { (void)L, (void)handle; }
 static void nothing_to_drop(void *handle) { (void)handle; }
 
-static const wf_transfer no_transfer = {"weft.stream", stream_take, nothing_to_give, nothing_to_drop};
+static const wf_transfer no_transfer = {"weft.stream", stream_take, nothing_to_give, nothing_to_drop, 0, NULL, NULL, NULL};
 
 /* Add methods of another file to the metatable on top. */
 static void add_methods(wf_iso *iso, lua_State *L, const luaL_Reg *methods) {

@@ -68,7 +68,7 @@ static inline void wf_check_alone(lua_State *L, const char *hint) {
 }
 
 /* The optional time-out of a method that tries: false when it must not wait (nil or 0). [-0, +0, e] */
-bool wf_check_try(lua_State *L, int arg, uint64_t *deadline);
+bool wf_check_try(const wf_iso *iso, lua_State *L, int arg, uint64_t *deadline);
 
 /* Openers of the parts, as in lib.h. */
 void wf_lib_guard(wf_iso *iso, lua_State *L);

@@ -45,7 +45,7 @@ static int lib_yield(lua_State *L) { return wf_yield(wf_iso_up(L), L, done_k); }
 /* weft.sleep(seconds). */
 static int lib_sleep(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  uint64_t when = wf_check_deadline(L, 1);
+  uint64_t when = wf_check_deadline(iso, L, 1);
   if (lua_tonumber(L, 1) <= 0) return wf_yield(iso, L, done_k);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SLEEP);
   wf_wait_until(iso, t, when);
@@ -72,12 +72,12 @@ static int lib_preempt(lua_State *L) {
 
 /* weft.now(): seconds of the monotonic clock. */
 static int lib_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)wf_clock_ns() * 1e-9);
+  lua_pushnumber(L, (lua_Number)wf_iso_now(wf_iso_up(L)) / 1e9);
   return 1;
 }
 
 static int lib_nanotime(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)wf_clock_ns());
+  lua_pushinteger(L, (lua_Integer)wf_iso_now(wf_iso_up(L)));
   return 1;
 }
 

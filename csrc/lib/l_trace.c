@@ -20,6 +20,9 @@
 
 #include "lib/lib.h"
 #include "rt/announce.h"
+#include "rt/buffer.h"
+#include "rt/shchan.h"
+#include "rt/sync.h"
 #include "rt/trace.h"
 
 /* The layout that trace_model.lua unpacks: "=I8BBI2I4i8i8". */
@@ -33,6 +36,8 @@ enum { CAPACITY_MAX = 1 << 26 }; /* records a lane: 2 GiB */
 static const char *const ev_names[WF_TRACE_EV_COUNT] = {
     [WF_TRACE_NEW] = "new", [WF_TRACE_LIVE] = "live", [WF_TRACE_NAME] = "name", [WF_TRACE_LABEL] = "label",
     [WF_TRACE_RUN] = "run", [WF_TRACE_STOP] = "stop", [WF_TRACE_READY] = "ready", [WF_TRACE_MARK] = "mark",
+    [WF_TRACE_PUT] = "put", [WF_TRACE_TAKE] = "take", [WF_TRACE_POST] = "post", [WF_TRACE_ENTER] = "enter",
+    [WF_TRACE_LEAVE] = "leave",
 };
 
 static const char *const why_names[WF_WHY_COUNT] = {
@@ -47,7 +52,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-static wf_trace_shot *box_push(lua_State *L) {
+wf_trace_shot *wf_trace_push_box(lua_State *L) {
   wf_trace_shot *shot = lua_newuserdatauv(L, sizeof *shot, 0);
   memset(shot, 0, sizeof *shot);
   luaL_newmetatable(L, "weft.trace.snapshot");
@@ -62,14 +67,15 @@ static void set_integer(lua_State *L, const char *key, uint64_t value) {
   lua_setfield(L, -2, key);
 }
 
-/* A table of the texts of one kind by id; of marks by place, which is their events' arg. */
+/* A table of the texts of one kind by id; of moments by place, which is their events' arg. */
 static void push_texts(lua_State *L, wf_trace_shot *shot, enum wf_trace_ev ev) {
+  bool moments = wf_trace_is_moment(ev);
   lua_newtable(L);
   for (size_t i = 0; i < shot->ntexts; i++) {
     const wf_trace_note *note = &shot->texts[i];
-    if (note->ev != ev) continue;
+    if (moments ? !wf_trace_is_moment(note->ev) : note->ev != ev) continue;
     lua_pushstring(L, note->text);
-    lua_rawseti(L, -2, ev == WF_TRACE_MARK ? (lua_Integer)i : (lua_Integer)note->id);
+    lua_rawseti(L, -2, moments ? (lua_Integer)i : (lua_Integer)note->id);
   }
 }
 
@@ -90,8 +96,11 @@ static void push_threads(lua_State *L, const wf_trace_shot *shot) {
 }
 
 static void push_shot(lua_State *L, wf_trace_shot *shot) {
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 11);
   set_integer(L, "start", shot->start_ns);
+#ifndef _WIN32
+  set_integer(L, "pid", (uint64_t)getpid());
+#endif
   set_integer(L, "wall", shot->wall_ns);
   set_integer(L, "cpu", shot->cpu_ns);
   set_integer(L, "lost", shot->lost);
@@ -106,6 +115,12 @@ static void push_shot(lua_State *L, wf_trace_shot *shot) {
   lua_setfield(L, -2, "marks");
   push_threads(L, shot);
   lua_setfield(L, -2, "threads");
+}
+
+int wf_trace_push_shot(lua_State *L, wf_trace_shot *shot) {
+  push_shot(L, shot);
+  wf_trace_shot_free(shot); /* its size is unknown to the collector, which may not come by for long */
+  return 1;
 }
 
 /* trace_start(capacity) -> true | nil, message. capacity: records kept of each thread, 0 the default. The
@@ -125,16 +140,14 @@ static int trace_start(lua_State *L) {
 }
 
 static int trace_take(lua_State *L, int (*take)(wf_trace_shot *)) {
-  wf_trace_shot *shot = box_push(L);
+  wf_trace_shot *shot = wf_trace_push_box(L);
   int error = take(shot);
   if (error != 0) {
     lua_pushnil(L);
     lua_pushstring(L, error == EINVAL ? "no trace is running" : "not enough memory for the records");
     return 2;
   }
-  push_shot(L, shot);
-  wf_trace_shot_free(shot); /* its size is unknown to the collector, which may not come by for long */
-  return 1;
+  return wf_trace_push_shot(L, shot);
 }
 
 /* trace_stop() -> records | nil, message. Out of memory: tracing is off and the records are gone. */
@@ -153,6 +166,47 @@ static int trace_on(lua_State *L) {
 static int trace_mark(lua_State *L) {
   wf_trace_mark(luaL_checkstring(L, 1));
   return 0;
+}
+
+/* trace_enter(text): the running task begins a region; trace_leave() ends its innermost one. */
+static int trace_enter(lua_State *L) {
+  wf_trace_enter(luaL_checkstring(L, 1));
+  return 0;
+}
+
+static int trace_leave(lua_State *L) {
+  (void)L;
+  wf_trace(WF_TRACE_LEAVE, WF_WHY_NONE, 0, 0, 0);
+  return 0;
+}
+
+/* trace_id(object) -> the number of a channel, lock or buffer in traces | nil. */
+static int trace_id(lua_State *L) {
+  const wf_object *o = lua_touserdata(L, 1);
+  const wf_channel *c = wf_object_test(L, 1, WF_CLASS_CHANNEL, sizeof *c);
+  const wf_buffer *b = wf_object_test(L, 1, WF_CLASS_BUFFER, sizeof *b);
+  uint64_t id = 0;
+  if (c != NULL) {
+    id = c->shared != NULL ? c->shared->id : wf_channel_id(c->object.iso, c);
+  } else if (b != NULL) {
+    id = wf_buffer_id(b);
+  } else if (o != NULL && lua_rawlen(L, 1) >= sizeof(wf_sync)) {
+    for (int k = WF_CLASS_MUTEX; k <= WF_CLASS_EVENT && id == 0; k++)
+      if (o->seal == WF_SEAL(k)) id = wf_sync_id((const wf_sync *)o);
+  }
+  if (id == 0) return 0;
+  lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+/* pid() -> of this process. */
+static int trace_pid(lua_State *L) {
+#ifndef _WIN32
+  lua_pushinteger(L, getpid());
+#else
+  lua_pushinteger(L, 0);
+#endif
+  return 1;
 }
 
 static void push_names(lua_State *L, const char *const *names, int n) {
@@ -190,6 +244,8 @@ void wf_lib_trace(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {
       {"trace_start", trace_start},       {"trace_stop", trace_stop}, {"trace_snapshot", trace_snapshot},
       {"trace_on", trace_on},             {"trace_mark", trace_mark}, {"trace_words", trace_words},
+      {"trace_enter", trace_enter},       {"trace_leave", trace_leave}, {"trace_id", trace_id},
+      {"pid", trace_pid},
       {"trace_terminal", trace_terminal}, {NULL, NULL},
   };
   wf_lib_add(iso, L, funcs);

@@ -1,8 +1,8 @@
 /* The table of weft.core, whose parts open when they are first needed. On the isolate's carrier.
  *
  * What is not there yet is looked for by the table's __index: it opens the part that has the name. A class that has no
- * metatable yet is opened by wf_class_push and by what comes from other isolates (iso->open_class). An opener that raises has
- * left nothing behind that a second call would disturb.
+ * metatable yet is opened by wf_class_push and by what comes from other isolates (iso->open_class). An opener that raises is
+ * called again the next time.
  */
 #include <string.h>
 #include <uv.h>
@@ -21,6 +21,11 @@ typedef struct part {
 } part;
 
 static void open_report(wf_iso *iso, lua_State *L) { wf_report_open(iso, L); }
+
+static void open_programs(wf_iso *iso, lua_State *L) {
+  wf_lib_program(iso, L);
+  wf_lib_exec(iso, L);
+}
 
 /* What is not a function. */
 static void open_values(wf_iso *iso, lua_State *L) {
@@ -64,8 +69,8 @@ void wf_lib_require(lua_State *L, const char *name) {
 static const part parts[] = {
     {wf_lib_core, "is error on_unhandled get set identity handle cancelled register ", NO_CLASS, NO_CLASS},
     {wf_lib_task, "go yield sleep now nanotime cpus live wait preempt ", NO_CLASS, NO_CLASS},
-    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_CHILD},
-    {wf_lib_channel, "channel ", WF_CLASS_CHANNEL, WF_CLASS_SHARED_CHANNEL},
+    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_REMOTE},
+    {wf_lib_channel, "channel channel_for ", WF_CLASS_CHANNEL, WF_CLASS_SHARED_CHANNEL},
     {wf_lib_buffer, "buffer atomic ", WF_CLASS_BUFFER, WF_CLASS_BUFFER},
     {wf_lib_select, "select ", WF_CLASS_SELECT, WF_CLASS_SELECT},
     {wf_lib_sync, "mutex rwlock semaphore condition barrier waitgroup once event ", WF_CLASS_MUTEX, WF_CLASS_GUARD},
@@ -73,13 +78,22 @@ static const part parts[] = {
     {open_report, "", WF_CLASS_TOMBSTONE, WF_CLASS_TOMBSTONE},
     {wf_lib_thread, "thread ", NO_CLASS, NO_CLASS},
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
-    {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
-    {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal ", NO_CLASS, NO_CLASS},
+    {wf_lib_ps, "ps ", NO_CLASS, NO_CLASS},
+    {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain seal_for_peers ", NO_CLASS, NO_CLASS},
+    {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
+                    "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
     {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
     {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
+    {wf_lib_process, "process interpreter serve ", NO_CLASS, NO_CLASS},
+    {wf_lib_info, "process_facts thread_facts cards own_ids job_tid ", NO_CLASS, NO_CLASS},
+    {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
+    {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "
+                     "explore_lines explore_watch explore_unwatch explore_access ", WF_CLASS_EXPLORE, WF_CLASS_EXPLORE},
+    {wf_lib_recorder, "recorder_start recorder_stop recorder_dump ", NO_CLASS, NO_CLASS},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };
 
@@ -87,11 +101,50 @@ enum { PARTS = sizeof parts / sizeof *parts };
 
 _Static_assert(PARTS <= 32, "iso->parts has a bit for each");
 
-/* The table is on top. */
+#ifdef WF_DEBUG
+static bool has_name(const part *p, const char *name, size_t len);
+
+/* What the part has added must be in its list, or nobody would find it in another order of first uses. */
+static void check_names(lua_State *L, const part *p) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    size_t len;
+    const char *name = lua_tolstring(L, -2, &len);
+    bool known = has_name(p, name, len);
+    for (unsigned i = 0; i < PARTS && !known; i++) known = has_name(&parts[i], name, len);
+    if (!known) luaL_error(L, "core.%s is in no part's list (csrc/lib/open.c)", name);
+    lua_pop(L, 1);
+  }
+}
+#else
+static void check_names(lua_State *L, const part *p) { (void)L, (void)p; }
+#endif
+
+/* Protected. Stack: isolate, number of the part, the table. */
+static int open_now(lua_State *L) {
+  wf_iso *iso = lua_touserdata(L, 1);
+  const part *p = &parts[lua_tointeger(L, 2)];
+  p->open(iso, L);
+  check_names(L, p);
+  return 0;
+}
+
+/* The table is on top. [-0, +0, m] */
 static void open_part(wf_iso *iso, lua_State *L, unsigned i) {
   if (iso->parts >> i & 1) return;
   luaL_checkstack(L, 8, NULL);
-  parts[i].open(iso, L);
+  lua_pushcfunction(L, open_now);
+  lua_pushlightuserdata(L, iso);
+  lua_pushinteger(L, (lua_Integer)i);
+  lua_pushvalue(L, -4);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) { /* a class that is half made is none */
+    for (int c = parts[i].first; parts[i].first != NO_CLASS && c <= (int)parts[i].last; c++) {
+      if (iso->class_ref[c] != 0) luaL_unref(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
+      iso->class_ref[c] = 0;
+      iso->class_ptr[c] = NULL;
+    }
+    lua_error(L);
+  }
   iso->parts |= UINT32_C(1) << i;
 }
 

@@ -2,8 +2,10 @@
  * in that state's registry. */
 #include "lx/error.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <uv.h>
 
@@ -51,6 +53,11 @@ void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...) {
   lua_setmetatable(L, -2);
 }
 
+int lx_raise_memory(lua_State *L) {
+  lx_error_new(L, "memory", "not enough memory");
+  return lua_error(L);
+}
+
 int lx_error_is(lua_State *L, int idx, const char *kind) {
   int top = lua_gettop(L), yes = 0;
   idx = lua_absindex(L, idx);
@@ -67,11 +74,31 @@ int lx_error_is(lua_State *L, int idx, const char *kind) {
   return yes;
 }
 
+/* What libuv has no name for, because it never comes across it. */
+static bool other_error(int err, const char **code, const char **text) {
+  static const struct {
+    int err;
+    const char *code, *text;
+  } others[] = {
+    {ENOEXEC, "ENOEXEC", "exec format error"}, {ECHILD, "ECHILD", "no child processes"}, {EDEADLK, "EDEADLK", "resource deadlock avoided"},
+  };
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    if (others[i].err != err) continue;
+    *code = others[i].code;
+    *text = others[i].text;
+    return true;
+  }
+  return false;
+}
+
 int lx_fail_errno(lua_State *L, int err, const char *what) {
-  char code[64], text[128];
-  int e = uv_translate_sys_error(err);
-  uv_err_name_r(e, code, sizeof code);
-  uv_strerror_r(e, text, sizeof text);
+  char code_room[64], text_room[128];
+  const char *code = code_room, *text = text_room;
+  if (!other_error(err, &code, &text)) {
+    int e = uv_translate_sys_error(err);
+    uv_err_name_r(e, code_room, sizeof code_room);
+    uv_strerror_r(e, text_room, sizeof text_room);
+  }
   lua_pushnil(L);
   if (what != NULL)
     lua_pushfstring(L, "%s: %s: %s", code, text, what);

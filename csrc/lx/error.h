@@ -10,6 +10,9 @@
 /* [-0, +1, m] Push an error of this kind with a formatted message (as lua_pushfstring). */
 void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...);
 
+/* [-0, +0, e] Raise the error of kind "memory", or Lua's own when there is not even memory for that. Does not return. */
+int lx_raise_memory(lua_State *L);
+
 /* [-0, +1, m] Push the metatable of weft's errors, made on first use. */
 void lx_error_meta(lua_State *L);
 

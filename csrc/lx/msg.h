@@ -34,6 +34,13 @@ typedef struct wf_transfer {
   void (*give)(lua_State *L, void *handle);
   /* Give up the message's reference. Any thread, no Lua. */
   void (*drop)(void *handle);
+  /* For a message to a peer process (WF_REACH_PEERS): what kind of object it is there, 0: it stays here; and the
+   * handle, as `take`, NULL: `take` will do. */
+  uint8_t peer_kind;
+  void *(*take_for_peer)(lua_State *L, int idx);
+  /* Of objects that are nothing but a message: that of a handle, and a handle for one (NULL: no memory). */
+  const struct wf_msg *(*msg_of)(void *handle);
+  void *(*of_msg)(struct wf_msg *m);
 } wf_transfer;
 
 /* Immutable bytes with a reference count. */
@@ -60,6 +67,7 @@ struct wf_msg {
   uint32_t nside;
   uint32_t side_room;
   uint8_t size_class; /* of the pool's free lists */
+  bool peer;          /* made for a peer process, or by one */
   size_t room;        /* bytes that fit in `data` */
   size_t len;         /* bytes used */
   char data[];

@@ -59,3 +59,13 @@ bool lx_opt_given(lua_State *L, int arg, const char *key) {
   lua_pop(L, 1);
   return yes;
 }
+
+bool lx_opt_boolean(lua_State *L, int arg, const char *key, bool def) {
+  bool v = def;
+  if (lua_getfield(L, arg, key) != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TBOOLEAN) option_error(L, arg, key, "boolean");
+    v = lua_toboolean(L, -1);
+  }
+  lua_pop(L, 1);
+  return v;
+}

@@ -18,6 +18,7 @@ void lx_opts_check(lua_State *L, int arg, const char *const *known);
  * error that names the option. The string lives as long as the table holds it. [-0, +0, e] */
 const char *lx_opt_string(lua_State *L, int arg, const char *key, const char *def);
 lua_Integer lx_opt_integer(lua_State *L, int arg, const char *key, lua_Integer def, lua_Integer min, lua_Integer max);
+bool lx_opt_boolean(lua_State *L, int arg, const char *key, bool def);
 
 /* True when the option is there. [-0, +0, -] */
 bool lx_opt_given(lua_State *L, int arg, const char *key);

@@ -94,7 +94,9 @@ wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pa
   if (wf_unlikely(nested || st->closed)) wf_scratch_free(p.scratch);
   else wf_scratch_end(p.scratch);
   if (wf_unlikely(r != PACK_OK || raised)) return packer_fail(&p, r, top, raised);
-  return packer_finish(&p);
+  wf_msg *m = packer_finish(&p);
+  m->peer = reach == WF_REACH_PEERS;
+  return m;
 }
 
 wf_msg *wf_pack(lua_State *L, int first, int n, const char *what) {

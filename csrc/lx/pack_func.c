@@ -157,11 +157,13 @@ enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top) {
     if (p->reach != WF_REACH_ANYONE) r = wf_pack_named_value(p, idx, top, NULL, &done);
     return r != PACK_OK || done ? r : refuse_userdata(p, idx, "cross isolates");
   }
-  if (p->reach != WF_REACH_PROCESS) return refuse_userdata(p, idx, "leave the process");
+  if (p->reach != WF_REACH_PROCESS && (p->reach != WF_REACH_PEERS || ops->peer_kind == 0))
+    return refuse_userdata(p, idx, "leave the process");
   if ((r = pack_need(p, 16)) != PACK_OK) return r;
   r = wf_pack_object(p, lua_topointer(L, idx), &done);
   if (r != PACK_OK || done) return r;
-  void *held = ops->take(L, idx);
+  bool for_peer = p->reach == WF_REACH_PEERS && ops->take_for_peer != NULL;
+  void *held = for_peer ? ops->take_for_peer(L, idx) : ops->take(L, idx);
   if (held == NULL) return refuse_as_told(p, idx);
   wf_side *side = wf_msg_side(p->msg);
   if (side == NULL) {

@@ -235,6 +235,8 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
     case TAG_NAMED: return wf_read_named(r);
     case TAG_FUNC:
     case TAG_FUNC_SHARED: return wf_read_function(r, tag == TAG_FUNC_SHARED);
+    case TAG_HANDLE:
+    case TAG_HANDLE_SHARED: return wf_read_handle(r, tag == TAG_HANDLE_SHARED);
     default: break;
   }
   if (r->reach != WF_REACH_PROCESS) return wf_read_bad(r, "a pointer from another process");
@@ -245,8 +247,6 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
       return true;
     case TAG_BLOB: return read_blob(r);
     case TAG_CFUNC: return wf_read_c_function(r);
-    case TAG_HANDLE:
-    case TAG_HANDLE_SHARED: return wf_read_handle(r, tag == TAG_HANDLE_SHARED);
     default: return wf_read_bad(r, "a tag out of place"); /* CELL and JOIN */
   }
 }
@@ -356,7 +356,7 @@ int wf_unpack(lua_State *L, const wf_msg *m) {
                  .end = (const uint8_t *)m->data + m->len,
                  .side = m->side,
                  .nside = m->nside,
-                 .reach = WF_REACH_PROCESS};
+                 .reach = m->peer ? WF_REACH_PEERS : WF_REACH_PROCESS};
   int held = wf_unlikely(m->len >= LARGE) ? gc_hold(L, (int)(m->len * MEMORY_RATE >> 10)) : 0;
   int n = read_all(&r);
   gc_release(L, held);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "rt/buffer_map.h"
 #include "rt/sched.h"
 
 enum {
@@ -17,11 +18,12 @@ enum {
 static void memory_free(wf_shared *shared) {
   wf_memory *m = wf_container_of(shared, wf_memory, shared);
   if (m->queues != &m->first) wf_free(m->queues);
+  wf_memory_unmap(m);
   wf_free(m);
 }
 
 /* With one hold on its whole view; NULL: memory is out. */
-static wf_memory *memory_new(enum wf_elem type, size_t n, size_t stride) {
+wf_memory *wf_memory_new(enum wf_elem type, size_t n, size_t stride) {
   size_t bytes = n * stride;
   /* The last line is whole too. */
   wf_memory *m = wf_calloc(1, sizeof *m + LINE + (bytes + LINE - 1) / LINE * LINE);
@@ -29,6 +31,7 @@ static wf_memory *memory_new(enum wf_elem type, size_t n, size_t stride) {
   wf_shared_init(&m->shared, memory_free);
   atomic_init(&m->whole.refs, 1);
   m->whole.memory = m;
+  m->fd = -1;
   m->whole.v = (wf_elems_view){(char *)(((uintptr_t)(m + 1) + LINE - 1) / LINE * LINE), n, stride, type};
   wf_list_init(&m->first);
   m->queues = &m->first;
@@ -96,7 +99,7 @@ void wf_buffer_close_all(wf_iso *iso) {
 wf_buffer *wf_buffer_new(wf_iso *iso, lua_State *L, enum wf_elem type, size_t n, size_t stride) {
   size_t bytes = n * stride;
   wf_buffer *b = buffer_push(iso, L, bytes);
-  wf_memory *m = memory_new(type, n, stride);
+  wf_memory *m = wf_memory_new(type, n, stride);
   if (m == NULL) {
     lx_error_new(L, "memory", "not enough memory for a buffer of %I bytes", (lua_Integer)bytes);
     lua_error(L);
@@ -110,7 +113,7 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
   wf_buffer *b = buffer_push(iso, L, n * of->v.stride);
   if (of->view == NULL) luaL_error(L, "the buffer is closed"); /* by a finaliser, just now */
   wf_view *view = wf_malloc(sizeof *view);
-  if (view == NULL) luaL_error(L, "not enough memory");
+  if (view == NULL) lx_raise_memory(L);
   atomic_init(&view->refs, 1);
   view->memory = of->view->memory;
   wf_shared_hold(&view->memory->shared);

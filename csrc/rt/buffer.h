@@ -32,6 +32,10 @@ typedef struct wf_view {
 struct wf_memory {
   wf_shared shared;
   wf_view whole;
+  /* Memory that other processes may map too (buffer_map.c): its descriptor and its size; -1, and 0: in this block. Changed
+   * once, by the carrier of the only isolate that has it. */
+  int fd;
+  size_t mapped;
   /* It has been sent to another isolate. Set by the carrier of the only isolate that had it, before it is sent;
    * whoever it comes to has it set already. */
   bool crossed;
@@ -64,6 +68,15 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
 /* Give up what the buffer holds. Called by finalisers too: no Lua. */
 void wf_buffer_close(wf_buffer *b);
 void wf_buffer_close_all(wf_iso *iso);
+
+/* Memory that processes share. A memory for the descriptor, which it takes over, of `bytes` bytes; the view is of all
+ * of them as u8. NULL: errno says why, the descriptor is closed. */
+wf_memory *wf_memory_of_fd(int fd, size_t bytes);
+/* A view of it, with a hold for the caller. NULL: no memory. */
+wf_view *wf_view_new(wf_memory *m, wf_elems_view v);
+/* As wf_buffer_take, for another process: from now on the elements lie in memory that it can map. NULL after pushing an
+ * error value: threads have it already, or memory is out. [-0, +(0|1), m] */
+wf_view *wf_buffer_take_for_peer(lua_State *L, int idx);
 
 /* Crossing: a view that keeps the elements alive, with a hold for the caller; and back. [-0, +0, m] [-0, +1, e] */
 wf_view *wf_buffer_take(lua_State *L, int idx);

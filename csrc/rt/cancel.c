@@ -71,7 +71,7 @@ void wf_cancel_update(wf_iso *iso, wf_task *t) {
     if (x == NULL) /* no memory for a shield; there are no scopes then */
       due = true;
     else if (!x->late && !wf_timer_armed(&x->shield_end.timer))
-      wf_alarm_set(iso, &x->shield_end, t, wf_clock_ns() + SHIELD_SECONDS * 1000000000ull, on_shield_end);
+      wf_alarm_set(iso, &x->shield_end, t, wf_iso_now(iso) + SHIELD_SECONDS * 1000000000ull, on_shield_end);
   } else if (t->ext != NULL) {
     wf_alarm_stop(iso, &t->ext->shield_end);
     t->ext->late = false;
@@ -161,7 +161,7 @@ void wf_scope_enter(wf_iso *iso, lua_State *L, int idx) {
   wf_scope *s = lua_touserdata(L, idx);
   wf_task *t = iso->cur;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   lua_pushthread(L);
   lua_setiuservalue(L, idx < 0 ? idx - 1 : idx, 1);
   s->task = t;

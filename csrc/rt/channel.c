@@ -6,7 +6,6 @@
 #include "rt/sched.h"
 #include "rt/shchan.h"
 
-enum { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_INTEGER, KEPT_FLOAT, KEPT_POINTER, KEPT_REF };
 enum { UV_CELLS = 1, UV_REFS = 2, FIRST_ROOM = 8 };
 
 wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
@@ -18,8 +17,6 @@ wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity) {
   c->seq = ++iso->objects;
   return c;
 }
-
-uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c) { return WF_OBJECT_ID(iso, c->seq); }
 
 /* Kept values ------------------------------------------------------------------------------- */
 
@@ -83,9 +80,11 @@ static void keep_prepare(lua_State *L, wf_channel *c, int self, int type) {
   }
 }
 
-/* Keep the value at index `value` of L. keep_ready says yes. [-0, +0, -] */
-static void keep(lua_State *L, wf_channel *c, int self, int value) {
+/* Keep the value at index `value` of L. keep_ready says yes. `sender` is the id of a waiting task whose
+ * value it is, or 0. [-0, +0, -] */
+static void keep(lua_State *L, wf_channel *c, int self, int value, uint64_t sender) {
   wf_assert(c->count < c->room && c->count < c->capacity && keep_ready(c, lua_type(L, value)));
+  wf_trace(WF_TRACE_PUT, WF_WHY_NONE, c->taken + (uint32_t)c->count, sender, wf_channel_id(c->object.iso, c));
   size_t at = (c->head + c->count) & (c->room - 1);
   wf_kept *k = &c->cells[at];
   switch (lua_type(L, value)) {
@@ -134,6 +133,9 @@ void wf_channel_push_kept(lua_State *L, wf_channel *c, int self, size_t i) {
 
 /* Push the oldest kept value and forget it there. [-0, +1, -] */
 static inline void unkeep(lua_State *L, wf_channel *c, int self) {
+  if (wf_unlikely(wf_trace_on() != 0))
+    wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, c->taken++, 0, wf_channel_id(c->object.iso, c));
+  if (wf_channel_unkeep_integer(L, c)) return;
   wf_channel_push_kept(L, c, self, 0);
   if (c->cells[c->head].tag == KEPT_REF) {
     lua_getiuservalue(L, self, UV_REFS);
@@ -193,7 +195,7 @@ enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c
       return WF_CHANNEL_OK;
     }
     if (wf_likely(c->count < c->capacity && keep_ready(c, lua_type(L, value)))) {
-      keep(L, c, self, value);
+      keep(L, c, self, value, 0);
       return WF_CHANNEL_OK;
     }
   } while (wf_unlikely(wf_channel_send_prepare(L, c, self, value)));
@@ -227,7 +229,7 @@ enum wf_channel_now wf_channel_recv_now(wf_iso *iso, lua_State *L, wf_channel *c
     wf_node *n = wf_list_empty(&c->senders) ? NULL : peer(L, &c->senders);
     if (n != NULL) {
       sender_value(L, n);
-      keep(L, c, self, lua_gettop(L));
+      keep(L, c, self, lua_gettop(L), wf_task_id(iso, n->task));
       lua_pop(L, 1);
       wf_node_wake(iso, n, WF_GOT);
     }

@@ -15,6 +15,10 @@
 #define WF_RT_CHANNEL_H
 
 #include "rt/iso.h"
+#include "rt/sched.h"
+
+/* wf_kept.tag */
+enum { KEPT_NIL, KEPT_FALSE, KEPT_TRUE, KEPT_INTEGER, KEPT_FLOAT, KEPT_POINTER, KEPT_REF };
 
 typedef struct wf_kept {
   union {
@@ -37,16 +41,70 @@ typedef struct wf_channel {
   size_t reserved; /* cells set aside for what will be offered */
   size_t capacity;
   uint32_t seq;    /* number in its isolate, for names in reports */
+  uint32_t taken;  /* values taken from the cells while a trace ran: its number for the oldest one kept */
   bool closed;
   bool refs;       /* user value 2 is a table */
+  uint8_t use;     /* enum wf_channel_use: what the Lua half of weft made it for */
   wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;
+
+/* What a report says of who waits for it; the script does not know these channels. */
+#define WF_CHANNEL_USES(X) \
+  X(SCRIPT, NULL)          \
+  X(ALL, "weft.all")       \
+  X(RACE, "weft.race")     \
+  X(COMPLETED, "weft.completed") \
+  X(SCOPE, "weft.scope for the end of its jobs") \
+  X(POOL, "a weft.pool")
+enum wf_channel_use {
+#define X(id, text) WF_CHANNEL_USE_##id,
+  WF_CHANNEL_USES(X)
+#undef X
+};
 
 /* Results of the operations that do not wait. */
 enum wf_channel_now { WF_CHANNEL_OK, WF_CHANNEL_WOULD_WAIT, WF_CHANNEL_CLOSED };
 
 /* Push a new channel. [-0, +1, m] */
 wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity);
+
+/* Hand the value on top of the stack to a receiver that waits in the simplest way: no questions are left then, since nobody
+ * waits on a channel that is closed or shared. [-(0|1), +0, -] */
+static inline bool wf_channel_hand_over(wf_iso *iso, lua_State *L, wf_channel *c) {
+  if (wf_list_empty(&c->receivers)) return false;
+  wf_task *t = wf_list_entry(c->receivers.next, wf_node, link)->task;
+  lua_State *to = t->co;
+  if (wf_unlikely(!wf_wait_is_plain(t) || to == L)) return false;
+  lua_xmove(L, to, 1);
+  lua_pushboolean(to, 1);
+  t->got = 2;
+  wf_wake_plain(iso, t);
+  return true;
+}
+
+/* Keep the integer at index `value`, when it is one and there is a cell. (That no receiver waits is known.) [-0, +0, -] */
+static inline bool wf_channel_keep_integer(lua_State *L, wf_channel *c, int value) {
+  if (c->count >= c->capacity || c->count + c->reserved >= c->room || c->closed || !lua_isinteger(L, value)) return false;
+  wf_kept *k = &c->cells[(c->head + c->count) & (c->room - 1)];
+  k->tag = KEPT_INTEGER;
+  k->v.i = lua_tointeger(L, value);
+  c->count++;
+  return true;
+}
+
+/* Take the oldest value, when there is one and it is an integer. [-0, +(0|1), -] */
+static inline bool wf_channel_unkeep_integer(lua_State *L, wf_channel *c) {
+  if (c->count == 0 || c->cells[c->head].tag != KEPT_INTEGER) return false;
+  lua_pushinteger(L, c->cells[c->head].v.i);
+  c->head = (c->head + 1) & (c->room - 1);
+  c->count--;
+  return true;
+}
+
+/* Must who receives wait? */
+static inline bool wf_channel_is_bare(const wf_channel *c) {
+  return c->count == 0 && wf_list_empty(&c->senders) && !c->closed && c->shared == NULL;
+}
 
 /* Try to send the value at index `value`; the channel is at `self`. [-0, +0, m] */
 enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c, int self, int value);
@@ -83,6 +141,6 @@ void wf_channel_push_kept(lua_State *L, wf_channel *c, int self, size_t i);
 void wf_channel_forget_kept(lua_State *L, wf_channel *c, int self);
 
 /* Identity in traces. */
-uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c);
+static inline uint64_t wf_channel_id(const wf_iso *iso, const wf_channel *c) { return WF_OBJECT_ID(iso, c->seq); }
 
 #endif

@@ -10,9 +10,12 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
+#include "rt/process.h"
+#include "rt/loaders.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shutdown.h"
 #include "rt/slice.h"
 #include "rt/task.h"
@@ -33,6 +36,7 @@ void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
   wf_msg_free(r->locals);
+  wf_msg_free(r->loaders);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -46,14 +50,14 @@ void wf_run_release(wf_run *r) {
   wf_free(r);
 }
 
-static const char *run_kind(const wf_run *r) { return r->unit != NULL ? "isolate" : "thread"; }
+static const char *run_kind(const wf_run *r) { return r->process ? "process" : r->unit != NULL ? "isolate" : "thread"; }
 
 /* A copy of a string, NULL for NULL. [-0, +0, m] */
 static char *copied(lua_State *L, const char *s) {
   if (s == NULL) return NULL;
   size_t n = strlen(s) + 1;
   char *p = wf_malloc(n);
-  if (p == NULL) luaL_error(L, "not enough memory");
+  if (p == NULL) lx_raise_memory(L);
   return memcpy(p, s, n);
 }
 
@@ -64,7 +68,7 @@ static wf_child *child_push(wf_iso *iso, lua_State *L) {
   wf_child *c = wf_class_push(iso, L, WF_CLASS_CHILD, sizeof *c, 1);
   wf_list_init(&c->joiners);
   c->run = wf_run_new();
-  if (c->run == NULL) luaL_error(L, "not enough memory");
+  if (c->run == NULL) lx_raise_memory(L);
   c->run->child = c;
   c->run->looked = true; /* nothing to report about what has not started */
   return c;
@@ -132,18 +136,20 @@ static void on_end_dropped(wf_mail *m) {
   wf_run_release(r);
 }
 
-wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  if (iso->closing) luaL_error(L, "cannot start %s: the script is ending", o == NULL ? "an isolate" : "a thread");
-  if (wf_forked()) luaL_error(L, "weft does not work in a forked process: use weft.process or exec");
+wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
+  enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
+  if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
+  if (wf_forked()) wf_fork_raise(L);
   int first = lua_gettop(L) - nargs;
   wf_child *c = child_push(iso, L);
   wf_run *r = c->run;
-  r->input = wf_pack(L, first, nargs + 1, "arg");
+  r->process = way->process;
+  r->input = wf_pack_for(L, first, nargs + 1, "arg", reach);
   if (r->input == NULL) lua_error(L);
   if (iso->cur->flags & WF_F_LOCALS) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->locals);
     lua_rawgetp(L, -1, iso->cur);
-    r->locals = wf_pack(L, lua_gettop(L), 1, "locals");
+    r->locals = wf_pack_for(L, lua_gettop(L), 1, "locals", reach);
     if (r->locals == NULL) lua_error(L);
     lua_pop(L, 2);
   }
@@ -151,6 +157,7 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
+  r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -171,16 +178,16 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  wf_family_join(&r->member, iso->member);
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->pooled ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  if (!way->process) wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
-  int err = o == NULL ? wf_slice_prepare(iso, r) : wf_thread_start(&r->thread, o, wf_run_main, r, &what);
+  int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
-    if (o == NULL) wf_slice_start(r);
     lua_replace(L, first);
     lua_settop(L, first);
     return c;
   }
-  wf_family_leave(&r->member);
+  if (!way->process) wf_family_leave(&r->member);
   wf_list_unlink(&r->link);
   wf_run_release(r);
   wf_run_release(r);
@@ -192,13 +199,46 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
   return NULL;
 }
 
+static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)ud, (void)what;
+  int err = wf_slice_prepare(iso, r);
+  if (err == 0) wf_slice_start(r);
+  return err;
+}
+
+static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)iso;
+  return wf_thread_start(&r->thread, ud, wf_run_main, r, what);
+}
+
+wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
+  wf_child_way way = {.noun = "an isolate", .pooled = true, .start = start_isolate};
+  if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
+  return wf_child_begin(iso, L, nargs, name, memory, &way);
+}
+
 /* Ending -------------------------------------------------------------------------------------- */
+
+/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
+static void push_no_memory(lua_State *L, const wf_run *r) {
+  if (r->memory != 0)
+    lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
+  else
+    lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
+}
 
 /* Unpack what the run left into the handle's user value: {results, n=} or {error}. */
 static int unpack_output(lua_State *L) {
   const wf_child *c = lua_touserdata(L, 1);
+  const wf_run *r = c->run;
+  int n = 0;
   lua_newtable(L);
-  int n = wf_unpack(L, c->run->output);
+  if (r->output != NULL)
+    n = wf_unpack(L, r->output);
+  else if (r->outcome != WF_DONE) {
+    push_no_memory(L, r);
+    n = 1;
+  }
   lua_pushinteger(L, n);
   lua_setfield(L, 2, "n");
   for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
@@ -210,7 +250,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
   (void)iso;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
-  if (!c->unpacked && c->run->output != NULL) {
+  if (!c->unpacked) {
     lua_pushcfunction(L, unpack_output);
     lua_pushvalue(L, idx);
     int status = lua_pcall(L, 1, 0, 0);
@@ -224,12 +264,7 @@ int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx) {
     }
     c->unpacked = true;
   }
-  if (lua_getiuservalue(L, idx, 1) != LUA_TTABLE) { /* memory ran out over there */
-    lua_pop(L, 1);
-    if (c->state == WF_DONE) return 0;
-    lua_pushliteral(L, "not enough memory");
-    return -1;
-  }
+  lua_getiuservalue(L, idx, 1);
   int kept = lua_gettop(L);
   if (c->state != WF_DONE) {
     lua_rawgeti(L, kept, 1);
@@ -266,7 +301,10 @@ static int report(lua_State *L) {
     lua_pushfstring(L, "weft.job %s %d%s%s (failed)", run_kind(r), (int)r->id,
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
-  if (r->output == NULL || wf_unpack(L, r->output) < 1) lua_pushliteral(L, "not enough memory");
+  if (r->output == NULL)
+    push_no_memory(L, r);
+  else if (wf_unpack(L, r->output) < 1)
+    lua_pushnil(L);
   lua_settop(L, 4);
   lua_pushstring(L, r->traceback);
   if (r->traceback != NULL && wf_where_text(iso, r->source, r->line, started, sizeof started)[0] != '\0') {
@@ -303,6 +341,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
+  if (c->crossed) wf_shjob_child_ended(iso, c);
   if (c->watched) {
     c->watched = false;
     iso->outside--;
@@ -385,6 +424,9 @@ uint64_t wf_child_id(const wf_child *c) {
 
 const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
+int64_t wf_child_pid(const wf_child *c) { return c->state >= WF_DONE || !c->run->process ? 0 : wf_process_pid(c->run); }
+
+int64_t wf_child_tid(const wf_child *c) { return c->state >= WF_DONE || c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread); }
 const char *wf_child_kind(const wf_child *c) { return run_kind(c->run); }
 
 void wf_child_traceback(lua_State *L, const wf_child *c) {
@@ -400,57 +442,45 @@ const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, si
 
 /* Cancelling ----------------------------------------------------------------------------------- */
 
-/* A cancellation on its way to the child. */
-typedef struct cancel_mail {
-  wf_mail mail;
-  wf_run *run;
-} cancel_mail;
-
-static void cancel_free(wf_mail *m) {
-  cancel_mail *c = wf_container_of(m, cancel_mail, mail);
-  wf_run_release(c->run);
-  wf_free(c);
-}
+static void cancel_dropped(wf_mail *m) { wf_run_release(wf_container_of(m, wf_run, cancel)); }
 
 static void on_cancel(wf_iso *iso, wf_mail *m) {
-  wf_run_cancel_here(iso, wf_container_of(m, cancel_mail, mail)->run);
-  cancel_free(m);
+  wf_run_cancel_here(iso, wf_container_of(m, wf_run, cancel));
+  cancel_dropped(m);
 }
 
-/* Ask the run to end; takes the reason over. From the parent's carrier. */
-static bool run_cancel(wf_run *r, wf_msg *reason) {
-  cancel_mail *mail = wf_malloc(sizeof *mail);
-  bool first, open;
+/* Ask the run to end; takes the reason over. From the parent's carrier. It allocates nothing: when memory is out,
+ * ending what runs is what helps. */
+static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_lock(&r->lock);
-  first = !r->cancelled;
+  bool first = !r->cancelled;
   r->cancelled = true;
   if (first) r->reason = reason;
-  open = first && r->port != NULL;
-  if (open) {
-    if (mail != NULL) {
-      *mail = (cancel_mail){{{NULL}, on_cancel, cancel_free}, r};
-      wf_run_hold(r);
-      wf_port_post(r->port, &mail->mail);
-      mail = NULL;
-    }
+  bool open = first && r->port != NULL;
+  if (open) { /* only once: the mail is not on the way yet */
+    r->cancel.deliver = on_cancel;
+    r->cancel.drop = cancel_dropped;
+    wf_run_hold(r);
+    wf_port_post(r->port, &r->cancel);
     atomic_store(&r->port->interrupt, 1);
   }
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
-  wf_free(mail);
+  if (first && r->process) wf_process_cancel(r);
   if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
     wf_thread_signal(r->thread, SIGURG);
-  return true;
 }
 
 bool wf_child_cancel(wf_iso *iso, lua_State *L, wf_child *c, int reason) {
   (void)iso;
   if (c->state >= WF_DONE) return false;
   wf_msg *m = NULL;
-  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack(L, reason, 1, "value")) == NULL) lua_error(L);
-  return run_cancel(c->run, m);
+  if (reason != 0 && !lua_isnil(L, reason) && (m = wf_pack_for(L, reason, 1, "value", c->run->process ? WF_REACH_PEERS : WF_REACH_PROCESS)) == NULL)
+    lua_error(L);
+  run_cancel(c->run, m);
+  return true;
 }
 
 void wf_children_cancel(wf_iso *iso) {
@@ -476,6 +506,7 @@ void wf_children_abandon(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
+    if (r->process) continue; /* it will be killed */
     fprintf(stderr, "weft: %s %u%s%s does not end (in a C call, or a finaliser?) and is left behind\n",
             run_kind(r), r->id, r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }

@@ -23,8 +23,23 @@ typedef struct wf_child {
   wf_link joiners; /* nodes of tasks that wait for the end */
   uint8_t state;   /* enum wf_state, as the parent knows it */
   bool unpacked;   /* the results are in the user value */
+  bool crossed;    /* other isolates have the handle (shjob.h) */
   bool watched;    /* the table `watches` has channels to tell of its end; counts in iso->outside */
 } wf_child;
+
+/* How a child comes to run. */
+typedef struct wf_child_way {
+  const char *noun; /* "a thread" */
+  bool process;     /* in a process of its own: values are encoded for peers */
+  bool pooled;      /* in the worker pool */
+  /* Start the run: 0, or an errno with *what, a string that outlives the call, naming the culprit. Takes over one hold on
+   * success. */
+  int (*start)(wf_iso *iso, wf_run *r, void *ud, const char **what);
+  void *ud;
+} wf_child_way;
+
+/* The same for any way. [-(nargs+1), +1|+3, e] */
+wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way);
 
 /* Start the function and the nargs arguments on top of the stack on a new thread, or with no options for one in the worker
  * pool; `name` may be NULL, `memory` is the cap of its state in bytes, 0 for none. Replaces them with the handle, or with nil,
@@ -47,7 +62,9 @@ bool wf_children_all_background(const wf_iso *iso);
 int wf_child_results(wf_iso *iso, lua_State *L, wf_child *c, int idx);
 uint64_t wf_child_id(const wf_child *c);
 const char *wf_child_name(const wf_child *c); /* NULL: none */
-const char *wf_child_kind(const wf_child *c); /* "thread" or "isolate" */
+int64_t wf_child_pid(const wf_child *c);      /* of its process, 0 when it has none or has ended */
+int64_t wf_child_tid(const wf_child *c);      /* the kernel's number of its thread, 0 when it has ended */
+const char *wf_child_kind(const wf_child *c); /* "thread", "isolate" or "process" */
 
 /* "file.lua:12" in buf. */
 const char *wf_child_started(const wf_iso *iso, const wf_child *c, char *buf, size_t size);

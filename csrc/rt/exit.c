@@ -87,12 +87,12 @@ bool wf_exit_ask(wf_iso *iso, int code) {
   wf_port_hold(iso->port);
   uint64_t now = wf_clock_ns(), deadline = now + PATIENCE_MS * 1000000ull;
   wf_port_post(iso->parent, &q->mail);
-  wf_worker_block();
+  bool blocked = wf_worker_block();
   while (!atomic_load(&q->taken) && now < deadline) {
     wf_parker_wait(&iso->port->parker, -1, deadline);
     now = wf_clock_ns();
   }
-  wf_worker_unblock();
+  if (blocked) wf_worker_unblock();
   if (!atomic_load(&q->taken)) exit(code);
   request_release(q);
   return true;

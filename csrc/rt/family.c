@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "sys/facts.h"
+#include "sys/stack.h"
 #include "rt/shutdown.h"
 
 /* The bytecode of a module. */
@@ -23,6 +25,10 @@ struct wf_family {
   _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
   /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
   _Atomic uint32_t busy;
+  /* Written by the root, read by all: relaxed, a late look only starts what is cancelled then. */
+  _Atomic bool ending;
+  /* Written by any member, read by the root when it leaves: relaxed, it decides only how long the root waits. */
+  _Atomic bool stuck;
   pthread_mutex_t lock;  /* guards all below */
   wf_link members;
   wf_member *root;       /* NULL once it has left */
@@ -65,13 +71,24 @@ bool wf_family_found(wf_member *m, wf_port *port) {
   return true;
 }
 
-void wf_family_join(wf_member *m, wf_member *relative) {
+void wf_family_join(wf_member *m, wf_member *relative, const wf_member_id *id) {
   wf_family *f = relative->family;
   member_init(m, f);
+  m->id = *id;
   atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
   pthread_mutex_lock(&f->lock);
   wf_list_append(&f->members, &m->link);
+  pthread_mutex_unlock(&f->lock);
+}
+
+void wf_family_each(wf_member *m, void (*fn)(void *ud, wf_port *port, const wf_member_id *id), void *ud) {
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *other = wf_list_entry(l, wf_member, link);
+    if (other != m) fn(ud, other->port, &other->id);
+  }
   pthread_mutex_unlock(&f->lock);
 }
 
@@ -106,6 +123,12 @@ static void ask_all_locked(wf_family *f) {
     wf_port_post(m->port, &m->mail);
   }
 }
+
+void wf_family_ends(wf_member *m) { atomic_store_explicit(&m->family->ending, true, memory_order_relaxed); }
+
+void wf_family_stuck(wf_member *m) { atomic_store_explicit(&m->family->stuck, true, memory_order_relaxed); }
+
+bool wf_family_ending(const wf_member *m) { return atomic_load_explicit(&m->family->ending, memory_order_relaxed); }
 
 void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
@@ -235,8 +258,38 @@ void wf_family_leave(wf_member *m) {
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;
+  bool stuck = atomic_load_explicit(&f->stuck, memory_order_relaxed);
   family_release(f);
-  if (workers != NULL && !wf_forked()) wf_workers_release(workers); /* a forked child has no such threads */
+  if (workers != NULL && !wf_forked()) wf_workers_release(workers, stuck); /* a forked child has no such threads */
+}
+
+/* Cards ---------------------------------------------------------------------------------------- */
+
+wf_card_copy *wf_family_cards(wf_member *of, size_t *n) {
+  wf_family *f = of->family;
+  size_t room = 0, count = 0;
+  wf_card_copy *list = NULL;
+  pthread_mutex_lock(&f->lock);
+  for (const wf_link *l = f->members.next; l != &f->members; l = l->next) room++;
+  if (room > 0) list = wf_calloc(room, sizeof *list);
+  for (const wf_link *l = f->members.next; list != NULL && l != &f->members; l = l->next) {
+    const wf_member *m = wf_list_entry(l, wf_member, link);
+    if (m->port == NULL) continue;
+    const wf_card *c = &m->port->card;
+    wf_card_copy *to = &list[count++];
+    to->tid = atomic_load_explicit(&c->tid, memory_order_relaxed);
+    to->isolate = atomic_load_explicit(&c->isolate, memory_order_relaxed);
+    to->tasks = atomic_load_explicit(&c->tasks, memory_order_relaxed);
+    to->memory = atomic_load_explicit(&c->memory, memory_order_relaxed);
+    /* A member's thread lives as long as the lock keeps it from leaving. */
+    if (to->tid == 0 || !wf_stack_of(atomic_load_explicit(&c->thread, memory_order_relaxed), &to->stack_low, &to->stack_size))
+      to->stack_low = NULL;
+    else
+      to->stack_used = wf_memory_used(to->stack_low, to->stack_size);
+  }
+  pthread_mutex_unlock(&f->lock);
+  *n = count;
+  return list;
 }
 
 /* The report ---------------------------------------------------------------------------------- */

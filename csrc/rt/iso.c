@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/buffer.h"
@@ -16,6 +17,8 @@
 #include "rt/press.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
+#include "rt/shlock.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
@@ -76,6 +79,8 @@ static int iso_gc(lua_State *L) {
     return 0;
   }
   wf_iso_shutdown(iso, L);
+  wf_holds_end(iso, NULL);
+  wf_shjobs_close(iso);
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
@@ -132,8 +137,12 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->children);
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
+  wf_list_init(&iso->holds);
+  wf_list_init(&iso->shjobs);
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
+  wf_list_init(&iso->programs);
+  wf_list_init(&iso->peers_dirty);
   wf_list_init(&iso->corked);
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
@@ -188,7 +197,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->member = port == NULL ? NULL : open_member(member, port);
   if (iso->member == NULL) {
     if (port != NULL) wf_port_release(port);
-    luaL_error(L, "not enough memory");
+    lx_raise_memory(L);
   }
   iso->port = port;
   iso->is_child = member != NULL;
@@ -198,6 +207,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, now);
+  if (pooled == NULL) wf_card_take_up(iso);
   return iso;
 }
 

@@ -38,6 +38,7 @@ typedef struct wf_task wf_task;
 typedef struct wf_ext wf_ext;
 typedef struct wf_scope wf_scope;
 typedef struct wf_port wf_port;
+typedef struct wf_explore wf_explore;
 
 /* How a wait ended. WF_ARMED: it has not. */
 enum {
@@ -80,11 +81,18 @@ enum {
   WF_F_BACKGROUND = 1 << 23, /* weft.wait does not wait for it */
   WF_F_TOLD = 1 << 24,     /* the traceback of the error that it raises is in `tracebacks` already */
   WF_F_AS_THREAD = 1 << 25,  /* it stands for work that a thread, */
-  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does */
+  WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does; both: a process */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
-  WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_F_HOLDS = 1 << 29,    /* it holds, or has held, a lock that has crossed (shlock.h) */
+  WF_F_EXPLORED = 1 << 30, /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
+};
+
+/* wf_task.more */
+enum {
+  WF_M_SERVES = 1 << 0,  /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_M_CROSSED = 1 << 1, /* other isolates have its handle (shjob.h) */
 };
 
 /* A task's place in a queue of waiters. */
@@ -110,7 +118,7 @@ struct wf_task {
   uint8_t claim;
   uint8_t state;
   uint8_t why;   /* enum wf_trace_why of the wait */
-  uint8_t spare;
+  uint8_t more;
   uint32_t flags;
   uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots`; arguments while fresh */
   uint32_t seq;  /* number in its isolate */
@@ -124,6 +132,7 @@ struct wf_task {
 /* A timer that does something to a task. */
 typedef struct wf_alarm {
   wf_timer timer;
+  wf_wheel *wheel; /* the one that it is in; NULL before it was armed first */
   wf_task *task;
   void (*fire)(wf_iso *iso, struct wf_alarm *a);
 } wf_alarm;
@@ -168,10 +177,11 @@ enum { WF_PLACES = 16 };
 enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_CHILD, /* a job of kind thread or isolate */
+  WF_CLASS_REMOTE, /* a job of another isolate */
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_BUFFER,
-  WF_CLASS_MUTEX,
+  WF_CLASS_MUTEX, /* the locks stand together */
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
   WF_CLASS_CONDITION,
@@ -179,10 +189,13 @@ enum wf_class {
   WF_CLASS_WAITGROUP,
   WF_CLASS_ONCE,
   WF_CLASS_EVENT,
+  WF_CLASS_SHARED_LOCK, /* metatables only, in the same order: of locks that have crossed */
+  WF_CLASS_SHARED_LOCK_LAST = WF_CLASS_SHARED_LOCK + WF_CLASS_EVENT - WF_CLASS_MUTEX,
   WF_CLASS_GUARD,
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
   WF_CLASS_SELECT,
+  WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
@@ -190,6 +203,7 @@ enum wf_class {
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
   WF_CLASS_POLL, /* the box of a weft.poll */
+  WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
 };
 
@@ -206,6 +220,7 @@ struct wf_iso {
   uint32_t shelf_begin, shelf_end; /* which are at [begin + 1, end] */
   lua_State *running;  /* the innermost coroutine that weft resumed */
   wf_task *head, *tail; /* ready queue */
+  wf_explore *explore; /* while a schedule is explored (explore.h), else NULL */
   uint32_t tick;       /* tasks run since the inbox and the timers were looked at */
   uint32_t depth;      /* inline waits on the C stack */
   wf_task *inliner;    /* the task of the innermost one */
@@ -213,6 +228,7 @@ struct wf_iso {
   bool is_child;       /* somebody else started it: it has a run (run.c) */
   bool pooled;         /* workers carry it (slice.c) */
   bool slice_over;     /* its worker has something else to do */
+  bool lent;           /* its slice is over and it cannot leave its worker: others go on with that one's work */
   bool ended;          /* pooled: its function has returned, main_status says how */
   int main_status;
   struct wf_run *run;  /* of a child */
@@ -234,6 +250,12 @@ struct wf_iso {
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
+  wf_link programs;    /* that run (program.h) */
+  uint32_t npeers;     /* connections to other processes (peer.h), */
+  uint64_t peers_looked; /* and when a busy task has last looked after them */
+  wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */
+  const struct wf_transfer *transfers[4]; /* by peer_kind: how objects cross that come from there */
+  struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */
   wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
@@ -248,6 +270,7 @@ struct wf_iso {
   void (*on_library)(wf_iso *iso, lua_State *L, const char *lib);
   wf_port *parent;      /* of a child: the port of who started it, held by its run */
   lua_CFunction open_core; /* luaopen_weft_core: for objects that come to an isolate that has not loaded weft */
+  bool by_process;      /* it is a worker process's: SIGURG from outside presses it */
   int (*exit)(wf_iso *iso, lua_State *L, int code); /* of a child: what os.exit does; does not return */
   void (*on_press)(wf_iso *iso); /* of a child: its parent's cancellation has come: bring it about; NULL: none to come */
   /* Every coroutine that runs must have the hook of press.c. Written by the carrier, in the signal handler
@@ -262,6 +285,8 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_link holds;       /* wf_holds of its tasks */
+  wf_link shjobs;      /* its jobs that run, and whose handles have crossed (shjob.h) */
   wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
@@ -292,6 +317,7 @@ struct wf_iso {
   void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
+  const struct wf_lock_class *locks[WF_CLASS_EVENT - WF_CLASS_MUTEX + 1]; /* shsync.h */
   wf_task main;
   wf_ext main_ext;
 };

@@ -10,6 +10,7 @@ wf_port *wf_port_new(wf_workers *pool, enum wf_unit_end (*run)(wf_unit *u)) {
   atomic_init(&p->refs, 1);
   atomic_init(&p->inbox.head, NULL);
   atomic_init(&p->interrupt, 0);
+  atomic_init(&p->look, 0);
   wf_parker_init(&p->parker);
   if (pool != NULL) {
     p->pooled = true;
@@ -33,6 +34,7 @@ void wf_port_release(wf_port *p) {
   if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
   wf_port_drain(p);
   wf_parker_destroy(&p->parker);
+  if (p->pooled) wf_unit_done(&p->unit);
   wf_free(p);
 }
 
@@ -53,9 +55,13 @@ void wf_port_wake(wf_port *p) {
   }
 }
 
+static __thread wf_port *attended;
+
+void wf_port_attended(wf_port *p) { attended = p != NULL && !p->pooled ? p : NULL; }
+
 void wf_port_post(wf_port *p, wf_mail *m) {
   wf_mpsc_push_release(&p->inbox, &m->node);
-  wf_port_wake(p);
+  if (p != attended) wf_port_wake(p);
 }
 
 void wf_port_deliver(wf_port *p, wf_iso *iso) {

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/mpsc.h"
+#include "rt/card.h"
 #include "rt/iso.h"
 #include "sys/parker.h"
 #include "sys/workers.h"
@@ -33,6 +34,10 @@ struct wf_port {
   /* Set by whoever wants the isolate to stop what it runs (cancel of a thread) before it sends the
    * signal, read by its carrier in the signal handler and in hooks (press.c). */
   _Atomic uint32_t interrupt;
+  /* Set by whoever leaves a shared object to those who wait for it, before it wakes the port, and by the isolate itself:
+   * it is to look whether it waits in vain (swait.h). */
+  _Atomic uint32_t look;
+  wf_card card;
   bool pooled;             /* set once */
   wf_unit unit;            /* if it is */
   struct wf_run *run;      /* of a pooled isolate: the run, and when it has begun the isolate; its worker's */
@@ -53,6 +58,10 @@ void wf_port_post(wf_port *p, wf_mail *m);
 
 /* Any thread that holds the port: something is to be looked at. */
 void wf_port_wake(wf_port *p);
+
+/* The calling thread carries the isolate of this port and will look into its inbox before it sleeps: posting to it needs no
+ * wake-up, until this is called with NULL. Not for isolates of the worker pool. */
+void wf_port_attended(wf_port *p);
 
 /* Drop what has come. The isolate is closing; nobody posts to it any more, or what they post is dropped when
  * the last one lets the port go. */

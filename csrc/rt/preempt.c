@@ -4,6 +4,8 @@
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/sched.h"
+#include "rt/slice.h"
+#include "sys/loop.h"
 
 enum {
   NOW = 1,
@@ -25,7 +27,9 @@ int wf_preempt_set(wf_iso *iso, uint64_t slice_ns) {
 /* Is a task ready, or may one become so when the scheduler looks? Also asked in the signal handler, which may
  * have interrupted a change of what is read here: then the answer is wrong for one slice. */
 static bool others_want(wf_iso *iso) {
-  return (iso->pooled && wf_worker_wanted()) || iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || wf_wheel_maybe_due(&iso->wheel, wf_clock_ns());
+  if ((iso->pooled && wf_worker_wanted()) || iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox)) return true;
+  uint64_t now = wf_clock_ns();
+  return wf_wheel_maybe_due(&iso->wheel, now) || (iso->loop != NULL && wf_loop_due(iso->loop, now));
 }
 
 /* At the first instruction after the tick. May yield, which in a hook returns to the resumer as any yield. */
@@ -50,7 +54,10 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
   if (!others_want(iso)) return;
   if (L != iso->running || !lua_isyieldable(L) || t->claim != WF_IDLE) {
     /* The main chunk never can. Others may soon; but a hook that is on for long slows Lua down by half. */
-    if (L != iso->L && ++iso->slice_tries < TRIES) lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
+    if (L != iso->L && ++iso->slice_tries < TRIES)
+      lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
+    else if (iso->pooled)
+      wf_slice_lend(iso);
     return;
   }
   iso->slice_over = iso->pooled;

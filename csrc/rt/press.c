@@ -69,6 +69,8 @@ void wf_press_begin(wf_iso *iso, uint64_t end) {
 static void on_signal(int sig, siginfo_t *info, void *context) {
   wf_iso *iso = here;
   if (iso != NULL) {
+    /* From another process: that of a worker's starter, which says by its connection what it wants. */
+    if (iso->by_process && info != NULL && info->si_code == SI_USER) atomic_store(&iso->port->interrupt, 1);
     if (!atomic_load(&iso->port->interrupt)) {
       wf_preempt_tick(iso);
       return;

@@ -12,6 +12,7 @@
 #include "rt/copool.h"
 #include "rt/exit.h"
 #include "rt/own.h"
+#include "rt/loaders.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
@@ -54,7 +55,7 @@ static void on_press(wf_iso *iso) { wf_run_cancel_here(iso, iso->run); }
 
 /* os.exit in a child: the main isolate does it; this one is over. */
 static int run_exit(wf_iso *iso, lua_State *L, int code) {
-  if (!wf_exit_ask(iso, code)) return luaL_error(L, "not enough memory");
+  if (!wf_exit_ask(iso, code)) return lx_raise_memory(L);
   wf_run_cancel_here(iso, iso->run);
   wf_task *t = iso->cur;
   t->flags &= ~(uint32_t)WF_F_UNWIND;
@@ -64,9 +65,21 @@ static int run_exit(wf_iso *iso, lua_State *L, int code) {
 
 /* Running ------------------------------------------------------------------------------------- */
 
+/* Lua's own error for want of memory, whoever has raised it again, with a place in front of it when the cap was hit indeed
+ * (error and assert add one): no output stands for it (child.c). */
+static bool is_no_memory(lua_State *L, int idx) {
+  static const char what[] = "not enough memory";
+  size_t len, n = sizeof what - 1;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
+  if (s == NULL || len < n || strcmp(s + len - n, what) != 0) return false;
+  return len == n || (len >= n + 2 && memcmp(s + len - n - 2, ": ", 2) == 0 && wf_state_hit_cap(L));
+}
+
 /* Pack the values from `first` on as the run's output; what cannot travel becomes the outcome. */
 static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
-  r->output = wf_pack(L, first, lua_gettop(L) - first + 1, what);
+  if (r->outcome == WF_FAILED && is_no_memory(L, first)) return;
+  enum wf_pack_reach reach = r->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
+  r->output = wf_pack_for(L, first, lua_gettop(L) - first + 1, what, reach);
   if (r->output != NULL) return;
   if (r->outcome == WF_DONE) {
     r->outcome = WF_FAILED;
@@ -74,7 +87,7 @@ static void keep_output(lua_State *L, wf_run *r, int first, const char *what) {
     const char *why = luaL_tolstring(L, -1, NULL), *text = luaL_tolstring(L, first, NULL);
     lua_pushfstring(L, "%s (%s)", text, why);
   }
-  r->output = wf_pack(L, lua_gettop(L), 1, "value");
+  r->output = wf_pack_for(L, lua_gettop(L), 1, "value", reach);
 }
 
 static void keep_traceback(wf_iso *iso, lua_State *L, wf_run *r) {
@@ -108,7 +121,7 @@ static int body_k(lua_State *L, int status, lua_KContext ctx) {
     keep_traceback(iso, L, r);
     keep_output(L, r, 4, "value");
   }
-  return 0;
+  return iso->pooled ? wf_iso_shutdown_parked(iso, L, (iso->main.flags & WF_F_ASKED) != 0) : 0;
 }
 
 int wf_run_body(lua_State *L) {
@@ -123,6 +136,7 @@ int wf_run_body(lua_State *L) {
     lua_pop(L, 1);
     iso->main.flags |= WF_F_LOCALS;
   }
+  if (r->loaders != NULL) wf_loaders_unpack(L, r->loaders);
   int n = wf_unpack(L, r->input);
   wf_msg_free(r->input);
   r->input = NULL;
@@ -142,8 +156,9 @@ static int keep_error(lua_State *L) {
     if (lua_rawgetp(L, -1, &iso->main) != LUA_TNIL) lua_replace(L, 3);
     lua_settop(L, 3);
   }
+  if (is_no_memory(L, 3)) return 0;
   if (wf_state_hit_cap(L)) wf_state_set_cap(L, 0); /* the message needs a little */
-  r->output = wf_pack(L, 3, 1, "value");
+  r->output = wf_pack_for(L, 3, 1, "value", r->process ? WF_REACH_PEERS : WF_REACH_PROCESS);
   return 0;
 }
 
@@ -153,6 +168,7 @@ static int run_open(lua_State *L) {
   wf_iso *iso = wf_iso_open(L, &r->member, r->unit);
   iso->run = r;
   iso->id = r->id;
+  wf_card_take_up(iso);
   iso->name = r->name;
   iso->announced = wf_trace_on();
   iso->parent_task = r->parent_task;
@@ -229,7 +245,10 @@ wf_iso *wf_run_open(wf_run *r, lua_State **L) {
 }
 
 void wf_run_finish(wf_run *r, wf_iso *iso, lua_State *L) {
-  wf_iso_shutdown(iso, L);
+  if (iso->main.flags & WF_F_ASKED) /* who cancels it cancels all that it started */
+    wf_iso_shutdown_quietly(iso, L);
+  else
+    wf_iso_shutdown(iso, L);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   run_hide(r);
 }

@@ -32,6 +32,7 @@ struct wf_run {
   wf_member member; /* from before the thread starts until its very end */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
   wf_msg *locals;  /* the starter's task-locals, or NULL */
+  wf_msg *loaders; /* what is particular about its package, or NULL */
   char *name;
   wf_text *path, *cpath; /* package's; NULL: the system's */
   size_t memory;
@@ -40,6 +41,8 @@ struct wf_run {
   lua_CFunction open_core;
   uint64_t parent_task;
   uint32_t id;     /* the isolate's number */
+  bool process;    /* it runs in a process of its own (process.h): what crosses is encoded for peers */
+  struct wf_peer *peer; /* of such a run: the connection, on either side; the carrier's own */
   wf_port *unit;   /* of an isolate of the worker pool: its port, held; NULL: it has a thread */
 
   /* Under `lock`: both threads. */
@@ -47,6 +50,7 @@ struct wf_run {
   wf_port *port;       /* the child's, held; NULL before it is open and after it has closed */
   bool cancelled;      /* asked; `reason` may still be NULL */
   wf_msg *reason;      /* kept until the run is freed */
+  wf_mail cancel;      /* to the child's port, once; it has a hold of its own on the way */
 
   /* Written by the child before it posts `mail`, read by the parent after its delivery. */
   uint8_t outcome;     /* enum wf_state */

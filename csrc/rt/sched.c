@@ -7,8 +7,10 @@
 
 #include "lx/error.h"
 #include "rt/announce.h"
+#include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/io.h"
+#include "rt/peer.h"
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
@@ -28,18 +30,27 @@ static void note_inner(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
   if (L == t->co) return;
   wf_ext *x = wf_task_ext(iso, t);
-  if (x == NULL) luaL_error(L, "not enough memory");
+  if (x == NULL) lx_raise_memory(L);
   x->inner = L;
   t->flags |= WF_F_INNER;
 }
 
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->closed) luaL_error(L, "weft is closed in this Lua state");
+  if (wf_forked()) wf_fork_raise(L);
   if (t->claim != WF_IDLE)
     luaL_error(L, "cannot wait here: the task waits already (called from a hook or a finaliser?)");
   if (t->flags & WF_F_CANCEL) wf_cancel_raise_in_turn(iso, L, t);
   note_inner(iso, L, t);
 }
+
+/* Where the timers of the task are. */
+static inline wf_wheel *wheel_of(wf_iso *iso, const wf_task *t) {
+  if (wf_likely(iso->explore == NULL) || t == NULL || !(t->flags & WF_F_EXPLORED)) return &iso->wheel;
+  return &iso->explore->wheel;
+}
+
+uint64_t wf_iso_now(const wf_iso *iso) { return wf_likely(iso->explore == NULL) ? wf_clock_ns() : iso->explore->now; }
 
 void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   if (when == WF_NEVER) return;
@@ -48,21 +59,24 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
     t->flags |= WF_F_TIMEOUT;
   } else {
     t->u.timer.next = NULL;
-    wf_wheel_add(&iso->wheel, &t->u.timer, (when + 1) & ~(uint64_t)1);
+    wf_wheel_add(wheel_of(iso, t), &t->u.timer, (when + 1) & ~(uint64_t)1);
     t->flags |= WF_F_TIMER;
   }
 }
 
-enum { WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_WORLD };
-
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
-  if (t->flags & WF_F_TIMER) wf_wheel_del(&iso->wheel, &t->u.timer);
+  if (t->flags & WF_F_TIMER) wf_wheel_del(wheel_of(iso, t), &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
   if (t->flags & WF_F_WORLD) iso->world--;
-  t->flags &= ~(uint32_t)WAIT_FLAGS;
+  t->flags &= ~(uint32_t)WF_WAIT_FLAGS;
+}
+
+/* How a wait ended, in the words of the trace. */
+static inline enum wf_trace_why why_of(int how) {
+  return how == WF_CLOSED ? WF_WHY_DONE : how == WF_CANCEL ? WF_WHY_CANCELLED : how == WF_RAISE ? WF_WHY_FAILED : WF_WHY_NONE;
 }
 
 bool wf_wake(wf_iso *iso, wf_task *t, int how) {
@@ -72,14 +86,14 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wf_swait_end(t);
   }
   t->claim = (uint8_t)how;
-  if (wf_likely((t->flags & WAIT_FLAGS) == WF_F_NODE)) {
+  if (wf_likely((t->flags & WF_WAIT_FLAGS) == WF_F_NODE)) {
     wf_list_unlink(&t->u.node.link);
     t->flags &= ~(uint32_t)WF_F_NODE;
-  } else if (t->flags & WAIT_FLAGS) {
+  } else if (t->flags & WF_WAIT_FLAGS) {
     wait_unlink(iso, t);
   }
-  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT ? 0 : wf_task_id(iso, iso->cur));
+  wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
+           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
@@ -140,13 +154,7 @@ void wf_wait_raise(lua_State *L, wf_task *t, int how) {
   lua_error(L);
 }
 
-int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
-  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
-  t->state = WF_WAITING;
-  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
-    t->flags |= WF_F_PARKED;
-    return lua_yieldk(L, 0, (lua_KContext)t, k);
-  }
+int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
   wf_wait_inline(iso, L, t);
   return k(L, LUA_YIELD, (lua_KContext)t);
 }
@@ -184,14 +192,29 @@ void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
 }
 
+/* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
+static __attribute__((noinline, cold)) int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k);
+
 int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
+  wf_task *t = iso->cur;
+  if (wf_unlikely(L != iso->running || wf_wait_is_refused(iso, L, t) || iso->head == NULL || !lua_isyieldable(L)))
+    return yield_rare(iso, L, k);
+  wf_wait_arm(t, WF_WHY_YIELD);
+  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
+  wf_ready_push(iso, t);
+  t->flags |= WF_F_PARKED;
+  return lua_yieldk(L, 0, (lua_KContext)t, k);
+}
+
+static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_YIELD);
   bool may_yield = L == iso->running && lua_isyieldable(L);
-  t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
+  t->claim = WF_GOT;
   if (iso->head == NULL) wf_iso_poll(iso);
   if (may_yield) {
     /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */
-    if (iso->head == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
+    if (iso->head == NULL && iso->explore == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
   } else if (iso->head == NULL || !wf_iso_stack_left(iso)) {
     return k(L, LUA_OK, (lua_KContext)t);
   }
@@ -259,14 +282,20 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 
 /* Look at the inbox and the timers. */
 static void poll_within(wf_iso *iso) {
+  wf_card_note(iso);
   if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
-  if (wf_wheel_count(&iso->wheel) == 0) return;
-  uint64_t now = wf_clock_ns();
+  if (wf_wheel_count(&iso->wheel) != 0) wf_timers_fire(iso, &iso->wheel, wf_clock_ns());
+}
+
+uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
+  uint32_t n = 0;
   wf_timer *timer;
-  while ((timer = wf_wheel_pop(&iso->wheel, now)) != NULL) {
+  while ((timer = wf_wheel_pop(wheel, now)) != NULL) {
+    n++;
     if (timer->when & 1) {
       wf_alarm *a = wf_container_of(timer, wf_alarm, timer);
       if (a->fire != NULL)
@@ -279,6 +308,7 @@ static void poll_within(wf_iso *iso) {
       wf_wake(iso, t, WF_TIMEOUT);
     }
   }
+  return n;
 }
 
 void wf_iso_poll(wf_iso *iso) {
@@ -322,33 +352,51 @@ static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
   return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
 }
 
-/* A worker that cannot leave the isolate sleeps in it. */
+/* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
-  wf_worker_block();
   uint64_t due = wf_worker_due();
   int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
   wf_worker_serve();
-  wf_worker_unblock();
   return woken;
+}
+
+/* No other worker would be left to go on. */
+static void no_worker(wf_iso *iso, lua_State *L, wf_task *t) {
+  lx_error_new(L, "deadlock", "cannot wait inside a function that cannot yield: no other worker is left, and none can be started");
+  wf_wait_fail(iso, L, t);
 }
 
 /* Nothing is ready: sleep until something may be, or say that nothing ever will. */
 static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (wf_unlikely(wf_forked())) { /* a task has forked, and whoever waited here waits in the child too */
+    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+    wf_wait_fail(iso, L, t);
+    return;
+  }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   poll_within(iso);
+  if (wf_unlikely(iso->explore != NULL)) {
+    wf_explore_idle(iso, L, t);
+    return;
+  }
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
-  if (next == WF_NEVER && iso->outside == 0) {
+  if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
     wf_report_deadlock(iso, L);
     wf_wait_fail(iso, L, t);
+    return;
+  }
+  if (iso->pooled && !wf_worker_block()) {
+    no_worker(iso, L, t);
     return;
   }
   bool quiet = next == WF_NEVER && iso->world == 0;
   if (quiet) wf_family_quiet(iso->member);
   int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
   if (quiet) wf_family_awake(iso->member);
+  if (iso->pooled) wf_worker_unblock();
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }
 
@@ -408,16 +456,6 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_State *running = iso->running;
   lua_Hook hook = iso->hook;
   wf_assert(cur == t);
-  if (wf_unlikely(wf_forked())) {
-    lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
-    t->flags |= WF_F_INLINE;
-    if (t->claim == WF_TURN) wf_ready_remove(iso, t);
-    if (t->claim == WF_TURN) t->claim = WF_ARMED;
-    wf_wait_fail(iso, L, t);
-    t->flags &= ~(uint32_t)WF_F_INLINE;
-    t->state = WF_RUNNING;
-    return;
-  }
   if (!wf_iso_stack_left(iso)) {
     lx_error_new(L, "deadlock", "blocking calls are nested too deep on the C stack (%d inside functions that cannot yield)",
                  (int)iso->depth);
@@ -433,7 +471,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->depth++;
   t->flags |= WF_F_INLINE;
   while (t->claim == WF_ARMED || t->claim == WF_TURN) {
-    wf_task *r = wf_ready_pop(iso);
+    wf_task *r = wf_likely(iso->explore == NULL) ? wf_ready_pop(iso) : wf_explore_pick(iso);
     if (wf_unlikely(r == NULL)) {
       iso_idle(iso, L, t);
     } else if (wf_unlikely(r->flags & WF_F_INLINE)) { /* the marker of a yield */
@@ -463,24 +501,30 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* The lowest bit of `when` tells an alarm from a sleeping task's own timer. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *)) {
-  wf_wheel_del(&iso->wheel, &a->timer);
+  wf_alarm_stop(iso, a);
+  a->wheel = wheel_of(iso, t);
   a->task = t;
   a->fire = fire;
-  wf_wheel_add(&iso->wheel, &a->timer, when | 1);
+  wf_wheel_add(a->wheel, &a->timer, when | 1);
 }
 
-void wf_alarm_stop(wf_iso *iso, wf_alarm *a) { wf_wheel_del(&iso->wheel, &a->timer); }
+void wf_alarm_stop(wf_iso *iso, wf_alarm *a) {
+  (void)iso;
+  if (a->wheel != NULL) wf_wheel_del(a->wheel, &a->timer);
+}
 
-static uint64_t deadline_of(lua_State *L, int arg, lua_Number s) {
+static uint64_t deadline_of(const wf_iso *iso, lua_State *L, int arg, lua_Number s) {
   if (!(s >= 0)) luaL_argerror(L, arg, lua_pushfstring(L, "seconds >= 0 expected, got %f", s));
-  uint64_t now = wf_clock_ns();
+  uint64_t now = wf_iso_now(iso);
   /* Past 2^62 ns (146 years) is never. */
   if (s >= 4.6e9) return WF_NEVER;
   return now + (uint64_t)ceil(s * 1e9);
 }
 
-uint64_t wf_check_deadline(lua_State *L, int arg) { return deadline_of(L, arg, luaL_checknumber(L, arg)); }
+uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg) {
+  return deadline_of(iso, L, arg, luaL_checknumber(L, arg));
+}
 
-uint64_t wf_opt_deadline(lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(L, arg);
+uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(iso, L, arg);
 }

@@ -19,6 +19,8 @@
 
 #include "rt/iso.h"
 #include "rt/press.h"
+#include "rt/shutdown.h"
+#include "rt/swait.h"
 
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
@@ -31,12 +33,16 @@ static inline void wf_wait_arm(wf_task *t, enum wf_trace_why why) {
   t->got = 0;
 }
 
-/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed,
+/* Is there something that wf_wait_prepare raises, or notes? */
+static inline bool wf_wait_is_refused(const wf_iso *iso, const lua_State *L, const wf_task *t) {
+  return (t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed || wf_forked();
+}
+
+/* Arm the running task for a wait. Raises when a cancellation is due, when the isolate is closed, in a forked process,
  * when called from a hook while the task waits already. [-0, +0, e] */
 static inline wf_task *wf_wait_begin(wf_iso *iso, lua_State *L, enum wf_trace_why why) {
   wf_task *t = iso->cur;
-  if (wf_unlikely((t->flags & (WF_F_CANCEL | WF_F_INNER)) != 0 || L != t->co || t->claim != WF_IDLE || iso->closed))
-    wf_wait_prepare(iso, L, t);
+  if (wf_unlikely(wf_wait_is_refused(iso, L, t))) wf_wait_prepare(iso, L, t);
   wf_wait_arm(t, why);
   return t;
 }
@@ -71,8 +77,19 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t);
 /* End the armed task's wait with the error on top of L, whichever coroutine of its it waits in. [-1, +0, -] */
 void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
 
+/* The same as a tail of the blocking function. */
+int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k);
+
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
-int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k);
+static inline int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
+  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
+  t->state = WF_WAITING;
+  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
+    t->flags |= WF_F_PARKED;
+    return lua_yieldk(L, 0, (lua_KContext)t, k);
+  }
+  return wf_wait_park_inline(iso, L, t, k);
+}
 
 /* Raise what ended a wait: WF_CANCEL, WF_RAISE, or a stranger's resume in the middle of it. [-0, +0, e] */
 void wf_wait_raise(lua_State *L, wf_task *t, int how);
@@ -89,6 +106,29 @@ static inline int wf_wait_end(lua_State *L, wf_task *t) {
 /* Claim the task's wait: true when it was still armed, and the task is ready then. */
 bool wf_wake(wf_iso *iso, wf_task *t, int how);
 
+enum { WF_WAIT_FLAGS = WF_F_NODE | WF_F_TIMER | WF_F_TIMEOUT | WF_F_OUTSIDE | WF_F_WORLD };
+
+/* Does the task wait in the simplest way: by its own node in a queue of its isolate, and nothing else, parked in its own
+ * coroutine? */
+static inline bool wf_wait_is_plain(const wf_task *t) {
+  uint32_t rare = WF_WAIT_FLAGS | WF_F_SHARED | WF_F_INLINE | WF_F_INNER;
+  return t->claim == WF_ARMED && (t->flags & rare) == WF_F_NODE;
+}
+
+/* Declared below. */
+static inline void wf_ready_push(wf_iso *iso, wf_task *t);
+
+/* wf_wake(iso, t, WF_GOT) of such a task. */
+static inline void wf_wake_plain(wf_iso *iso, wf_task *t) {
+  wf_link *l = &t->u.node.link;
+  t->claim = WF_GOT;
+  t->flags &= ~(uint32_t)WF_F_NODE;
+  l->prev->next = l->next;
+  l->next->prev = l->prev;
+  wf_trace(WF_TRACE_READY, WF_WHY_NONE, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
+  wf_ready_push(iso, t);
+}
+
 /* The first waiter of a queue whose wait is still open, to be served at once: when other isolates could end
  * the wait too, this call wins it. The node stays in the queue, dead ones before it are dropped. NULL:
  * nobody waits. */
@@ -99,6 +139,7 @@ wf_node *wf_waitq_peek(wf_link *queue);
 
 /* Only something outside the isolate can end this wait (too). Before or after the task is queued. */
 static inline void wf_wait_outside(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_SHARED) wf_swait_look(iso, t);
   if (t->flags & WF_F_OUTSIDE) return;
   t->flags |= WF_F_OUTSIDE;
   iso->outside++;
@@ -177,6 +218,11 @@ void wf_iso_step(wf_iso *iso);
 
 /* When there will be something to run: 0 now, WF_NEVER when only the loop's descriptor can say. */
 uint64_t wf_iso_due(wf_iso *iso);
+/* Fire the timers of the wheel that are due at `now`: how many. */
+uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now);
+
+/* The isolate's time: the monotonic clock, but for a schedule that is explored. */
+uint64_t wf_iso_now(const wf_iso *iso);
 
 /* Arm and disarm an alarm of a task. */
 void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));
@@ -184,7 +230,7 @@ void wf_alarm_stop(wf_iso *iso, wf_alarm *a);
 
 /* A relative time in seconds as a deadline; negative and NaN are errors that name the argument,
  * nil (where allowed) and infinity are WF_NEVER. [-0, +0, e] */
-uint64_t wf_check_deadline(lua_State *L, int arg);
-uint64_t wf_opt_deadline(lua_State *L, int arg);
+uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg);
+uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg);
 
 #endif

@@ -2,6 +2,7 @@
 #include "rt/shchan.h"
 
 #include "base/alloc.h"
+#include "lx/error.h"
 #include "rt/sched.h"
 
 enum { FIRST_ROOM = 8, UV_HOLDER = 2 };
@@ -9,16 +10,26 @@ enum { FIRST_ROOM = 8, UV_HOLDER = 2 };
 static void shchan_free(wf_shared *shared) {
   wf_shchan *s = wf_container_of(shared, wf_shchan, shared);
   for (size_t i = 0; i < s->count; i++) wf_parcel_free(&s->ring[(s->head + i) & (s->room - 1)]);
+  for (size_t i = 0; i < s->inbox_count; i++) wf_parcel_free(&s->inbox[(s->inbox_head + i) & (s->inbox_room - 1)]);
+  wf_free(s->inbox);
   wf_free(s->ring);
   wf_free(s);
 }
 
-static wf_shchan *shchan_new(size_t capacity) {
+static wf_snode *waiter(wf_shared *shared) {
+  wf_shchan *s = wf_container_of(shared, wf_shchan, shared);
+  wf_link *q = wf_list_empty(&s->receivers) ? &s->senders : &s->receivers;
+  return wf_list_empty(q) ? NULL : wf_list_entry(q->next, wf_snode, link);
+}
+
+wf_shchan *wf_shchan_new(size_t capacity) {
   wf_shchan *s = wf_calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   wf_shared_init(&s->shared, shchan_free);
+  s->shared.waiter = waiter;
   wf_list_init(&s->receivers);
   wf_list_init(&s->senders);
+  wf_list_init(&s->bells);
   s->capacity = capacity;
   return s;
 }
@@ -37,12 +48,15 @@ static bool ring_reserve_locked(wf_shchan *s) {
   return true;
 }
 
-static void ring_put_locked(wf_shchan *s, const wf_parcel *p) {
+/* `sender`: the id of a waiting task whose value it is, 0 for the running one's. */
+static void ring_put_locked(wf_shchan *s, const wf_parcel *p, uint64_t sender) {
+  wf_trace(WF_TRACE_PUT, WF_WHY_NONE, s->taken + (uint32_t)s->count, sender, s->id);
   s->ring[(s->head + s->count) & (s->room - 1)] = *p;
   s->count++;
 }
 
 static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
+  if (wf_unlikely(wf_trace_on() != 0)) wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, s->taken++, 0, s->id);
   *p = s->ring[s->head];
   s->head = (s->head + 1) & (s->room - 1);
   s->count--;
@@ -54,25 +68,54 @@ static void ring_take_locked(wf_shchan *s, wf_parcel *p) {
 typedef struct outcome {
   enum wf_channel_now now;
   wf_swait *post;
+  bool ring; /* connections to other processes may have something to do */
 } outcome;
 
-static outcome send_locked(wf_shchan *s, wf_parcel *p) {
-  if (s->closed) return (outcome){WF_CHANNEL_CLOSED, NULL};
+/* Tell the connections; one at a time: posting is not done under the lock. */
+static void ring_bells(wf_shchan *s, bool receivers_only) {
+  wf_bell *found;
+  do {
+    wf_port *port = NULL;
+    found = NULL;
+    pthread_mutex_lock(&s->shared.lock);
+    for (wf_link *l = s->bells.next; l != &s->bells && found == NULL; l = l->next) {
+      wf_bell *b = wf_list_entry(l, wf_bell, link);
+      if (!b->rung && (!receivers_only || b->receivers || s->mirror)) found = b;
+    }
+    if (found != NULL) {
+      found->rung = true;
+      wf_port_hold(port = found->port); /* the bell may be gone as soon as the mail is out */
+    }
+    pthread_mutex_unlock(&s->shared.lock);
+    if (found != NULL) {
+      wf_port_post(port, &found->mail);
+      wf_port_release(port);
+    }
+  } while (found != NULL);
+}
+
+/* The first receiver gets it, or NULL: nobody waits. */
+static wf_swait *receiver_give_locked(wf_shchan *s, wf_parcel *p) {
   wf_snode *n = wf_snode_take_locked(&s->receivers);
-  if (n != NULL) {
-    wf_swait *w = n->wait;
-    w->won = n->index;
-    w->how = WF_GOT;
-    w->has_value = true;
-    w->parcel = *p;
-    p->msg = NULL;
-    return (outcome){WF_CHANNEL_OK, w};
-  }
-  /* No memory for the ring: wait for a receiver as if it were full. */
-  if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL};
-  ring_put_locked(s, p);
+  if (n == NULL) return NULL;
+  wf_swait *w = n->wait;
+  w->won = n->index;
+  w->how = WF_GOT;
+  w->has_value = true;
+  w->parcel = *p;
   p->msg = NULL;
-  return (outcome){WF_CHANNEL_OK, NULL};
+  return w;
+}
+
+static outcome send_locked(wf_shchan *s, wf_parcel *p) {
+  if (s->closed) return (outcome){WF_CHANNEL_CLOSED, NULL, false};
+  wf_swait *w = s->mirror ? NULL : receiver_give_locked(s, p);
+  if (w != NULL) return (outcome){WF_CHANNEL_OK, w, false};
+  /* No memory for the ring: wait for a receiver as if it were full. */
+  if (s->count >= s->capacity || !ring_reserve_locked(s)) return (outcome){WF_CHANNEL_WOULD_WAIT, NULL, s->mirror};
+  ring_put_locked(s, p, 0);
+  p->msg = NULL;
+  return (outcome){WF_CHANNEL_OK, NULL, s->mirror};
 }
 
 /* The first sender's value into *p. */
@@ -87,22 +130,43 @@ static wf_swait *sender_take_locked(wf_shchan *s, wf_parcel *p) {
   return w;
 }
 
-static outcome recv_locked(wf_shchan *s, wf_parcel *p) {
+/* Receiving from a mirror: what has come from the other process. */
+static outcome recv_mirror_locked(wf_shchan *s, wf_parcel *p) {
+  if (s->inbox_count > 0) {
+    *p = s->inbox[s->inbox_head];
+    s->inbox_head = (s->inbox_head + 1) & (s->inbox_room - 1);
+    s->inbox_count--;
+    return (outcome){WF_CHANNEL_OK, NULL, false};
+  }
+  if (s->drained) return (outcome){WF_CHANNEL_CLOSED, NULL, false};
+  s->wanted = true;
+  return (outcome){WF_CHANNEL_WOULD_WAIT, NULL, true};
+}
+
+/* The oldest value that was sent here. */
+static outcome take_locked(wf_shchan *s, wf_parcel *p) {
   if (s->count > 0) {
     ring_take_locked(s, p);
     wf_parcel next;
     wf_swait *w = sender_take_locked(s, &next);
-    if (w != NULL) ring_put_locked(s, &next); /* into the room just made */
-    return (outcome){WF_CHANNEL_OK, w};
+    if (w != NULL) ring_put_locked(s, &next, w->id); /* into the room just made */
+    return (outcome){WF_CHANNEL_OK, w, false};
   }
   wf_swait *w = sender_take_locked(s, p);
-  if (w != NULL) return (outcome){WF_CHANNEL_OK, w};
-  return (outcome){s->closed ? WF_CHANNEL_CLOSED : WF_CHANNEL_WOULD_WAIT, NULL};
+  if (w != NULL) return (outcome){WF_CHANNEL_OK, w, false};
+  return (outcome){s->closed ? WF_CHANNEL_CLOSED : WF_CHANNEL_WOULD_WAIT, NULL, false};
 }
 
+static outcome recv_locked(wf_shchan *s, wf_parcel *p) { return wf_unlikely(s->mirror) ? recv_mirror_locked(s, p) : take_locked(s, p); }
+
+/* May the caller have to ring? Under the lock; for the common case, a channel of this process alone, one comparison. */
+static bool has_bells_locked(const wf_shchan *s) { return s->bells.next != &s->bells; }
+
 static enum wf_channel_now unlock_and_post(wf_shchan *s, outcome o) {
+  bool ring = o.ring && has_bells_locked(s);
   pthread_mutex_unlock(&s->shared.lock);
   if (o.post != NULL) wf_swait_post(o.post);
+  if (wf_unlikely(ring)) ring_bells(s, false);
   return o.now;
 }
 
@@ -119,7 +183,7 @@ enum wf_channel_now wf_shchan_recv_now(wf_shchan *s, wf_parcel *p) {
 size_t wf_shchan_drain(wf_shchan *s, wf_parcel *out, size_t most) {
   size_t n = 0;
   pthread_mutex_lock(&s->shared.lock);
-  while (n < most && s->count > 0) ring_take_locked(s, &out[n++]);
+  while (n < most && s->count > 0 && !s->mirror) ring_take_locked(s, &out[n++]);
   pthread_mutex_unlock(&s->shared.lock);
   while (n < most && wf_shchan_recv_now(s, &out[n]) == WF_CHANNEL_OK) n++;
   return n;
@@ -135,8 +199,12 @@ enum wf_channel_now wf_shchan_send_or_wait(wf_shchan *s, wf_snode *n) {
 enum wf_channel_now wf_shchan_recv_or_wait(wf_shchan *s, wf_snode *n, wf_parcel *p) {
   pthread_mutex_lock(&s->shared.lock);
   outcome o = recv_locked(s, p);
-  if (o.now == WF_CHANNEL_WOULD_WAIT) wf_list_append(&s->receivers, &n->link);
-  return unlock_and_post(s, o);
+  bool waits = o.now == WF_CHANNEL_WOULD_WAIT;
+  if (waits) wf_list_append(&s->receivers, &n->link);
+  bool ring = waits && !s->mirror && has_bells_locked(s);
+  enum wf_channel_now now = unlock_and_post(s, o);
+  if (wf_unlikely(ring)) ring_bells(s, true);
+  return now;
 }
 
 /* The channels of the cases in the order of their addresses, each once: how many. Few: insertion sort. */
@@ -154,7 +222,7 @@ static int lock_order(const wf_shcase *cases, int n, wf_shchan **order) {
 
 enum wf_channel_now wf_shchan_select(wf_shcase *cases, int n, wf_shchan **order, int *done) {
   int locks = lock_order(cases, n, order);
-  outcome o = {WF_CHANNEL_WOULD_WAIT, NULL};
+  outcome o = {WF_CHANNEL_WOULD_WAIT, NULL, false};
   for (int i = 0; i < locks; i++) pthread_mutex_lock(&order[i]->shared.lock);
   for (int i = 0; i < n && o.now == WF_CHANNEL_WOULD_WAIT; i++) {
     wf_shcase *c = &cases[i];
@@ -163,43 +231,61 @@ enum wf_channel_now wf_shchan_select(wf_shcase *cases, int n, wf_shchan **order,
   }
   for (int i = 0; i < n && o.now == WF_CHANNEL_WOULD_WAIT; i++)
     wf_list_append(cases[i].send ? &cases[i].chan->senders : &cases[i].chan->receivers, &cases[i].node->link);
+  bool ring = false;
+  for (int i = 0; i < locks; i++) ring |= has_bells_locked(order[i]);
   for (int i = locks; i-- > 0;) pthread_mutex_unlock(&order[i]->shared.lock);
   if (o.post != NULL) wf_swait_post(o.post);
+  for (int i = 0; i < locks && wf_unlikely(ring); i++) ring_bells(order[i], !order[i]->mirror);
   return o.now;
 }
 
 bool wf_shchan_ready(wf_shchan *s, bool send) {
   pthread_mutex_lock(&s->shared.lock);
-  bool ready = s->closed || (send ? s->count < s->capacity || wf_snode_waiting_locked(&s->receivers)
-                                  : s->count > 0 || wf_snode_waiting_locked(&s->senders));
+  bool ready;
+  if (wf_unlikely(s->mirror))
+    ready = send ? s->closed || s->count < s->capacity : s->drained || s->inbox_count > 0;
+  else
+    ready = s->closed || (send ? s->count < s->capacity || wf_snode_waiting_locked(&s->receivers)
+                               : s->count > 0 || wf_snode_waiting_locked(&s->senders));
   pthread_mutex_unlock(&s->shared.lock);
   return ready;
 }
 
-/* Take the first waiter of a queue, to tell it that the channel is closed. */
-static wf_swait *closed_waiter_locked(wf_link *queue) {
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind);
+
+/* Take the first waiter of a queue, to tell it that the channel is closed. A value from another process was accepted there
+ * already: it is kept. */
+static wf_swait *closed_waiter_locked(wf_shchan *s, wf_link *queue) {
   wf_snode *n = wf_snode_take_locked(queue);
   if (n == NULL) return NULL;
   n->wait->won = n->index;
-  n->wait->how = WF_CLOSED;
+  n->wait->how = n->committed && add_locked(s, &n->parcel, SIZE_MAX) ? WF_GOT : WF_CLOSED;
   return n->wait;
 }
 
-void wf_shchan_close(wf_shchan *s) {
+/* Close for senders, for receivers, or both, and tell those who wait. */
+static void close_for(wf_shchan *s, bool senders, bool receivers) {
   wf_swait *w;
   do { /* one at a time: posting is not done under the lock */
     pthread_mutex_lock(&s->shared.lock);
-    s->closed = true;
-    w = closed_waiter_locked(&s->receivers);
-    if (w == NULL) w = closed_waiter_locked(&s->senders);
+    if (senders) s->closed = true;
+    if (receivers) s->drained = true;
+    w = receivers ? closed_waiter_locked(s, &s->receivers) : NULL;
+    if (w == NULL && senders) w = closed_waiter_locked(s, &s->senders);
     pthread_mutex_unlock(&s->shared.lock);
     if (w != NULL) wf_swait_post(w);
   } while (w != NULL);
 }
 
+/* Receivers of a mirror wait until its home says that nothing is left there. */
+void wf_shchan_close(wf_shchan *s) {
+  close_for(s, true, !s->mirror);
+  ring_bells(s, false);
+}
+
 size_t wf_shchan_count(wf_shchan *s) {
   pthread_mutex_lock(&s->shared.lock);
-  size_t n = s->count;
+  size_t n = s->count + s->inbox_count;
   pthread_mutex_unlock(&s->shared.lock);
   return n;
 }
@@ -211,6 +297,128 @@ bool wf_shchan_closed(wf_shchan *s) {
   return closed;
 }
 
+/* Between processes ---------------------------------------------------------------------------- */
+
+void wf_shchan_bell(wf_shchan *s, wf_bell *b) {
+  pthread_mutex_lock(&s->shared.lock);
+  wf_list_append(&s->bells, &b->link);
+  pthread_mutex_unlock(&s->shared.lock);
+}
+
+void wf_shchan_unbell(wf_shchan *s, wf_bell *b) {
+  pthread_mutex_lock(&s->shared.lock);
+  wf_list_unlink(&b->link);
+  pthread_mutex_unlock(&s->shared.lock);
+}
+
+static size_t count_open_locked(wf_link *queue, size_t most) {
+  size_t n = 0;
+  for (wf_link *l = queue->next; l != queue && n < most; l = l->next)
+    if (wf_swait_open(wf_list_entry(l, wf_snode, link)->wait)) n++;
+  return n;
+}
+
+void wf_shchan_heard(wf_shchan *s, wf_bell *b) {
+  pthread_mutex_lock(&s->shared.lock);
+  b->rung = false;
+  pthread_mutex_unlock(&s->shared.lock);
+}
+
+void wf_shchan_survey(wf_shchan *s, size_t most, size_t *receivers, size_t *senders, bool *closed) {
+  pthread_mutex_lock(&s->shared.lock);
+  *receivers = count_open_locked(&s->receivers, most);
+  *senders = count_open_locked(&s->senders, most);
+  if (s->mirror && s->wanted && *receivers == 0 && s->inbox_count == 0) *receivers = 1;
+  s->wanted = false;
+  *closed = s->closed && s->count == 0 && *senders == 0;
+  pthread_mutex_unlock(&s->shared.lock);
+}
+
+/* Room in a ring of the inbox's kind. */
+static bool inbox_reserve_locked(wf_shchan *s) {
+  if (s->inbox_count < s->inbox_room) return true;
+  size_t room = s->inbox_room == 0 ? FIRST_ROOM : s->inbox_room * 2;
+  wf_parcel *ring = wf_malloc(room * sizeof *ring);
+  if (ring == NULL) return false;
+  for (size_t i = 0; i < s->inbox_count; i++) ring[i] = s->inbox[(s->inbox_head + i) & (s->inbox_room - 1)];
+  wf_free(s->inbox);
+  s->inbox = ring;
+  s->inbox_room = room;
+  s->inbox_head = 0;
+  return true;
+}
+
+/* Whatever the capacity, behind the first `behind`, or at the end; false when memory is out. */
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind) {
+  if (!ring_reserve_locked(s)) return false;
+  if (behind >= s->count) {
+    ring_put_locked(s, p, 0);
+  } else {
+    s->head = (s->head - 1) & (s->room - 1);
+    s->count++;
+    for (size_t i = 0; i < behind; i++) s->ring[(s->head + i) & (s->room - 1)] = s->ring[(s->head + i + 1) & (s->room - 1)];
+    s->ring[(s->head + behind) & (s->room - 1)] = *p;
+  }
+  p->msg = NULL;
+  return true;
+}
+
+static bool add(wf_shchan *s, wf_parcel *p, size_t behind) {
+  pthread_mutex_lock(&s->shared.lock);
+  wf_swait *w = s->mirror ? NULL : receiver_give_locked(s, p);
+  bool kept = w != NULL || add_locked(s, p, behind);
+  bool ring = s->mirror && has_bells_locked(s);
+  pthread_mutex_unlock(&s->shared.lock);
+  if (w != NULL) wf_swait_post(w);
+  if (!kept) wf_parcel_free(p); /* memory is out */
+  if (ring) ring_bells(s, false);
+  return w != NULL;
+}
+
+bool wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind) { return add(s, p, behind); }
+void wf_shchan_force(wf_shchan *s, wf_parcel *p) { add(s, p, SIZE_MAX); }
+
+bool wf_shchan_spare(wf_shchan *s, wf_parcel *p, size_t leave) {
+  pthread_mutex_lock(&s->shared.lock);
+  outcome o = {WF_CHANNEL_WOULD_WAIT, NULL, false};
+  if (!s->mirror && s->count > leave) o = take_locked(s, p);
+  return unlock_and_post(s, o) == WF_CHANNEL_OK;
+}
+
+bool wf_shchan_outgoing(wf_shchan *s, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  outcome o = take_locked(s, p);
+  return unlock_and_post(s, o) == WF_CHANNEL_OK;
+}
+
+bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  wf_swait *w = s->inbox_count > 0 ? NULL : receiver_give_locked(s, p);
+  if (w == NULL && inbox_reserve_locked(s)) {
+    s->inbox[(s->inbox_head + s->inbox_count) & (s->inbox_room - 1)] = *p;
+    s->inbox_count++;
+    p->msg = NULL;
+  }
+  pthread_mutex_unlock(&s->shared.lock);
+  if (w != NULL) wf_swait_post(w);
+  return w != NULL;
+}
+
+bool wf_shchan_uninbox(wf_shchan *s, wf_parcel *p) {
+  pthread_mutex_lock(&s->shared.lock);
+  bool any = s->inbox_count > 0;
+  if (any) {
+    *p = s->inbox[s->inbox_head];
+    s->inbox_head = (s->inbox_head + 1) & (s->inbox_room - 1);
+    s->inbox_count--;
+  }
+  pthread_mutex_unlock(&s->shared.lock);
+  return any;
+}
+
+void wf_shchan_shut(wf_shchan *s) { close_for(s, true, false); }
+void wf_shchan_drain_out(wf_shchan *s) { close_for(s, false, true); }
+
 /* Sharing ------------------------------------------------------------------------------------- */
 
 /* Nodes of s for the waiters of a private queue, in its order. Raises when a value cannot travel. */
@@ -221,7 +429,7 @@ static void copy_waiters(wf_iso *iso, lua_State *L, wf_shchan *s, wf_link *from,
     if (t->claim != WF_ARMED) continue;
     wf_swait *w = wf_swait_of(iso, t);
     wf_snode *sn = w == NULL ? NULL : wf_swait_add(w, &s->shared, wf_node_is_case(n) ? (uint16_t)wf_container_of(n, wf_case, node)->index : 1);
-    if (sn == NULL) luaL_error(L, "not enough memory");
+    if (sn == NULL) lx_raise_memory(L);
     if (senders) {
       lua_State *from_co = wf_task_lua(t);
       lua_pushvalue(from_co, wf_node_value(n));
@@ -239,12 +447,14 @@ static int share_prepare(lua_State *L) {
   wf_channel *c = lua_touserdata(L, 2);
   wf_iso *iso = c->object.iso;
   s->closed = c->closed;
+  s->id = wf_channel_id(iso, c);
+  s->taken = c->taken;
   for (size_t i = 0; i < c->count; i++) {
     wf_parcel p;
-    if (!ring_reserve_locked(s)) return luaL_error(L, "not enough memory");
+    if (!ring_reserve_locked(s)) return lx_raise_memory(L);
     wf_channel_push_kept(L, c, 2, i);
     wf_parcel_put(L, lua_gettop(L), &p, "value");
-    ring_put_locked(s, &p);
+    s->ring[s->count++] = p; /* it was put in long ago: no event; the ring is new, its head 0 */
     lua_pop(L, 1);
   }
   copy_waiters(iso, L, s, &c->receivers, false);
@@ -260,24 +470,12 @@ static void list_abandon(wf_link *l) {
   while (!wf_list_empty(l)) wf_list_unlink(l->next);
 }
 
-/* The private queue is not used any more: its waiters wait in the shared one. */
-static void leave_private(wf_iso *iso, wf_link *queue) {
-  while (!wf_list_empty(queue)) {
-    wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    wf_task *t = n->task;
-    wf_list_unlink(&n->link);
-    if (t->claim != WF_ARMED) continue;
-    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
-    wf_wait_outside(iso, t);
-  }
-}
-
 wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
   if (c->shared != NULL) return c->shared;
   self = lua_absindex(L, self);
   luaL_checkstack(L, 8, NULL);
-  wf_shchan *s = shchan_new(c->capacity);
-  if (s == NULL) luaL_error(L, "not enough memory");
+  wf_shchan *s = wf_shchan_new(c->capacity);
+  if (s == NULL) lx_raise_memory(L);
   lua_pushcfunction(L, share_prepare);
   lua_pushlightuserdata(L, s);
   lua_pushvalue(L, self);
@@ -287,8 +485,8 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
     wf_shared_release(&s->shared);
     lua_error(L);
   }
-  leave_private(iso, &c->receivers);
-  leave_private(iso, &c->senders);
+  wf_swait_leave_private(iso, &c->receivers);
+  wf_swait_leave_private(iso, &c->senders);
   wf_channel_forget_kept(L, c, self);
   lua_pushvalue(L, self);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);

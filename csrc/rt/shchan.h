@@ -18,8 +18,30 @@ struct wf_shchan {
   wf_link receivers, senders; /* wf_snodes */
   wf_parcel *ring;
   size_t room, head, count, capacity;
+  uint32_t taken; /* as a private channel's */
+  uint64_t id;    /* in traces: that of the channel in the isolate that shared it; set once, before others see it */
   bool closed;
+  /* Between processes (peer_chan.c). A mirror stands for a channel of another process: what is sent here lies in the
+   * ring until it is on its way there, what has come from there is in the inbox. */
+  wf_link bells;      /* taps that are told when there is something to do */
+  bool mirror;        /* set once, before it is known to others */
+  bool drained;       /* a mirror: closed there, and nothing is left */
+  bool wanted;        /* a mirror: somebody has looked for a value in vain */
+  wf_parcel *inbox;
+  size_t inbox_room, inbox_head, inbox_count;
+  /* It has crossed to a process: values are encoded for peers. Set once, read by senders: relaxed, for values that
+   * were encoded before are made anew on their way. */
+  _Atomic bool peers;
 };
+
+/* What a channel's connection to another process is rung by. Any thread. */
+typedef struct wf_bell {
+  wf_link link;      /* in the channel's bells; under its lock */
+  wf_mail mail;      /* to the port: look at the channel */
+  wf_port *port;     /* held */
+  bool rung;         /* the mail is on its way; under the channel's lock */
+  bool receivers;    /* at home: it wants to know of receivers that begin to wait */
+} wf_bell;
 
 /* Make the private channel at `self` shared, with all that it keeps and all who wait. Raises when a value
  * cannot travel or memory is out; then it stays private. [-0, +0, e] */
@@ -56,6 +78,30 @@ enum wf_channel_now wf_shchan_select(wf_shcase *cases, int n, wf_shchan **order,
 bool wf_shchan_ready(wf_shchan *s, bool send);
 
 void wf_shchan_close(wf_shchan *s);
+static inline bool wf_shchan_for_peers(const wf_shchan *s) { return atomic_load_explicit(&s->peers, memory_order_relaxed); }
+
+/* For connections to other processes, on any thread ------------------------------------------------- */
+
+wf_shchan *wf_shchan_new(size_t capacity); /* NULL: no memory */
+void wf_shchan_bell(wf_shchan *s, wf_bell *b);   /* it is rung from now on */
+void wf_shchan_unbell(wf_shchan *s, wf_bell *b); /* and no more; its mail may be on the way */
+void wf_shchan_heard(wf_shchan *s, wf_bell *b);  /* its mail has come: it may be rung again */
+/* How many receivers and senders wait, at most `most` are counted; closed, and nothing is left to be sent. */
+void wf_shchan_survey(wf_shchan *s, size_t most, size_t *receivers, size_t *senders, bool *closed);
+/* Put a value back, behind so many others: for the first receiver (true), or to be received before what came later. */
+bool wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind);
+/* Add a value, whatever the capacity, also when it is closed. */
+void wf_shchan_force(wf_shchan *s, wf_parcel *p);
+/* Take a value if more than `leave` are kept. */
+bool wf_shchan_spare(wf_shchan *s, wf_parcel *p, size_t leave);
+/* A mirror: take the next value that is to go home; it has come: to a receiver (true) or the inbox; take it back
+ * from there; no more will be sent; nothing more will come. */
+bool wf_shchan_outgoing(wf_shchan *s, wf_parcel *p);
+bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p);
+bool wf_shchan_uninbox(wf_shchan *s, wf_parcel *p);
+void wf_shchan_shut(wf_shchan *s);
+void wf_shchan_drain_out(wf_shchan *s);
+
 size_t wf_shchan_count(wf_shchan *s);
 bool wf_shchan_closed(wf_shchan *s);
 

@@ -6,21 +6,28 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "lx/error.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
+#include "rt/family.h"
 #include "rt/press.h"
+#include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
+enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4, STUCK_SHOWN = 16 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
-static _Atomic bool forked;
+_Atomic bool wf_fork_seen;
 
-static void on_fork(void) { atomic_store_explicit(&forked, true, memory_order_relaxed); }
+static void on_fork(void) { atomic_store_explicit(&wf_fork_seen, true, memory_order_relaxed); }
 
-bool wf_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
+int wf_fork_raise(lua_State *L) {
+  lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
+  return lua_error(L);
+}
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
 
@@ -38,7 +45,7 @@ static void say_what_ran(wf_iso *iso) {
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
-    if (t->flags & (WF_F_DETACHED | WF_F_SERVES)) continue;
+    if ((t->flags & WF_F_DETACHED) || (t->more & WF_M_SERVES)) continue;
     if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
   }
@@ -51,10 +58,15 @@ static void say_what_ran(wf_iso *iso) {
 
 static void say_what_is_stuck(wf_iso *iso) {
   char started[LUA_IDSIZE + 16];
+  uint32_t n = 0;
   wf_task *t;
-  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;)
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
+    if (n++ >= STUCK_SHOWN) continue;
     fprintf(stderr, "weft: task %u (started at %s) does not end and is left behind\n", t->seq,
             wf_task_started(iso, t, started, sizeof started));
+  }
+  if (n > STUCK_SHOWN) fprintf(stderr, "weft: so are %u more tasks\n", n - STUCK_SHOWN);
+  if (!wf_list_empty(&iso->children)) wf_family_stuck(iso->member);
   wf_children_abandon(iso);
   fflush(stderr);
 }
@@ -99,26 +111,61 @@ static int wait_all(lua_State *L) {
   return 0;
 }
 
-static void end_all(wf_iso *iso, lua_State *L) {
-  if (iso->live == 0 && wf_list_empty(&iso->children)) return;
-  if (!lua_checkstack(L, 8)) return;
-  cancel_all(iso);
-  lua_pushcfunction(L, wait_all);
-  lua_pushlightuserdata(L, iso);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
-}
-
-static void shutdown(wf_iso *iso, lua_State *L, bool quiet) {
-  bool first = !iso->closing && !iso->closed;
+/* True: something runs still, and has been cancelled. */
+static bool shutdown_begin(wf_iso *iso, bool quiet) {
+  if (iso->closing || iso->closed) return false;
+  if (iso->explore != NULL) wf_explore_abandon(iso);
   iso->closing = 1;
-  if (wf_forked()) return;
-  if (first && !quiet) say_what_ran(iso);
-  if (first) end_all(iso, L);
-  wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
+  if (wf_forked()) return false;
+  if (!iso->is_child) wf_family_ends(iso->member);
+  if (!quiet && !(iso->is_child && wf_family_ending(iso->member))) say_what_ran(iso);
+  if (iso->live == 0 && wf_list_empty(&iso->children)) return false;
+  cancel_all(iso);
+  return true;
 }
 
-void wf_iso_shutdown(wf_iso *iso, lua_State *L) { shutdown(iso, L, false); }
+static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
+  if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
+    lua_pushcfunction(L, wait_all);
+    lua_pushlightuserdata(L, iso);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
+  }
+  if (!iso->closed) wf_programs_end(iso);
+  if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
+}
+
+static int parked_k(lua_State *L, int status, lua_KContext ctx);
+
+/* Wait for all. Nothing here can fail: the function's task has its extra record. */
+static int park(wf_iso *iso, lua_State *L) {
+  wf_task *self = iso->cur;
+  self->flags &= ~(uint32_t)WF_F_CANCEL;
+  if (wf_iso_all_ended(iso, self) || wf_clock_ns() >= iso->press_end) {
+    if (!wf_iso_all_ended(iso, self)) say_what_is_stuck(iso);
+    return 0;
+  }
+  wf_wait_begin(iso, L, WF_WHY_WAIT);
+  wf_wait_queue(self, &iso->waiting_all);
+  if (!wf_list_empty(&iso->children)) wf_wait_outside(iso, self);
+  wf_wait_until(iso, self, iso->press_end);
+  return wf_wait_park(iso, L, self, 0, parked_k);
+}
+
+static int parked_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_task *self = (wf_task *)ctx;
+  self->claim = WF_IDLE;
+  return park(wf_iso_of(L), L);
+}
+
+int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
+  if (!shutdown_begin(iso, quiet)) return 0;
+  wf_press_begin(iso, wf_clock_ns() + DEADLINE_MS * 1000000ull);
+  return park(iso, L);
+}
+
+void wf_iso_shutdown(wf_iso *iso, lua_State *L) { end_all(iso, L, false); }
 
 void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *key) {
   if (iso->closed || iso->closing) return;
@@ -126,7 +173,7 @@ void wf_iso_maybe_closing(wf_iso *iso, lua_State *L, int handles, const void *ke
   lua_rawgetp(L, -1, key);
   bool there = lua_rawequal(L, -1, 1); /* the collector clears the entry before it calls the finaliser */
   lua_pop(L, 2);
-  if (there) shutdown(iso, L, false);
+  if (there) end_all(iso, L, false);
 }
 
-void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { shutdown(iso, L, true); }
+void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L) { end_all(iso, L, true); }

@@ -10,8 +10,16 @@
 void wf_iso_shutdown(wf_iso *iso, lua_State *L);
 void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
 
+/* The same as the last act of a function that may park: an isolate of the worker pool leaves its worker while it waits.
+ * The calling C function returns what this returns. [-0, +0, -] */
+int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet);
+
 /* True in a child process made by fork() without exec: nothing of weft works there. */
-bool wf_forked(void);
+extern __attribute__((visibility("hidden"))) _Atomic bool wf_fork_seen;
+static inline bool wf_forked(void) { return atomic_load_explicit(&wf_fork_seen, memory_order_relaxed); }
+
+/* Raise the error of whoever would start or wait for something in such a process. [-0, +0, e] */
+int wf_fork_raise(lua_State *L);
 
 /* For finalisers of objects that tasks use (at index 1), and that the weak table `handles` (a registry reference) has
  * under `key`: an object that is still there says that the state is closing, where everything is finalised, also what is

@@ -35,6 +35,18 @@ static void enter(wf_iso *iso) {
 
 static void leave(void) { wf_press_by_signal(NULL); }
 
+void wf_slice_lend(wf_iso *iso) {
+  if (!iso->lent)
+    iso->lent = wf_worker_block();
+  else
+    wf_worker_serve();
+}
+
+static void lend_end(wf_iso *iso) {
+  if (iso->lent) wf_worker_unblock();
+  iso->lent = false;
+}
+
 /* Begin. False: there is no memory. */
 static bool begin(wf_port *p) {
   wf_run *r = p->run;
@@ -76,8 +88,14 @@ static void end(wf_run *r, wf_iso *iso) {
 
 /* Nothing in it is ready, and no timer will make it so, and nobody outside is waited for. */
 static void deadlock(wf_iso *iso) {
-  wf_report_deadlock(iso, iso->L);
-  wf_wait_fail(iso, iso->L, &iso->main);
+  if (iso->main.claim == WF_ARMED) {
+    wf_report_deadlock(iso, iso->L);
+    wf_wait_fail(iso, iso->L, &iso->main);
+  } else { /* somebody's lua_resume has run it meanwhile, and it failed there */
+    lua_pushliteral(iso->L, "the function was resumed by others, and failed");
+    wf_run_failed(iso->run, iso, iso->L);
+    iso->ended = true;
+  }
 }
 
 static enum wf_unit_end slice(wf_unit *u) {
@@ -89,7 +107,9 @@ static enum wf_unit_end slice(wf_unit *u) {
   }
   wf_iso *iso = p->iso;
   for (;;) {
-    if (wf_iso_slice(iso)) {
+    bool over = wf_iso_slice(iso);
+    if (wf_unlikely(iso->lent)) lend_end(iso);
+    if (over) {
       if (iso->ended) {
         end(p->run, iso);
         return WF_UNIT_AWAY;
@@ -100,9 +120,11 @@ static enum wf_unit_end slice(wf_unit *u) {
     }
     uint64_t next = wf_wheel_next(&iso->wheel);
     if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
-    if (next == WF_NEVER && iso->outside == 0) {
+    if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
       deadlock(iso);
-      continue;
+      if (!iso->ended) continue;
+      end(p->run, iso);
+      return WF_UNIT_AWAY;
     }
     wf_io_leave(iso);
     leave();

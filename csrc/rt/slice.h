@@ -17,6 +17,9 @@ int wf_slice_prepare(wf_iso *starter, wf_run *r);
 /* Hand the run to the pool; takes over one hold. */
 void wf_slice_start(wf_run *r);
 
+/* The isolate's carrier: its slice is over, but it cannot leave its worker. Others take over that one's work until it can. */
+void wf_slice_lend(wf_iso *iso);
+
 /* Interrupt whatever it runs (press.h). */
 void wf_slice_interrupt(wf_run *r);
 

@@ -12,6 +12,7 @@
  */
 #include "rt/cancel.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
@@ -118,25 +119,50 @@ static void note_name(wf_iso *iso, lua_State *L, wf_task *t, int name) {
   t->flags |= WF_F_NAMED;
 }
 
+/* A task of a schedule that is explored gets its coroutine at once: such tasks begin in any order. Raises when there is
+ * no memory for one. [-0, +0, m] */
+static void begin_at_once(wf_iso *iso, lua_State *L, wf_task *t, int handle, int f, int nargs) {
+  if (!wf_co_take(iso, t)) luaL_error(L, "not enough memory");
+  lua_State *co = t->co;
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
+    wf_co_done(iso, co, t->slot, true);
+    luaL_error(L, "not enough memory");
+  }
+  lua_pushcfunction(co, wf_task_main);
+  lua_pushcfunction(co, wf_unwind_handler);
+  lua_pushlightuserdata(co, iso);
+  lua_pushvalue(L, handle);
+  for (int i = 0; i <= nargs; i++) lua_pushvalue(L, f + i);
+  lua_xmove(L, co, nargs + SHARE);
+  t->got = (uint16_t)(nargs + WF_TASK_EXTRA);
+}
+
 wf_task *wf_task_start(wf_iso *iso, lua_State *L, int nargs, int name) {
+  if (wf_unlikely(wf_forked())) wf_fork_raise(L);
   if (wf_unlikely(iso->closing)) luaL_error(L, "cannot start a task: the script is ending");
+  bool explored = wf_unlikely(iso->explore != NULL);
+  if (explored) wf_explore_admit(iso, L, nargs);
   int f = lua_gettop(L) - nargs;
   if (wf_unlikely(nargs > MANY)) luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
   wf_task *t = wf_class_push(iso, L, WF_CLASS_TASK, sizeof *t, 1);
-  if (wf_unlikely(iso->desk_room < nargs + SHARE)) desk_reserve(iso, L, nargs + SHARE); /* runs finalisers, the last that does */
+  if (!explored && wf_unlikely(iso->desk_room < nargs + SHARE)) desk_reserve(iso, L, nargs + SHARE); /* runs finalisers, the last that does */
   if (wf_unlikely(iso->cur->flags & WF_F_LOCALS)) inherit_locals(iso, L, t);
   if (wf_unlikely(name != 0)) note_name(iso, L, t, name);
   wf_where_note(iso, L, t);
+  if (wf_unlikely(explored)) begin_at_once(iso, L, t, lua_gettop(L), f, nargs);
   /* Nothing fails from here on. */
-  lua_pushvalue(L, -1);
-  for (int i = 0; i <= nargs; i++) lua_pushvalue(L, f + i);
-  lua_xmove(L, iso->desk, nargs + SHARE);
-  iso->desk_room -= nargs + SHARE;
   t->seq = ++iso->seq;
-  t->flags |= WF_F_NEW;
-  t->slot = (uint32_t)nargs;
+  if (wf_likely(!explored)) {
+    lua_pushvalue(L, -1);
+    for (int i = 0; i <= nargs; i++) lua_pushvalue(L, f + i);
+    lua_xmove(L, iso->desk, nargs + SHARE);
+    iso->desk_room -= nargs + SHARE;
+    t->flags |= WF_F_NEW;
+    t->slot = (uint32_t)nargs;
+  }
   iso->live++;
   wf_ready_push(iso, t);
+  if (wf_unlikely(explored)) wf_explore_started(iso, t);
   wf_trace(WF_TRACE_NEW, WF_WHY_TASK, iso->id, wf_task_id(iso, t), wf_task_id(iso, iso->cur));
   if (wf_unlikely(name != 0)) wf_trace_name(iso->id, wf_task_id(iso, t), lua_tostring(L, name));
   return t;

@@ -12,13 +12,21 @@
 #include "rt/channel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
+#include "rt/explore.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
+#include "rt/shlock.h"
 
 enum { HANDLER = 1, ISO, HANDLE, FIRST };
 _Static_assert((int)FIRST == (int)WF_TASK_EXTRA && (int)ISO == (int)WF_TASK_BASE, "wf_task_begin pushes them");
 
 /* Names and handles --------------------------------------------------------------------------- */
+
+uint32_t wf_task_number(const wf_iso *iso, const wf_task *t) {
+  bool explored = iso->explore != NULL && (t->flags & WF_F_EXPLORED);
+  return wf_unlikely(explored) ? wf_explore_number(iso->explore, t) : t->seq;
+}
 
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   if (t->flags & WF_F_NAMED) {
@@ -28,7 +36,7 @@ void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t) {
   } else if (t->flags & WF_F_MAIN) {
     lua_pushstring(L, iso->name != NULL ? iso->name : "main");
   } else {
-    lua_pushfstring(L, "task %d", (int)t->seq);
+    lua_pushfstring(L, "task %d", (int)wf_task_number(iso, t));
   }
 }
 
@@ -76,7 +84,8 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
     lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
-  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL);
+  if (wf_unlikely(t->flags & WF_F_HOLDS)) wf_holds_end(iso, t);
+  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL | WF_F_HOLDS);
   if (t->ext != NULL) {
     wf_ext *x = t->ext;
     wf_scopes_forget(iso, t); /* of coroutines that weft does not know of */
@@ -171,7 +180,7 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
     wf_task_push_name(iso, L, t);
     lua_setfield(L, FIRST, "name");
   }
-  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED)))
+  if (t->state == WF_FAILED && !(t->flags & (WF_F_LOOKED | WF_F_DETACHED | WF_F_EXPLORED)))
     wf_report_unseen(iso, L, t, HANDLE, FIRST);
   lua_settop(L, FIRST);
   lua_setiuservalue(L, HANDLE, 1);
@@ -201,10 +210,12 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   if (status != LUA_OK && status != LUA_YIELD) state = error_is_own_cancel(iso, L, t) ? WF_CANCELLED : WF_FAILED;
   t->state = (uint8_t)state;
   task_keep(iso, L, t, status);
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_ended(iso, L, t, HANDLE);
+  if (wf_unlikely(t->more & WF_M_CROSSED)) wf_shjob_task_ended(iso, L, t, HANDLE);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
-  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED))))
+  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_HOLDS))))
     task_forget(iso, L, t);
 }
 
@@ -275,6 +286,7 @@ void wf_task_failed(wf_iso *iso, wf_task *t) {
   t->state = WF_FAILED;
   t->flags |= WF_F_NOMEM;
   t->flags &= ~(uint32_t)WF_F_PACKED;
+  if (t->more & WF_M_CROSSED) wf_shjob_task_ended(iso, iso->bench, t, 0);
   lua_checkstack(iso->bench, LUA_MINSTACK);
   if (t->flags & WF_F_WATCHED) task_tell_watchers(iso, iso->bench, t);
   task_tell(iso, t);

@@ -55,6 +55,9 @@ void wf_iso_tell_all_done(wf_iso *iso);
  * the others push the error value and return -1. [-0, +n, m] */
 int wf_task_results(lua_State *L, wf_task *t, int idx);
 
+/* The number that a script sees: in a run of weft.explore tasks are counted from 1. */
+uint32_t wf_task_number(const wf_iso *iso, const wf_task *t);
+
 /* Push the task's name, or "task 7". [-0, +1, m] */
 void wf_task_push_name(wf_iso *iso, lua_State *L, const wf_task *t);
 

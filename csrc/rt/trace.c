@@ -4,7 +4,8 @@
  * What it is: a process-wide list of rings, one for each thread that recorded (trace_ring.h).
  * Thread: recording on the owner's; list, start, stop and snapshot under trace.mutex on any.
  * Owner: the list owns the rings. A thread's ring is freed by its own exit when no trace runs, else by
- * the stop that collects it (rings of ended threads), else reused by the thread for the next trace.
+ * the stop that collects it (rings of ended threads), else reused by the thread for the next trace; in between it
+ * has no pages.
  * Invariants: a ring belongs to the trace whose number it carries; only its owner renews it, so nobody
  * frees or resizes a lane that a thread may be writing. No allocation while recording but the ring's.
  */
@@ -22,6 +23,7 @@
 #include "base/base.h"
 #include "base/tsc.h"
 #include "rt/trace_ring.h"
+#include "sys/pages.h"
 #include "sys/thread.h"
 
 enum { CAPACITY_MIN = 16 };
@@ -85,6 +87,11 @@ static void lane_shrink_locked(wf_lane *l) {
   if (words == NULL) return;
   l->words = words;
   l->mask = capacity - 1;
+}
+
+/* The trace is over, but the thread may be writing a last record still: the lane stays, empty, and its pages go. */
+static void lane_empty_locked(const wf_lane *l) {
+  if (l->words != NULL) wf_pages_give_back(l->words, (l->mask + 1) * WF_LANE_WORDS * sizeof *l->words);
 }
 
 /* ---- Rings ---- */
@@ -208,7 +215,7 @@ void wf_trace_record(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, u
 }
 
 void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {
-  wf_assert(ev == WF_TRACE_NAME || ev == WF_TRACE_LABEL || ev == WF_TRACE_MARK);
+  wf_assert(ev == WF_TRACE_NAME || ev == WF_TRACE_LABEL || wf_trace_is_moment(ev));
   wf_ring *r = ring_own();
   if (wf_unlikely(r == NULL)) return;
   char bytes[1 + WF_TRACE_TEXT] = {0};
@@ -221,8 +228,8 @@ void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {
   memcpy(bytes + 1, text, n);
   uint64_t words[WF_LANE_WORDS - 1];
   memcpy(words, bytes, sizeof words);
-  wf_lane_put(ev == WF_TRACE_MARK ? &r->moves : &r->facts, ev == WF_TRACE_MARK ? wf_tsc_now(r->tsc) : id,
-           words[0], words[1], words[2]);
+  bool moment = wf_trace_is_moment(ev);
+  wf_lane_put(moment ? &r->moves : &r->facts, moment ? wf_tsc_now(r->tsc) : id, words[0], words[1], words[2]);
 }
 
 void wf_trace_thread_name(const char *name) {
@@ -283,9 +290,21 @@ int wf_trace_stop(wf_trace_shot *out) {
     atomic_store_explicit(&wf_trace_switch, 0, memory_order_relaxed);
     error = out != NULL ? shot_take_locked(out) : 0;
     rings_sweep_locked(is_ended_or_own);
+    for (const wf_ring *r = trace.first; r != NULL; r = r->next) {
+      lane_empty_locked(&r->facts);
+      lane_empty_locked(&r->moves);
+    }
     if (own.ring != NULL) pthread_setspecific(key, NULL);
     own.ring = NULL;
   }
   pthread_mutex_unlock(&trace.mutex);
   return error;
+}
+
+bool wf_trace_stalled(uint64_t ns, wf_trace_stall *out) {
+  pthread_mutex_lock(&trace.mutex);
+  bool found = wf_trace_on() != 0 &&
+               wf_trace_stalled_locked(trace.first, trace.number, trace.start, wf_tsc_pair_read(trace.tsc), ns, out);
+  pthread_mutex_unlock(&trace.mutex);
+  return found;
 }

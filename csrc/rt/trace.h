@@ -17,8 +17,16 @@
  *   LIVE  it lived before tracing began  why = kind    arg = the same; its state event follows at once
  *   RUN   it begins to run on this thread
  *   STOP  it stops running here          why = reason  arg = id of what it waits for, or 0 (JOIN: task id)
- *   READY it was woken or queued         arg = id of the task that did it, or 0
- *   NAME, LABEL, MARK                    through the wf_trace_name, _label and _mark helpers
+ *   READY it was woken or queued         why = how its wait ended: NONE it was served or its time was over, DONE
+ *                                        by a close, CANCELLED, FAILED; arg = id of the task that did it, or 0
+ *   PUT   a value was laid in a channel  arg = the channel's id, iso = the value's number there
+ *   TAKE  it was taken out of it         arg, iso = the same
+ *   POST  this thread ended a task's wait; its own thread will say READY
+ *   NAME, LABEL, MARK, ENTER             through the wf_trace_name, _label, _mark and _enter helpers
+ *   LEAVE the innermost region that the running task had ENTERed is over
+ * PUT, TAKE, MARK, ENTER and LEAVE are of the task that runs on the thread; a PUT that has a task is of that
+ * one, which waits to send. Values that a sender hands to a waiting receiver, or a receiver takes from a
+ * waiting sender, are no PUTs: READY or POST says it.
  * STOP with YIELD or PREEMPT leaves the task ready, with a wait reason parked, with an end reason
  * finished. READY of a task that is ready already changes nothing (a new task is ready by NEW alone).
  * A task id is unique in the process and never reused within a trace; so is an isolate's.
@@ -46,6 +54,11 @@ enum wf_trace_ev {
   WF_TRACE_STOP,
   WF_TRACE_READY,
   WF_TRACE_MARK,
+  WF_TRACE_PUT,
+  WF_TRACE_TAKE,
+  WF_TRACE_POST,
+  WF_TRACE_ENTER,
+  WF_TRACE_LEAVE,
   WF_TRACE_EV_COUNT
 };
 
@@ -81,6 +94,15 @@ enum wf_trace_why {
 #undef X
   WF_WHY_COUNT
 };
+
+static inline const char *wf_trace_why_text(enum wf_trace_why why) {
+  static const char *const texts[] = {
+#define X(id, text) text,
+      WF_TRACE_WHYS(X)
+#undef X
+  };
+  return texts[why];
+}
 
 enum { WF_TRACE_TEXT = 23, WF_TRACE_CAPACITY = 64 * 1024 };
 
@@ -125,10 +147,18 @@ static inline void wf_trace_mark(const char *text) {
   if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_text(WF_TRACE_MARK, 0, text);
 }
 
+/* The running task begins something that has a name; a LEAVE ends it. */
+static inline void wf_trace_enter(const char *text) {
+  if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_text(WF_TRACE_ENTER, 0, text);
+}
+
+/* Does the text of this event belong to a moment, not to an id? */
+static inline bool wf_trace_is_moment(enum wf_trace_ev ev) { return ev == WF_TRACE_MARK || ev == WF_TRACE_ENTER; }
+
 /* Names the calling thread in the traces to come (else the system's name for it is used). */
 void wf_trace_thread_name(const char *name);
 
-/* One record as a snapshot gives it. time is in ns since the trace's start. For a MARK, arg is the
+/* One record as a snapshot gives it. time is in ns since the trace's start. For a MARK or ENTER, arg is the
  * index of its text in shot.texts; NAME and LABEL are not among the events but in shot.texts. */
 typedef struct wf_trace_event {
   uint64_t time;
@@ -149,7 +179,7 @@ typedef struct wf_trace_thread {
 } wf_trace_thread;
 
 typedef struct wf_trace_note {
-  uint64_t id; /* task of a NAME, resource of a LABEL, 0 for a MARK */
+  uint64_t id; /* task of a NAME, resource of a LABEL, 0 for a MARK or ENTER */
   uint8_t ev;
   char text[WF_TRACE_TEXT + 1];
 } wf_trace_note;

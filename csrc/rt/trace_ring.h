@@ -21,6 +21,7 @@
 
 #include "base/tsc.h"
 #include "rt/trace.h"
+#include "rt/trace_dump.h"
 
 enum { WF_LANE_WORDS = 4 };
 
@@ -33,7 +34,7 @@ typedef struct wf_lane {
 typedef struct wf_ring {
   struct wf_ring *next; /* in order of first recording */
   wf_lane facts;        /* NEW LIVE NAME LABEL */
-  wf_lane moves;        /* RUN STOP READY MARK */
+  wf_lane moves;        /* RUN STOP READY PUT TAKE POST, and MARK ENTER LEAVE */
   uint32_t trace;       /* the trace it records for; stored by the owner, under the mutex */
   bool tsc;             /* a copy for the owner of whether the counter can be used */
   bool ended;           /* its thread is gone; under the mutex */
@@ -41,7 +42,7 @@ typedef struct wf_ring {
   char name[sizeof((wf_trace_thread *)0)->name];
 } wf_ring;
 
-/* A record's words: time, what, task, arg. Of a text: time (MARK) or id, then 24 bytes of which the
+/* A record's words: time, what, task, arg. Of a text: time (MARK, ENTER) or id, then 24 bytes of which the
  * first is the event's number as in `what`, the rest text. */
 typedef struct wf_lane_what {
   uint8_t ev;
@@ -70,5 +71,9 @@ static inline uint64_t wf_lane_held(const wf_lane *l, uint64_t head) {
  * The caller holds the mutex and sets the shot's times. */
 int wf_trace_shot_take_locked(wf_trace_shot *shot, const wf_ring *first, uint32_t number,
                               wf_tsc_pair start, wf_tsc_pair end);
+
+/* wf_trace_stalled, for the rings of trace number `number` in the list (trace_stall.c). */
+bool wf_trace_stalled_locked(const wf_ring *first, uint32_t number, wf_tsc_pair start, wf_tsc_pair now, uint64_t ns,
+                             wf_trace_stall *out);
 
 #endif

@@ -87,12 +87,11 @@ static bool gather_lane_locked(gather *g, const wf_lane *l, uint64_t upto, uint1
     wf_lane_what kind;
     memcpy(&kind, &word[1], sizeof kind);
     wf_trace_event e = {.ev = kind.ev, .thread = thread};
-    bool text = kind.ev == WF_TRACE_NAME || kind.ev == WF_TRACE_LABEL || kind.ev == WF_TRACE_MARK;
-    if (text) {
-      bool mark = kind.ev == WF_TRACE_MARK;
-      if (mark) e.arg = shot->ntexts;
-      if (!gather_text(g, kind.ev, mark ? 0 : word[0], (const char *)&word[1] + 1)) return false;
-      if (!mark) continue;
+    bool moment = wf_trace_is_moment(kind.ev);
+    if (moment || kind.ev == WF_TRACE_NAME || kind.ev == WF_TRACE_LABEL) {
+      if (moment) e.arg = shot->ntexts;
+      if (!gather_text(g, kind.ev, moment ? 0 : word[0], (const char *)&word[1] + 1)) return false;
+      if (!moment) continue;
     } else {
       e.why = kind.why;
       e.iso = kind.iso;

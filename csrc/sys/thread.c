@@ -24,13 +24,13 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/attr.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -128,40 +128,12 @@ const char *wf_policy_name(int policy) {
 
 #if defined(__linux__)
 
-/* As many CPUs as the kernel can have; a cpu_set_t holds an eighth. */
-enum { CPUS_MAX = 8192 };
-typedef struct cpu_bits {
-  cpu_set_t part[CPUS_MAX / CPU_SETSIZE];
-} cpu_bits;
-
 int wf_cpu_count(void) {
-  cpu_bits bits;
-  CPU_ZERO_S(sizeof bits, bits.part);
-  if (sched_getaffinity(0, sizeof bits, bits.part) != 0) return 1;
-  int n = CPU_COUNT_S(sizeof bits, bits.part);
+  cpu_set_t bits[WF_CPUS_MAX / CPU_SETSIZE];
+  CPU_ZERO_S(sizeof bits, bits);
+  if (sched_getaffinity(0, sizeof bits, bits) != 0) return 1;
+  int n = CPU_COUNT_S(sizeof bits, bits);
   return n > 0 ? n : 1;
-}
-
-/* The kernel silently leaves out CPUs that this machine or container does not
-   have; that would be an option not honoured, so it is read back. */
-static int set_affinity(const int *cpus, int ncpus) {
-  cpu_bits want, got;
-  CPU_ZERO_S(sizeof want, want.part);
-  if (ncpus <= 0) return EINVAL;
-  for (int i = 0; i < ncpus; i++) {
-    if (cpus[i] < 0 || cpus[i] >= CPUS_MAX) return EINVAL;
-    CPU_SET_S((size_t)cpus[i], sizeof want, want.part);
-  }
-  if (sched_setaffinity(0, sizeof want, want.part) != 0) return errno;
-  CPU_ZERO_S(sizeof got, got.part);
-  if (sched_getaffinity(0, sizeof got, got.part) != 0) return errno;
-  return CPU_EQUAL_S(sizeof want, want.part, got.part) ? 0 : EINVAL;
-}
-
-/* Linux keeps niceness a thread, whatever POSIX says. */
-static int set_nice(int nice_) {
-  if (nice_ < -20 || nice_ > 19) return EINVAL;
-  return setpriority(PRIO_PROCESS, (id_t)wf_thread_self_tid(), nice_) == 0 ? 0 : errno;
 }
 
 #else
@@ -171,35 +143,7 @@ int wf_cpu_count(void) {
   return n > 0 ? (int)n : 1;
 }
 
-static int set_affinity(const int *cpus, int ncpus) {
-  (void)cpus;
-  (void)ncpus;
-  return ENOTSUP;
-}
-
-static int set_nice(int nice_) {
-  (void)nice_;
-  return ENOTSUP;
-}
-
 #endif
-
-static int set_policy(const wf_thread_opts *o, const char **what) {
-  int policy;
-  struct sched_param param;
-  *what = "policy";
-  int e = pthread_getschedparam(pthread_self(), &policy, &param);
-  if (e) return e;
-  if (o->has_policy) policy = o->policy;
-  int least = sched_get_priority_min(policy), most = sched_get_priority_max(policy);
-  if (least < 0 || most < 0) return EINVAL;
-  param.sched_priority = o->has_priority ? o->priority : least;
-  if (param.sched_priority < least || param.sched_priority > most) {
-    *what = "priority";
-    return EINVAL;
-  }
-  return pthread_setschedparam(pthread_self(), policy, &param);
-}
 
 /* ------------------------------------------------------------ the new thread */
 
@@ -212,10 +156,12 @@ static bool needs_handshake(const wf_thread_opts *o) {
 static int apply(const wf_thread_opts *o, const char **what) {
   int e;
   *what = "affinity";
-  if (o->cpus && (e = set_affinity(o->cpus, o->ncpus)) != 0) return e;
+  if (o->cpus && (e = wf_set_affinity(0, o->cpus, o->ncpus)) != 0) return e;
   *what = "nice";
-  if (o->has_nice && (e = set_nice(o->nice)) != 0) return e;
-  if ((o->has_policy || o->has_priority) && (e = set_policy(o, what)) != 0) return e;
+  if (o->has_nice && (e = wf_set_nice(0, o->nice)) != 0) return e;
+  if ((o->has_policy || o->has_priority) &&
+      (e = wf_set_policy(0, o->has_policy, o->policy, o->has_priority, o->priority, what)) != 0)
+    return e;
   *what = "setup";
   return o->setup ? o->setup(o->setup_arg, what) : 0;
 }
@@ -463,6 +409,28 @@ bool wf_thread_ended(wf_thread *t) {
 
 int64_t wf_thread_tid(wf_thread *t) {
   return atomic_load_explicit(&t->tid, memory_order_relaxed);
+}
+
+int64_t wf_thread_await_tid(wf_thread *t) {
+#if defined(__linux__)
+  while (wf_thread_tid(t) == 0) sched_yield();
+#endif
+  return wf_thread_tid(t);
+}
+
+uint64_t wf_thread_self_cpu_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return 0;
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t wf_thread_cpu_ns(wf_thread *t) {
+  clockid_t clock;
+  struct timespec ts = {0, 0};
+  pthread_mutex_lock(&t->lock);
+  if (t->stage == ENDED || pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) != 0) ts = (struct timespec){0, 0};
+  pthread_mutex_unlock(&t->lock);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 int wf_thread_signal(wf_thread *t, int sig) {

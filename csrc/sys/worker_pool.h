@@ -49,6 +49,7 @@ struct wf_worker {
 
   /* Its own. */
   uint32_t tick;        /* units taken */
+  uint32_t blocks;      /* calls of wf_worker_block that are open */
   uint32_t streak;      /* times in a row that next_up went first */
   uint64_t nap_ns;      /* how long it looked on last */
   uint64_t random;
@@ -60,6 +61,8 @@ struct wf_worker {
 
 struct wf_workers {
   uint32_t holders;     /* under the lock of all pools */
+  /* Units, and one for the threads. Relaxed up, acquire-release down; the last one frees. */
+  _Atomic uint32_t refs;
   pthread_mutex_t lock; /* guards up to the next comment */
   uint32_t blocked, spare;
   /* Workers that are to be neither blocked nor spare; how many too many there are. Written under the lock, read by all,

@@ -2,9 +2,9 @@
 ** Sleeping and waking of workers. See worker_pool.h.
 **
 ** No wake is lost. Who has made work visible (under a queue's lock) reads `asleep`, then `searching`; when nobody
-** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep puts itself among the
-** sleepers (asleep + 1), ends its search (searching - 1), and only then looks at all queues once more. All of these are
-** sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
+** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep ends its search
+** (searching - 1), puts itself among the sleepers (asleep + 1), and only then looks at all queues once more. All of these
+** are sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
 **   - the pusher read asleep == 0 before the worker's increment: the worker's look comes after the push;
 **   - it read searching > 0 before the searcher's decrement: the searcher's look comes after the push;
 **   - else it wakes a sleeper, if one is left when it has the lock.
@@ -107,7 +107,8 @@ bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
   if (w->loop != NULL && w->pins == 0) drop_loop(w);
   pthread_mutex_lock(&p->lock);
-  bool stopping = p->stopping;
+  bool stopping = p->stopping, searched = w->searching;
+  w->searching = false; /* once it is among the sleepers, who wakes it writes this */
   if (!stopping) {
     w->rest = WF_ASLEEP;
     w->next_resting = p->sleepers;
@@ -115,7 +116,7 @@ bool wf_worker_rest(wf_worker *w) {
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
   pthread_mutex_unlock(&p->lock);
-  search_end(w);
+  if (searched) atomic_fetch_sub_explicit(&p->searching, 1, memory_order_seq_cst);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;
@@ -143,7 +144,7 @@ static int32_t surplus_locked(wf_workers *p) { return atomic_load_explicit(&p->s
 
 int wf_workers_fill_locked(wf_workers *p) {
   wf_workers_count_locked(p);
-  while (surplus_locked(p) < 0) {
+  while (surplus_locked(p) < 0 && !p->stopping) {
     wf_worker *w = p->spares;
     if (w != NULL) {
       unlink_from(&p->spares, w);
@@ -175,11 +176,18 @@ static bool become_spare(wf_worker *w, bool *stopping) {
   return spare;
 }
 
+/* Is it still among them? Not when it has been called back, nor when there is work that only it may do. */
 static bool is_spare(wf_worker *w, bool *stopping) {
-  pthread_mutex_lock(&w->pool->lock);
+  wf_workers *p = w->pool;
+  pthread_mutex_lock(&p->lock);
+  if (w->rest == WF_SPARE && wf_queue_count(&w->pinned) > 0) {
+    unlink_from(&p->spares, w);
+    p->spare--;
+    wf_workers_count_locked(p);
+  }
   bool spare = w->rest == WF_SPARE;
-  *stopping = w->pool->stopping;
-  pthread_mutex_unlock(&w->pool->lock);
+  *stopping = p->stopping;
+  pthread_mutex_unlock(&p->lock);
   return spare;
 }
 
@@ -195,21 +203,32 @@ bool wf_worker_step_aside(wf_worker *w) {
   return !stopping;
 }
 
-void wf_worker_block(void) {
+bool wf_worker_block(void) {
   wf_worker *w = wf_worker_here;
-  if (w == NULL) return;
+  if (w == NULL || w->blocks > 0) {
+    if (w != NULL) w->blocks++;
+    return true;
+  }
   wf_workers *p = w->pool;
   atomic_store_explicit(&w->blocked, true, memory_order_relaxed);
   wf_worker_give_away(w);
   pthread_mutex_lock(&p->lock);
   p->blocked++;
   wf_workers_fill_locked(p); /* without memory or threads: what is there must do */
+  bool others = p->stopping || atomic_load_explicit(&p->n, memory_order_relaxed) > p->blocked + p->spare;
+  if (!others) p->blocked--;
+  wf_workers_count_locked(p);
   pthread_mutex_unlock(&p->lock);
+  if (others)
+    w->blocks = 1;
+  else
+    atomic_store_explicit(&w->blocked, false, memory_order_relaxed);
+  return others;
 }
 
 void wf_worker_unblock(void) {
   wf_worker *w = wf_worker_here;
-  if (w == NULL) return;
+  if (w == NULL || --w->blocks > 0) return;
   pthread_mutex_lock(&w->pool->lock);
   w->pool->blocked--;
   wf_workers_count_locked(w->pool);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "sys/worker_pool.h"
 
-enum { STOP_MS = 1500 };
+enum { STOP_MS = 1500, STOP_STUCK_MS = 50 };
 
 __thread wf_worker *wf_worker_here;
 
@@ -18,6 +18,23 @@ static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static wf_workers *current;
 static uint32_t wanted; /* 0: as many as CPUs */
 
+static void worker_free(wf_worker *w) {
+  wf_parker_destroy(&w->parker);
+  wf_wheel_fini(&w->wheel);
+  pthread_mutex_destroy(&w->lock);
+  wf_free(w->seen);
+  wf_free(w);
+}
+
+static void pool_release(wf_workers *p) {
+  if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+  uint32_t n = atomic_load_explicit(&p->n, memory_order_relaxed);
+  for (uint32_t i = 0; i < n; i++) worker_free(p->all[i]);
+  pthread_mutex_destroy(&p->lock);
+  pthread_mutex_destroy(&p->inject_lock);
+  wf_free(p);
+}
+
 /* Units ------------------------------------------------------------------------------------------- */
 
 void wf_unit_init(wf_unit *u, wf_workers *p, enum wf_unit_end (*run)(wf_unit *u)) {
@@ -25,7 +42,10 @@ void wf_unit_init(wf_unit *u, wf_workers *p, enum wf_unit_end (*run)(wf_unit *u)
   atomic_init(&u->carrier, NULL);
   u->run = run;
   u->pool = p;
+  atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
+
+void wf_unit_done(wf_unit *u) { pool_release(u->pool); }
 
 static void timer_stop(wf_unit *u) {
   wf_worker *w = u->clock;
@@ -113,14 +133,6 @@ static void worker_main(void *arg) {
   w->loop = NULL;
 }
 
-static void worker_free(wf_worker *w) {
-  wf_parker_destroy(&w->parker);
-  wf_wheel_fini(&w->wheel);
-  pthread_mutex_destroy(&w->lock);
-  wf_free(w->seen);
-  wf_free(w);
-}
-
 int wf_worker_start_locked(wf_workers *p) {
   uint32_t n = atomic_load_explicit(&p->n, memory_order_relaxed);
   if (n == WF_WORKERS_MAX) return EAGAIN;
@@ -172,6 +184,7 @@ wf_workers *wf_workers_hold(void) {
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->inject_lock, NULL);
     atomic_init(&p->target, target());
+    atomic_init(&p->refs, 1);
     current = p;
   }
   if (p != NULL) p->holders++;
@@ -189,13 +202,13 @@ int wf_workers_begin(wf_workers *p) {
 }
 
 /* End all threads. One that is stuck is left behind, and with it the pool. */
-static void stop(wf_workers *p) {
+static void stop(wf_workers *p, uint64_t patience_ms) {
   pthread_mutex_lock(&p->lock);
   p->stopping = true;
   uint32_t n = atomic_load_explicit(&p->n, memory_order_relaxed);
   for (uint32_t i = 0; i < n; i++) wf_parker_wake(&p->all[i]->parker);
   pthread_mutex_unlock(&p->lock);
-  uint64_t deadline = wf_clock_ns() + STOP_MS * 1000000ull;
+  uint64_t deadline = wf_clock_ns() + patience_ms * 1000000;
   bool stuck = false;
   for (uint32_t i = 0; i < n; i++) {
     if (wf_thread_timedjoin(p->all[i]->thread, deadline) == 0) {
@@ -205,19 +218,15 @@ static void stop(wf_workers *p) {
       stuck = true;
     }
   }
-  if (stuck) return;
-  for (uint32_t i = 0; i < n; i++) worker_free(p->all[i]);
-  pthread_mutex_destroy(&p->lock);
-  pthread_mutex_destroy(&p->inject_lock);
-  wf_free(p);
+  if (!stuck) pool_release(p);
 }
 
-void wf_workers_release(wf_workers *p) {
+void wf_workers_release(wf_workers *p, bool stuck) {
   pthread_mutex_lock(&pools_lock);
   bool last = --p->holders == 0;
   if (last && current == p) current = NULL;
   pthread_mutex_unlock(&pools_lock);
-  if (last) stop(p);
+  if (last) stop(p, stuck ? STOP_STUCK_MS : STOP_MS);
 }
 
 uint32_t wf_workers_count(void) {
@@ -257,6 +266,7 @@ bool wf_workers_facts(uint32_t no, wf_worker_facts *f) {
         .injected = atomic_load_explicit(&w->injected, memory_order_relaxed),
         .sleeps = atomic_load_explicit(&w->sleeps, memory_order_relaxed),
         .tid = wf_thread_tid(w->thread),
+        .cpu_ns = wf_thread_cpu_ns(w->thread),
         .asleep = w->rest != WF_AWAKE,
         .blocked = atomic_load_explicit(&w->blocked, memory_order_relaxed),
     };

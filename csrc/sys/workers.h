@@ -54,9 +54,10 @@ struct wf_unit {
   wf_timer timer;     /* under that worker's lock */
 };
 
-/* One more holder; NULL when memory is out. The last wf_workers_release stops the threads: no unit may be left then. */
+/* One more holder; NULL when memory is out. The last wf_workers_release stops the threads. It waits for them; not for
+** long if the holder knows that a unit does not end (`stuck`). Units that are left are never run again. */
 wf_workers *wf_workers_hold(void);
-void wf_workers_release(wf_workers *p);
+void wf_workers_release(wf_workers *p, bool stuck);
 
 /* How many workers there are to be; and have that many from now on (before the first use, or more than there are).
 ** False: fewer than run already. */
@@ -66,8 +67,10 @@ bool wf_workers_set(uint32_t n);
 /* See that there is a worker; 0 or an errno. Before the first push. */
 int wf_workers_begin(wf_workers *p);
 
-/* A zeroed unit becomes one of the pool, not in a queue. */
+/* A zeroed unit becomes one of the pool, not in a queue. The pool's memory lasts until the last unit is done. */
 void wf_unit_init(wf_unit *u, wf_workers *p, enum wf_unit_end (*run)(wf_unit *u));
+/* It is in no queue and nobody knows it any more. Any thread. */
+void wf_unit_done(wf_unit *u);
 
 /* Any thread. What the word was before: WF_UNIT_IDLE means that the caller must push it now. */
 static inline uint32_t wf_unit_mark(wf_unit *u) { return atomic_fetch_or_explicit(&u->word, WF_UNIT_MARKED, memory_order_seq_cst); }
@@ -86,9 +89,10 @@ void wf_unit_signal(wf_unit *u, int sig);
 /* Is there something else for this worker? For a unit that wonders whether to end its slice. Also in signal handlers. */
 bool wf_worker_wanted(void);
 
-/* The worker, inside a slice: it is about to sleep where it cannot leave the slice, and is awake again. Others take over
-** its work; a further worker is started if there are fewer than there should be. No-ops elsewhere. */
-void wf_worker_block(void);
+/* The worker, inside a slice: it is about to sleep where it cannot leave the slice, or to compute for long, and is there
+** again. Others take over its work; a further worker is started if there are fewer than there should be. False: there is
+** no other worker left, and none can be had; then it is not blocked. They nest. No-ops elsewhere. */
+bool wf_worker_block(void);
 void wf_worker_unblock(void);
 /* While it is blocked: when to call wf_worker_serve, which readies the units whose time has come. */
 uint64_t wf_worker_due(void);
@@ -110,6 +114,7 @@ typedef struct wf_worker_facts {
   uint64_t injected; /* units that it took from the common queue */
   uint64_t sleeps;
   int64_t tid;
+  uint64_t cpu_ns;   /* that its thread has used */
   bool asleep, blocked;
 } wf_worker_facts;
 bool wf_workers_facts(uint32_t no, wf_worker_facts *f);

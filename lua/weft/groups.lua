@@ -4,8 +4,6 @@ local core = require "weft.core"
 
 local M = {}
 
-local UNBOUNDED = math.maxinteger
-
 local function check_function(f, arg, name)
   local mt = getmetatable(f)
   if type(f) ~= "function" and not (mt and mt.__call) then
@@ -24,9 +22,9 @@ local function check_jobs(jobs, name)
   end
 end
 
---- A channel that gets the index of each job of the list as it ends.
-local function ends_of(jobs)
-  local ends = core.channel(UNBOUNDED)
+--- A channel that gets the index of each job of the list as it ends. `use`: for whom (deadlock reports).
+local function ends_of(jobs, use)
+  local ends = core.channel_for(use)
   for i, job in ipairs(jobs) do
     if not core.watch(job, ends, i) then ends:send(i) end
   end
@@ -45,7 +43,7 @@ end
 --- The first results of all jobs, in order; the first failure cancels the rest and is raised.
 function M.all(jobs)
   check_jobs(jobs, "all")
-  local ends, values = ends_of(jobs), { n = #jobs }
+  local ends, values = ends_of(jobs, "all"), { n = #jobs }
   for _ = 1, #jobs do
     local i = ends:recv()
     local ok, value = jobs[i]:result()
@@ -62,7 +60,7 @@ end
 function M.race(jobs)
   check_jobs(jobs, "race")
   if #jobs == 0 then error("bad argument #1 to 'race' (at least one job expected)", 2) end
-  local i = ends_of(jobs):recv()
+  local i = ends_of(jobs, "race"):recv()
   cancel_others(jobs, i)
   return i, jobs[i]:join()
 end
@@ -70,7 +68,7 @@ end
 --- `for job in weft.completed(jobs) do`: the jobs in the order in which they end.
 function M.completed(jobs)
   check_jobs(jobs, "completed")
-  local ends, left = ends_of(jobs), #jobs
+  local ends, left = ends_of(jobs, "completed"), #jobs
   return function()
     if left == 0 then return nil end
     left = left - 1
@@ -107,7 +105,7 @@ end
 
 local function scope_add(self, job)
   if not self._watcher then
-    self._ends = core.channel(UNBOUNDED)
+    self._ends = core.channel_for "scope"
     self._watcher = core.go(watch_children, self)
   end
   self._live = self._live + 1
@@ -157,6 +155,18 @@ end
 function Scope:cancel(reason)
   scope_check(self, "cancel")
   scope_fail(self, core.cancelled(reason))
+end
+
+--- `local part <close> = s`: what runs in the scope is cancelled and has ended when the block is left. The scope itself
+-- goes on, and may be given more.
+function Scope:__close()
+  local jobs = {}
+  local here = core.handle()
+  for job in pairs(self._jobs) do
+    if job ~= here then jobs[#jobs + 1] = job end
+  end
+  for _, job in ipairs(jobs) do job:cancel() end
+  for _, job in ipairs(jobs) do job:wait() end
 end
 
 function Scope:__tostring()

@@ -10,15 +10,20 @@ local C = {
   cpus = true, wait = true, channel = true, select = true, buffer = true, atomic = true, timeout = true, shield = true,
   preempt = true, is = true, on_unhandled = true, register = true, mutex = true, rwlock = true, semaphore = true,
   condition = true, barrier = true, waitgroup = true, once = true, event = true,
-  signal = true, ticker = true, poll = true,
+  signal = true, ticker = true, poll = true, process = true, interpreter = true,
 }
+
+-- Those with another name there.
+local RENAMED = { set = "set_facts" }
 
 -- Modules, or fields of them.
 local GROUPS <const> = "weft.groups"
 local LUA = {
   scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
   current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
-  net = { "weft.net" }, every = { "weft.every" },
+  net = { "weft.net" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
+  explore = { "weft.explore", "explore" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
+  ps = { "weft.ps", "list" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
 }
 
 local STANDARD = { stdin = 0, stdout = 1, stderr = 2 }
@@ -27,6 +32,8 @@ local function fetch(self, name)
   local value
   if C[name] then
     value = core[name]
+  elseif RENAMED[name] then
+    value = core[RENAMED[name]]
   elseif STANDARD[name] then
     value = core.stdio(STANDARD[name])
   else
@@ -42,9 +49,9 @@ end
 return setmetatable({}, {
   __index = fetch,
   __pairs = function(self)
-    for name in pairs(C) do local _ = self[name] end
-    for name in pairs(LUA) do local _ = self[name] end
-    for name in pairs(STANDARD) do local _ = self[name] end
+    for _, names in ipairs { C, RENAMED, LUA, STANDARD } do
+      for name in pairs(names) do local _ = self[name] end
+    end
     return next, self
   end,
 })

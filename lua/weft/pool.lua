@@ -17,7 +17,7 @@ local worker = require "weft.pool_worker"
 local M = {}
 
 -- What starts the workers of a kind, by its name in weft.core. There are those kinds whose verb is there.
-local VERBS = { task = "go", isolate = "spawn", thread = "thread" }
+local VERBS = { task = "go", isolate = "spawn", thread = "thread", process = "process" }
 local BITES = 16 -- a map hands out this fraction of what is left, a worker's share
 local CHUNK_MAX = 4096
 
@@ -83,7 +83,7 @@ local function map(self, f, items, n, opts)
   if is_inside(self) then return inline.map(f, items, n, bar) end
   local r = {
     pool = self, code = self._seal("arg", f), items = items, n = n, at = 0, missing = n, results = { n = n }, chunk = opts.chunk,
-    bites = self.size * BITES, box = core.channel(1), bar = bar, next = map_next, done = map_done, lost = map_lost,
+    bites = self.size * BITES, box = core.channel_for("pool", 1), bar = bar, next = map_next, done = map_done, lost = map_lost,
     failed = false, error = false,
   }
   core.atomically(crew.add, self, r)
@@ -159,7 +159,7 @@ local function submit(self, opts, f, ...)
     return job
   end
   local r = {
-    pool = self, call = self._seal("arg", f, ...), box = core.channel(1),
+    pool = self, call = self._seal("arg", f, ...), box = core.channel_for("pool", 1),
     next = call_next, done = call_done, lost = call_lost, failed = false, error = false, traceback = false,
   }
   local job = core.go(opts, stand_in, self, r)
@@ -182,7 +182,7 @@ end
 -- Waits until nothing is asked of the pool any more.
 local function drain(self)
   while next(self._requests) ~= nil do
-    self._idle = self._idle or core.channel()
+    self._idle = self._idle or core.channel_for("pool", 0)
     self._idle:recv()
     self._idle = nil
   end
@@ -258,7 +258,7 @@ end
 -- The kinds that there are, for a message.
 local function kinds()
   local list = { "'inline'" }
-  for _, kind in ipairs { "task", "isolate", "thread" } do
+  for _, kind in ipairs { "task", "isolate", "thread", "process" } do
     if core[VERBS[kind]] then list[#list + 1] = "'" .. kind .. "'" end
   end
   return table.concat(list, ", ", 1, #list - 1) .. " or " .. list[#list]
@@ -280,9 +280,10 @@ local function new(opts, level)
     return self
   end
   self._start, self._copies, self._mark = core[VERBS[kind]], kind ~= "task", ("weft.pool %d"):format(last_id)
-  self._seal, self._open = worker.sealing(self._copies)
+  self._peers = kind == "process"
+  self._seal, self._open = worker.sealing(self._copies, self._peers)
   self._init = opts.init and self._seal("init", opts.init)
-  self._replies, self._queue, self._requests = core.channel(math.maxinteger), queue.new(), {}
+  self._replies, self._queue, self._requests = core.channel_for "pool", queue.new(), {}
   self._workers, self._by_no, self._gone, self._no, self._id, self._out = {}, {}, {}, 0, 0, 0
   local hired, message, code = crew.hire(self)
   if not hired then

@@ -44,7 +44,7 @@ local function on_worker_end(pool, no, w)
   local at, _, err = w.at, w.job:result()
   pool._out = pool._out - #at
   for i = 2, #at do pool._queue:put_back(at[i]) end
-  if at[1] then crew.fail(pool, at[1], 0, ("a worker has ended: %s"):format(errors.text_of(err))) end
+  if at[1] then crew.fail(pool, at[1], index_of(at[1], worker.ALL), ("a worker has ended: %s"):format(errors.text_of(err))) end
   crew.feed_all(pool)
 end
 

@@ -18,7 +18,6 @@ local worker = require "weft.pool_worker"
 
 local M = {}
 
-local UNBOUNDED = math.maxinteger
 local AHEAD = 2 -- chunks that a worker has at most
 
 local feed_all, request_stop
@@ -27,12 +26,12 @@ local feed_all, request_stop
 
 -- A worker for the place, or nil and why not.
 local function worker_start(pool, slot)
-  local no, inbox, out = pool._no + 1, core.channel(UNBOUNDED), core.channel(UNBOUNDED)
+  local no, inbox, out = pool._no + 1, core.channel_for "pool", core.channel_for "pool"
   pool._no = no
   local seal, open = pool._seal, pool._open
   if pool._copies then seal, open = nil, nil end
   local ok, job, message, code = pcall(core.bare, pool._start, { name = "worker " .. slot }, worker.life(), inbox, out,
-    pool._replies, no, slot, pool._init, pool._mark, seal, open)
+    pool._replies, no, slot, pool._init, pool._mark, seal, open, pool._peers)
   if not ok then return nil, job end
   if not job then return nil, message, code end
   core.background(job)

@@ -11,7 +11,6 @@ local crew = require "weft.pool_clerk"
 local M = {}
 
 local WINDOW = 3
-local UNBOUNDED = math.maxinteger
 
 local function chunk_of(r, items, n)
   local first = r.at + 1
@@ -158,7 +157,7 @@ function M.start(pool, f, items, n, opts)
   local window = WINDOW * pool.size
   local r = setmetatable({
     pool = pool, code = pool._seal("arg", f), ordered = opts.ordered ~= false, chunk = chunk, window = window,
-    failed = false, error = false, at = 0, flying = 0, held = {}, want = 1, box = core.channel(UNBOUNDED),
+    failed = false, error = false, at = 0, flying = 0, held = {}, want = 1, box = core.channel_for "pool",
     owner = core.identity(), done = done, lost = lost,
   }, Loop)
   if n then

@@ -39,16 +39,17 @@ local function pack(_, ...) return table.pack(...) end
 local function unpack(packed) return table.unpack(packed, 1, packed.n) end
 
 --- How values are sealed and opened: copied, between isolates, or as they are. seal(what, ...), open(sealed[, last]).
-function M.sealing(copies)
-  if copies then return core.seal, core.unseal end
+-- For worker processes they are sealed so that they can leave the process.
+function M.sealing(copies, peers)
+  if copies then return peers and core.seal_for_peers or core.seal, core.unseal end
   return pack, unpack
 end
 
 -- A worker's life. `seal` and `open` as of M.sealing, nil: core's; `mark` is a task-local that says whose worker this is.
-local function run(inbox, out, replies, no, slot, init, mark, seal, open)
+local function run(inbox, out, replies, no, slot, init, mark, seal, open, peers)
   local core = require "weft.core" -- luacheck: ignore 431
   local known, at, scope = {}, {}, core.scope()
-  seal, open = seal or core.seal, open or core.unseal
+  seal, open = seal or peers and core.seal_for_peers or core.seal, open or core.unseal
 
   local function skipped() error("an item before has failed", 0) end
 

@@ -8,8 +8,8 @@
 -- leave open: width, color, ascii.
 
 local cells = require "weft.timeline_cells"
-local model = require "weft.trace_model"
 local paint = require "weft.timeline_paint"
+local rows_of = require "weft.trace_rows"
 local summary = require "weft.summary"
 local term = require "weft.term"
 
@@ -17,7 +17,7 @@ local M = { panel = require "weft.timeline_panel" }
 
 local RUN, PARK, IO = cells.RUN, cells.PARK, cells.IO
 local MEANING = { [cells.RUN] = "running", [cells.READY] = "ready", [PARK] = "parked", [IO] = "waiting for IO" }
-local LEAST_COLUMNS = 10
+local LEAST_COLUMNS, MOST_REGIONS = 10, 12
 
 local checks = paint.checks
 local OPTIONS = {
@@ -30,53 +30,12 @@ local OPTIONS = {
 
 ---------------------------------------------------------------------- rows of the whole picture
 
--- What the task waited for longest, and how it ended when that was not well.
-local function task_note(m, task, from, to, s)
-  local spent, longest, most = {}, nil, 0
-  model.each_state(task, from, to, function(a, b, state, by)
-    local class = cells.class(m.whys, state)
-    if class ~= PARK and class ~= IO then return end
-    local text = model.wait_text(m, state, by)
-    local sum = (spent[text] or 0) + b - a
-    spent[text] = sum
-    if sum > most then longest, most = text, sum end
-  end)
-  local parts = {}
-  if longest then parts[1] = longest .. " " .. term.seconds(most * 1e-9, s.ascii) end
-  if task.outcome and task.outcome ~= "done" then parts[#parts + 1] = task.outcome end
-  return table.concat(parts, ", ")
-end
-
-local function running_in(task, from, to)
-  local sum = 0
-  model.each_state(task, from, to, function(a, b, state) if state == model.RUN then sum = sum + b - a end end)
-  return sum
-end
-
--- The tasks to draw, and those of which there is no room: the ones that ran least.
-local function pick(tasks, most, from, to)
-  if #tasks <= most then return tasks, {} end
-  local order, ran = {}, {}
-  for i, task in ipairs(tasks) do
-    order[i] = i
-    ran[i] = running_in(task, from, to)
-  end
-  table.sort(order, function(a, b)
-    if ran[a] ~= ran[b] then return ran[a] > ran[b] end
-    return a < b
-  end)
-  local keep, shown, rest = {}, {}, {}
-  for i = 1, most do keep[order[i]] = true end
-  for i, task in ipairs(tasks) do table.insert(keep[i] and shown or rest, task) end
-  return shown, rest
-end
-
 local function task_rows(t, opts, from, to, s)
   local m, rows = t.model, {}
-  local shown, rest = pick(m.tasks, opts.rows or 40, from, to)
+  local shown, rest = rows_of.pick(m.tasks, opts.rows or 40, from, to)
   for i, task in ipairs(shown) do
     rows[i] = {
-      label = task.name, note = task_note(m, task, from, to, s),
+      label = task.name, note = rows_of.note(m, task, from, to, s.ascii),
       fill = function(row) cells.add_task(row, m, task, 1) end,
     }
   end
@@ -144,6 +103,37 @@ local function mark_lines(m, from, to, columns, s)
   return table.concat(cell), texts
 end
 
+-- The regions by name: where a task was in one, how often and how long in all.
+local function region_rows(m, from, to, ascii)
+  local rows, by = {}, {}
+  for _, region in ipairs(m.regions) do
+    local a, b = math.max(region.at, from), math.min(region.till, to)
+    if b >= a and region.at < to then
+      local r = by[region.name]
+      if not r then
+        r = { label = term.clean(region.name, ascii), n = 0, ns = 0 }
+        by[region.name], rows[#rows + 1] = r, r
+      end
+      r.n, r.ns = r.n + 1, r.ns + b - a
+      r[r.n] = { a, b }
+    end
+  end
+  for _, r in ipairs(rows) do
+    r.note = ("%d time%s, %s"):format(r.n, r.n == 1 and "" or "s", term.seconds(r.ns * 1e-9, ascii))
+  end
+  return rows
+end
+
+local function region_bar(r, from, to, columns, ascii)
+  local cell, width = {}, (to - from) / columns
+  for c = 1, columns do cell[c] = " " end
+  for _, span in ipairs(r) do
+    local first, last = math.floor((span[1] - from) / width) + 1, math.max(math.ceil((span[2] - from) / width), 1)
+    for c = first, math.min(columns, last) do cell[c] = ascii and "=" or "━" end
+  end
+  return table.concat(cell)
+end
+
 ---------------------------------------------------------------------- the whole picture
 
 local function legend(rows, s, by_carrier)
@@ -178,6 +168,11 @@ function M.draw(t, opts)
     label_width = math.max(label_width, term.columns(row.label))
     note_width = math.max(note_width, term.columns(row.note))
   end
+  local regions = region_rows(m, from, to, s.ascii)
+  for i = 1, math.min(#regions, MOST_REGIONS) do
+    label_width = math.max(label_width, term.columns(regions[i].label))
+    note_width = math.max(note_width, term.columns(regions[i].note))
+  end
   label_width = math.min(label_width, math.max(8, s.width // 5))
   note_width = math.min(note_width, s.width // 3)
   local columns = s.width - label_width - 1 - (note_width > 0 and note_width + 2 or 0)
@@ -204,6 +199,13 @@ function M.draw(t, opts)
   end
   if more > 0 then lines[#lines + 1] = ("%s%d more carriers not shown"):format(margin, more) end
   if #rows == 0 then lines[#lines + 1] = margin .. "(nothing was recorded)" end
+  for i = 1, math.min(#regions, MOST_REGIONS) do
+    local r = regions[i]
+    local line = term.fit(r.label, label_width, s.ascii) .. " " .. region_bar(r, from, to, columns, s.ascii)
+    if note_width > 0 then line = line .. "  " .. term.cut(r.note, note_width, s.ascii) end
+    lines[#lines + 1] = paint.trim(line)
+  end
+  if #regions > MOST_REGIONS then lines[#lines + 1] = ("%s%d more regions not shown"):format(margin, #regions - MOST_REGIONS) end
   local pointers, texts = mark_lines(m, from, to, columns, s)
   if #texts > 0 then
     lines[#lines + 1] = paint.trim(margin .. pointers)

@@ -7,7 +7,9 @@
 -- only through the table given to `new`, so that it can be tried on another one; `from_records` makes a trace
 -- by hand.
 
+local file = require "weft.trace_file"
 local model = require "weft.trace_model"
+local store = require "weft.trace_store"
 local summary = require "weft.summary"
 local timeline = require "weft.timeline"
 
@@ -19,9 +21,18 @@ local Trace = {}
 
 -- What costs a walk over all events is made when it is first asked for.
 local lazy = {
+  cpu = function(t) -- of a part of a trace nobody measured it: the time in which its threads ran tasks
+    local sum = 0
+    for _, carrier in ipairs(t.model.carriers) do
+      for i, at in ipairs(carrier.at) do sum = sum + carrier.till[i] - at end
+    end
+    return sum * NS
+  end,
   model = function(t) return model.build(t._raw) end,
   tasks = function(t) return t.model.tasks end,
   switches = function(t) return t.model.switches end,
+  flows = function(t) return require("weft.trace_flows").build(t._raw) end, -- who acted on whom
+  path = function(t) return require("weft.trace_path").find(t.model, t._raw.wall) end, -- the critical path
 }
 
 function Trace:__index(key)
@@ -33,6 +44,9 @@ function Trace:__index(key)
 end
 
 Trace.__name = "weft.trace"
+
+-- It holds nothing but memory: for those who declare whatever they get as to be closed.
+function Trace.__close() end
 
 function Trace:__tostring()
   return ("weft.trace: %d events in %.6f s, %d lost"):format(self.count, self.wall, self.lost)
@@ -49,7 +63,11 @@ function Trace:events()
     pos = after
     local name, reason = raw.events[ev], raw.whys[why]
     local e = { time = time * NS, ev = name, why = reason ~= "" and reason or nil, thread = thread + 1 }
-    if name == "mark" then e.text = raw.marks[arg] else e.task, e.arg, e.iso = task, arg, iso end
+    if name == "mark" or name == "enter" then
+      e.text = raw.marks[arg]
+    elseif name ~= "leave" then
+      e.task, e.arg, e.iso = task ~= 0 and task or nil, arg, iso
+    end
     return e
   end
 end
@@ -67,17 +85,34 @@ function Trace:timeline(opts)
   io.stdout:write(text, "\n")
 end
 
+-- The trace as a file: true, or nil, message, code. Without a path: its text.
+local function exporter(name)
+  return function(self, path)
+    file.check_path(path, name)
+    return file.put(path, require("weft.trace_" .. name).pieces(self))
+  end
+end
+
+-- The trace as a file that weft.trace.load reads.
+function Trace:save(path)
+  if type(path) ~= "string" then error(("bad argument #1 to 'save' (string expected, got %s)"):format(type(path)), 2) end
+  return store.save(self._raw, path)
+end
+
+Trace.chrome, Trace.svg, Trace.html = exporter "chrome", exporter "svg", exporter "html"
+
 -- raw: see csrc/lib/l_trace.c, with `events` and `whys`; terminal: a function -> is it one, columns.
 local function new_trace(raw, terminal)
   return setmetatable({
-    wall = raw.wall * NS, cpu = raw.cpu * NS, lost = raw.lost, count = raw.count, threads = raw.threads,
+    wall = raw.wall * NS, cpu = raw.cpu >= 0 and raw.cpu * NS or nil, lost = raw.lost, count = raw.count, threads = raw.threads,
     _raw = raw, _terminal = terminal,
   }, Trace)
 end
 
 ---------------------------------------------------------------------- records made by hand
 
-local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark" }
+local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark", "put", "take", "post", "enter",
+  "leave" }
 local WHYS = { [0] = "", "main", "task", "isolate", "thread", "process", "yield", "preempt", "sleep", "recv", "send",
   "select", "join", "lock", "io", "wait", "done", "failed", "cancelled" }
 
@@ -136,10 +171,14 @@ end
 local function new(core)
   local trace = {}
   local events, whys
+  local function user() return require "weft.trace_user" end
 
-  local function finish(raw)
+  local function finish(raw, seconds)
     if not events then events, whys = core.trace_words() end
     raw.events, raw.whys = events, whys
+    local given = package.loaded["weft.trace_user"]
+    for id, name in pairs(given and given.labels or {}) do raw.labels[id] = name end
+    if seconds then raw = store.cut(raw, math.floor(seconds * 1e9)) end
     return new_trace(raw, core.trace_terminal)
   end
 
@@ -173,6 +212,40 @@ local function new(core)
     end
     core.trace_mark(text)
   end
+
+  -- A trace that is always on; what its last seconds held is written to a file when something is wrong.
+  function trace.recorder(opts) return require "weft.recorder".new(opts, finish, 2) end
+
+  -- Loads what t:save or a recorder has written; seconds: only so much of its end. nil, message, code when it cannot.
+  function trace.load(path, seconds)
+    if type(path) ~= "string" then
+      error(("bad argument #1 to 'trace.load' (string expected, got %s)"):format(type(path)), 2)
+    end
+    if seconds ~= nil and not (type(seconds) == "number" and seconds > 0) then
+      error(("bad argument #2 to 'trace.load' (seconds above 0 expected, got %s)"):format(tostring(seconds)), 2)
+    end
+    local raw, reason, code = store.load(path)
+    if not raw then return nil, reason, code end
+    local t = finish(raw, seconds)
+    t.reason = reason ~= "" and reason or nil
+    return t
+  end
+
+  -- Traces of several processes of this machine as one.
+  function trace.merge(...)
+    local raws = {}
+    for i, t in ipairs { ... } do
+      if getmetatable(t) ~= Trace then
+        error(("bad argument #%d to 'trace.merge' (trace expected, got %s)"):format(i, type(t)), 2)
+      end
+      raws[i] = t._raw
+    end
+    if #raws == 0 then error("bad argument #1 to 'trace.merge' (trace expected, got no value)", 2) end
+    return new_trace(store.merge(raws), core.trace_terminal)
+  end
+
+  -- Names a channel, lock or buffer in the traces that this isolate takes; returns it.
+  function trace.label(object, name) return user().label(object, name) end
 
   -- Runs f(...) while recording; its results are in t.results. An error in f stops the trace and goes on.
   local function call(_, first, ...)

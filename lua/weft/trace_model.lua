@@ -103,6 +103,7 @@ function on.run(self, task, time, _, _, carrier)
 end
 
 function on.stop(self, task, time, why, arg, carrier)
+  if why == "preempt" then task.preempted = (task.preempted or 0) + 1 end
   if task.n == 0 and not task.live and not carrier.running then
     start_running(self, task, carrier, carrier.free or backdated(self, task, time))
   end
@@ -121,6 +122,7 @@ function on.stop(self, task, time, why, arg, carrier)
 end
 
 function on.ready(self, task, time, _, arg)
+  if task.posted then arg, task.posted = task.posted, nil end -- another thread did it
   if task.n == 0 then
     if task.live then return enter(task, 0, READY, arg) end
     enter(task, backdated(self, task, time), M.UNKNOWN, 0)
@@ -133,15 +135,44 @@ function on.ready(self, task, time, _, arg)
   end
 end
 
+-- What happens to whoever runs on the carrier, not to a task that the record names.
+local here = {}
+
+function here.mark(self, time, arg, carrier, raw)
+  self.marks[#self.marks + 1] = { at = time, text = raw.marks[arg], carrier = carrier.index, task = carrier.running }
+end
+
+function here.enter(self, time, arg, carrier, raw)
+  local task = carrier.running
+  local open = task or carrier
+  local stack = open.regions or {}
+  open.regions = stack
+  local region = { name = raw.marks[arg], at = time, task = task, carrier = carrier.index, depth = #stack + 1 }
+  stack[#stack + 1] = region
+  self.regions[#self.regions + 1] = region
+end
+
+function here.leave(_, time, _, carrier)
+  local stack = (carrier.running or carrier).regions
+  local region = stack and table.remove(stack)
+  if region then region.till = time end
+end
+
+function here.post(self, _, _, carrier, _, id)
+  local task = self.by_id[id]
+  if task then task.posted = carrier.running and carrier.running.id or 0 end
+end
+
 -- raw: what weft.core's trace_stop gives, with `events` and `whys`, the words of trace_words.
 function M.build(raw)
   local self = setmetatable({
-    tasks = {}, by_id = {}, carriers = {}, switches = 0, marks = {},
-    complete = raw.lost == 0, why_code = {},
+    tasks = {}, by_id = {}, carriers = {}, switches = 0, marks = {}, regions = {},
+    complete = raw.lost == 0 and raw.cpu >= 0, why_code = {},
   }, Builder)
   for code, name in pairs(raw.whys) do self.why_code[name] = code end
   for i, thread in ipairs(raw.threads) do
-    self.carriers[i] = { index = i, tid = thread.tid, name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
+    self.carriers[i] = { index = i, tid = thread.tid, pid = thread.pid,
+      name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
   end
   local records, unpack = raw.records, string.unpack
   local events, whys = raw.events, raw.whys
@@ -151,8 +182,8 @@ function M.build(raw)
     local handler = on[name]
     if handler then
       handler(self, self:task(id, iso), time, whys[why], arg, carrier)
-    elseif name == "mark" then
-      self.marks[#self.marks + 1] = { at = time, text = raw.marks[arg], carrier = carrier.index, task = carrier.running }
+    elseif here[name] then
+      here[name](self, time, arg, carrier, raw, id)
     end
   end
   for _, carrier in ipairs(self.carriers) do
@@ -160,11 +191,15 @@ function M.build(raw)
   end
   for _, task in ipairs(self.tasks) do
     if task.n == 0 then enter(task, 0, M.UNKNOWN, 0) end -- known by name alone: parked all the while
-    task.on, task.woken = nil, nil
+    task.on, task.woken, task.posted = nil, nil, nil
   end
-  M.name_tasks(self, raw.names)
+  for _, region in ipairs(self.regions) do
+    local task = region.task
+    region.till = region.till or task and task.ended or raw.wall
+  end
+  local home = M.name_tasks(self, raw.names)
   return { tasks = self.tasks, by_id = self.by_id, carriers = self.carriers, switches = self.switches,
-    marks = self.marks, labels = raw.labels, whys = whys }
+    marks = self.marks, regions = self.regions, labels = raw.labels, whys = whys, home = home }
 end
 
 -- A name for each task: its own, or made of kind and number. Ids hold the isolate in the upper half and count
@@ -190,21 +225,28 @@ function M.name_tasks(self, names)
       task.name = ("%s %d.%d"):format(kind, iso, seq)
     end
   end
+  return home
+end
+
+-- The name of a channel, lock or buffer: its label, or "channel 3" as its number in the main isolate; "channel 2.3" in
+-- another one. Their ids have the top bit set; the rest is made as that of tasks.
+function M.resource_name(model, id, kind)
+  local what = model.labels[id]
+  if what then return what end
+  local iso, seq = (id >> 32) & 0x7FFFFFFF, id & 0xFFFFFFFF
+  local own = iso == 0 or model.home == nil or iso == model.home
+  return (kind and kind .. " " or "#") .. (own and tostring(seq) or ("%d.%d"):format(iso, seq))
 end
 
 -- What a parked state waits for: the reason and the resource: "recv jobs", "join p1"; "recv channel 3" or "lock #3"
--- when it has no name. Ids of resources have the top bit set and end in a number, as those of tasks do.
+-- when it has no name.
 function M.wait_text(model, state, by)
   local why = model.whys[state]
   if why == "" then why = "wait" end
   if by == 0 or why == "sleep" then return why end
-  local what = model.labels[by]
-  if not what and why == "join" then
-    local task = model.by_id[by]
-    what = task and task.name
-  end
-  if not what then what = ((why == "recv" or why == "send") and "channel " or "#") .. (by & 0xFFFFFFFF) end
-  return what and why .. " " .. what or why
+  local task = why == "join" and model.by_id[by]
+  local channel = (why == "recv" or why == "send") and "channel" or nil
+  return why .. " " .. (task and task.name or M.resource_name(model, by, channel))
 end
 
 -- The state at each moment: calls f(from, to, state, by) for each state of the task within [from, to] ns.

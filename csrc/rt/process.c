@@ -1,0 +1,317 @@
+/* See process.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "rt/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "lx/error.h"
+#include "lx/pack.h"
+#include "rt/cancel.h"
+#include "rt/peer.h"
+#include "rt/press.h"
+#include "rt/sched.h"
+#include "rt/shutdown.h"
+#include "sys/fd.h"
+#include "sys/signame.h"
+
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0
+#endif
+
+/* The starter's side --------------------------------------------------------------------------------- */
+
+/* What the connection and the program of a worker belong to; has the run's hold that its end gives back. */
+typedef struct worker {
+  wf_run *run;
+  wf_program *program;
+  bool said;       /* the last frame has come */
+  bool cancel_due; /* the signal goes when the frame has */
+} worker;
+
+pid_t wf_process_pid(const wf_run *r) {
+  const worker *w = r->peer == NULL ? NULL : r->peer->owner;
+  return w == NULL ? 0 : w->program->pid;
+}
+
+static void on_end_frame(worker *w, wf_peer *p, wf_peer_bytes *b) {
+  wf_run *r = w->run;
+  uint8_t outcome, has_output;
+  uint32_t len;
+  if (w->said || !wf_peer_get(b, &outcome, sizeof outcome) || !wf_peer_get(b, &has_output, sizeof has_output)) return;
+  if (outcome != WF_DONE && outcome != WF_FAILED && outcome != WF_CANCELLED) return;
+  r->outcome = outcome;
+  if (has_output && (r->output = wf_peer_get_msg(p, b)) == NULL) return;
+  if (wf_peer_get(b, &len, sizeof len) && len > 0) {
+    const char *text = wf_peer_get_bytes(b, len);
+    if (text != NULL && (r->traceback = wf_malloc(len + 1)) != NULL) {
+      memcpy(r->traceback, text, len);
+      r->traceback[len] = '\0';
+    }
+  }
+  w->said = true;
+}
+
+static void on_worker_frame(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
+  if (h->op == WF_PEER_END) on_end_frame(p->owner, p, b);
+}
+
+static void on_sent(wf_peer *p) {
+  worker *w = p->owner;
+  if (!w->cancel_due) return;
+  w->cancel_due = false;
+  wf_program_signal(w->program, SIGURG, false);
+}
+
+/* Push why the worker did not come to its end. Protected: keeps it as the run's output. Stack: isolate, worker. */
+static int keep_death(lua_State *L) {
+  const worker *w = lua_touserdata(L, 2);
+  const wf_process_end *e = &w->program->end;
+  wf_run *r = w->run;
+  char buf[16];
+  if (r->cancelled) {
+    if (r->reason == NULL || wf_unpack(L, r->reason) != 1) lua_pushnil(L);
+    wf_cancel_error(L, lua_gettop(L));
+  } else if (e->signal != 0) {
+    lx_error_new(L, "process", "the process was killed by %s before its function had ended", wf_signal_text(e->signal, buf, sizeof buf));
+  } else {
+    lx_error_new(L, "process", "the process exited with code %d before its function had ended", e->code);
+  }
+  r->output = wf_pack_for(L, lua_gettop(L), 1, "value", WF_REACH_PEERS);
+  return 0;
+}
+
+/* The process has ended. */
+static void on_exit_of(wf_iso *iso, wf_program *program) {
+  worker *w = program->owner;
+  wf_run *r = w->run;
+  wf_peer *p = r->peer;
+  lua_State *L = iso->bench;
+  program->on_ended = NULL;
+  if (p != NULL) wf_peer_read(p);
+  if (!w->said) {
+    r->outcome = r->cancelled ? WF_CANCELLED : WF_FAILED;
+    wf_msg_free(r->output);
+    r->output = NULL;
+    if (lua_checkstack(L, 4)) {
+      lua_pushcfunction(L, keep_death);
+      lua_pushlightuserdata(L, iso);
+      lua_pushlightuserdata(L, w);
+      if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    }
+  }
+  r->peer = NULL;
+  if (p != NULL) wf_peer_free(p);
+  wf_free(w);
+  r->mail.deliver(iso, &r->mail); /* with the worker's hold */
+}
+
+static void put_text(wf_peer *p, const char *text) {
+  size_t n = text == NULL ? 0 : strlen(text);
+  wf_peer_put_u32(p, (uint32_t)n);
+  wf_peer_put(p, text, n);
+}
+
+static void send_run(wf_peer *p, wf_run *r) {
+  uint8_t has_locals = r->locals != NULL;
+  wf_peer_begin(p, WF_PEER_RUN, 0, r->memory);
+  put_text(p, r->name);
+  wf_peer_put_msg(p, r->input);
+  wf_peer_put(p, &has_locals, sizeof has_locals);
+  if (has_locals) wf_peer_put_msg(p, r->locals);
+  wf_peer_end(p);
+  wf_msg_free(r->input);
+  r->input = NULL;
+}
+
+int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  const wf_process_start_opts *o = ud;
+  int fds[2], err;
+  wf_process process;
+  *what = "process";
+  worker *w = wf_calloc(1, sizeof *w);
+  if (w == NULL) return ENOMEM;
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
+    wf_free(w);
+    return errno;
+  }
+  for (int i = 0; i < 2; i++) fds[i] = wf_fd_above_stdio(fds[i]);
+  wf_peer *p = wf_peer_new(iso, fds[0], false, &err);
+  if (p != NULL) {
+    const wf_spawn_fd list[] = {{0, 0}, {1, 1}, {2, 2}, {WF_PROCESS_FD, fds[1]}};
+    o->spawn->fds = list;
+    o->spawn->nfds = sizeof list / sizeof *list;
+    err = wf_spawn(&process, o->spawn, what);
+    if (err != 0) wf_peer_free(p);
+  }
+  close(fds[1]);
+  if (err != 0) {
+    wf_program_failed(iso, o->program);
+    wf_free(w);
+    return err;
+  }
+  *w = (worker){.run = r, .program = o->program};
+  o->program->on_ended = on_exit_of;
+  o->program->owner = w;
+  r->peer = p;
+  p->owner = w;
+  p->on_frame = on_worker_frame;
+  p->on_sent = on_sent;
+  send_run(p, r);
+  wf_program_started(iso, o->program, process, WF_NEVER);
+  wf_peer_flush(p, false);
+  return 0;
+}
+
+void wf_process_cancel(wf_run *r) {
+  wf_peer *p = r->peer;
+  if (p == NULL || p->lost) return;
+  worker *w = p->owner;
+  uint8_t has_reason = r->reason != NULL;
+  wf_peer_begin(p, WF_PEER_CANCEL, 0, 0);
+  wf_peer_put(p, &has_reason, sizeof has_reason);
+  if (has_reason) wf_peer_put_msg(p, r->reason);
+  wf_peer_end(p);
+  w->cancel_due = true;
+  wf_peer_flush(p, false);
+}
+
+/* The worker's side ------------------------------------------------------------------------------------- */
+
+static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_bytes *b) {
+  uint32_t len;
+  uint8_t has_locals;
+  const char *name;
+  if (r->input != NULL || !wf_peer_get(b, &len, sizeof len) || (name = wf_peer_get_bytes(b, len)) == NULL) return;
+  r->memory = (size_t)h->arg;
+  if (len > 0 && (r->name = wf_malloc(len + 1)) != NULL) {
+    memcpy(r->name, name, len);
+    r->name[len] = '\0';
+  }
+  r->input = wf_peer_get_msg(p, b);
+  if (wf_peer_get(b, &has_locals, sizeof has_locals) && has_locals) r->locals = wf_peer_get_msg(p, b);
+  if (r->input == NULL) p->failed = true;
+}
+
+static void on_cancel_mail(wf_iso *iso, wf_mail *m) { wf_run_cancel_here(iso, wf_container_of(m, wf_run, mail)); }
+static void on_cancel_dropped(wf_mail *m) { (void)m; }
+
+static void on_starter_frame(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
+  wf_run *r = p->owner;
+  uint8_t has_reason;
+  if (h->op == WF_PEER_RUN) {
+    on_run_frame(p, r, h, b);
+  } else if (h->op == WF_PEER_CANCEL && !r->cancelled) {
+    if (wf_peer_get(b, &has_reason, sizeof has_reason) && has_reason) r->reason = wf_peer_get_msg(p, b);
+    r->cancelled = true;
+    wf_port_post(p->iso->port, &r->mail);
+  }
+}
+
+/* Nobody wants to know any more what this process does. */
+static void on_starter_lost(wf_peer *p) {
+  (void)p;
+  _exit(1);
+}
+
+/* A signal has come while the function computes: from the starter, or a stray one. */
+static void on_press(wf_iso *iso) {
+  wf_run *r = iso->run;
+  if (r->peer != NULL) wf_peer_read(r->peer);
+  if (r->cancelled) {
+    wf_run_cancel_here(iso, r);
+    return;
+  }
+  atomic_store(&iso->port->interrupt, 0);
+  atomic_store_explicit(&iso->pressed, false, memory_order_relaxed);
+}
+
+/* The cap of the state's memory: an allocator around the interpreter's own. One state a process. */
+static struct {
+  lua_Alloc f;
+  void *ud;
+  size_t used, cap;
+} capped;
+
+static void *capped_alloc(void *ud, void *p, size_t old, size_t new) {
+  size_t had = p == NULL ? 0 : old;
+  (void)ud;
+  if (new > had && capped.used + (new - had) > capped.cap) return NULL;
+  void *q = capped.f(capped.ud, p, old, new);
+  if (q != NULL || new == 0) capped.used += new - had;
+  return q;
+}
+
+static void cap_memory(lua_State *L, size_t cap) {
+  capped.f = lua_getallocf(L, &capped.ud);
+  capped.used = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
+  capped.cap = cap;
+  lua_setallocf(L, capped_alloc, NULL);
+}
+
+static void send_end(wf_peer *p, const wf_run *r) {
+  uint8_t outcome = r->outcome, has_output = r->output != NULL;
+  wf_peer_settle(p);
+  wf_peer_begin(p, WF_PEER_END, 0, 0);
+  wf_peer_put(p, &outcome, sizeof outcome);
+  wf_peer_put(p, &has_output, sizeof has_output);
+  if (has_output) wf_peer_put_msg(p, r->output);
+  put_text(p, r->traceback);
+  wf_peer_end(p);
+  p->on_lost = NULL;
+  wf_peer_flush(p, true);
+}
+
+static void await_function(wf_peer *p, const wf_run *r) {
+  for (wf_peer_read(p); r->input == NULL; wf_peer_read(p)) {
+    struct pollfd fd = {p->watch.fd, POLLIN, 0};
+    poll(&fd, 1, -1);
+  }
+}
+
+void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
+  int err = wf_fd_cloexec(fd);
+  wf_run *r = wf_run_new();
+  wf_peer *p = NULL;
+  if (r != NULL && err == 0) p = wf_peer_new(iso, fd, true, &err);
+  if (p == NULL) luaL_error(L, "a worker process cannot begin: %s", strerror(r == NULL ? ENOMEM : err));
+  r->process = true;
+  r->peer = p;
+  r->mail.deliver = on_cancel_mail;
+  r->mail.drop = on_cancel_dropped;
+  p->owner = r;
+  p->on_frame = on_starter_frame;
+  p->on_lost = on_starter_lost;
+  signal(SIGINT, SIG_IGN); /* Ctrl-C is for the starter to see; it ends its workers */
+  await_function(p, r);
+  iso->run = r;
+  iso->name = r->name;
+  iso->on_press = on_press;
+  iso->by_process = true;
+  iso->press_end = WF_NEVER;
+  wf_press_by_signal(iso);
+  if (r->memory > 0) cap_memory(L, r->memory);
+  r->outcome = WF_FAILED;
+  lua_pushcfunction(L, wf_run_body);
+  lua_pushlightuserdata(L, r);
+  lua_pushlightuserdata(L, iso);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) wf_run_failed(r, iso, L);
+  if (capped.f != NULL) capped.cap = SIZE_MAX / 2;
+  wf_iso_shutdown(iso, L);
+  wf_press_by_signal(NULL);
+  send_end(p, r);
+  iso->run = NULL;
+  iso->on_press = NULL;
+  iso->name = NULL;
+  r->peer = NULL;
+  wf_peer_free(p);
+  wf_run_release(r);
+}

@@ -1,0 +1,267 @@
+-- A line editor for a terminal in raw mode: what is typed goes in as bytes, what is to be shown comes out as text. It
+-- reads and writes nothing itself, so whoever has the terminal can hide the line, write something above, and show it
+-- again.
+--
+--   local line = editor.new { prompt = "> ", complete = f, history = {}, width = function() return 80 end }
+--   for _, event in ipairs(line:feed(bytes)) do ... end     { "line", text } { "eof" } { "interrupt" } { "suspend" }
+--                                                           { "clear" } { "list", words }
+--   line:show()   line:hide()                               texts to write
+--
+-- A line that is longer than the terminal is wide scrolls sideways. Keys are those of readline: arrows, Home, End, C-a
+-- C-e C-b C-f C-k C-u C-w C-y C-t C-l, M-b M-f M-d, C-p C-n, C-r to search the history, Tab to complete.
+
+local term = require "weft.term"
+
+local M = {}
+
+local Line = {}
+Line.__index = Line
+
+function M.new(opts)
+  return setmetatable({
+    prompt = opts.prompt or "> ", complete = opts.complete, history = opts.history or {},
+    width = opts.width or function() return 80 end,
+    chars = {}, at = 0, -- the characters of the line, and how many of them are before the cursor
+    input = "", events = {}, killed = "",
+  }, Line)
+end
+
+function Line:text() return table.concat(self.chars) end
+
+function Line:set(text)
+  self.chars, self.at = {}, 0
+  self:insert(text)
+end
+
+function Line:insert(text)
+  if not utf8.len(text) then text = term.clean(text) end
+  for _, code in utf8.codes(text) do
+    if code >= 32 and code ~= 127 or code == 9 then
+      self.at = self.at + 1
+      table.insert(self.chars, self.at, code == 9 and " " or utf8.char(code))
+    end
+  end
+end
+
+---------------------------------------------------------------------- what is shown
+
+-- The line as it stands: the cursor is left where it belongs.
+function Line:show()
+  local width = math.max(10, self.width())
+  local prompt = self.search and ("(search '%s') "):format(self.search) or self.prompt
+  local room = math.max(4, width - term.columns(prompt) - 1)
+  local from = 1
+  local function columns(a, b)
+    local n = 0
+    for i = a, b do n = n + term.columns(self.chars[i]) end
+    return n
+  end
+  while columns(from, self.at) > room - 1 do from = from + 1 end
+  local till, used = from - 1, 0
+  while till < #self.chars and used + term.columns(self.chars[till + 1]) <= room do
+    till = till + 1
+    used = used + term.columns(self.chars[till])
+  end
+  local text = "\r\27[K" .. prompt .. table.concat(self.chars, "", from, till)
+  local back = columns(self.at + 1, till)
+  if back > 0 then text = text .. ("\27[%dD"):format(back) end
+  return text
+end
+
+-- Takes the line away; what is written next begins where it stood.
+function Line.hide() return "\r\27[K" end
+
+---------------------------------------------------------------------- editing
+
+local function is_word(c) return c ~= nil and (c:match "^[%w_]$" ~= nil or #c > 1) end
+
+function Line:word_left()
+  local at = self.at
+  while at > 0 and not is_word(self.chars[at]) do at = at - 1 end
+  while at > 0 and is_word(self.chars[at]) do at = at - 1 end
+  return at
+end
+
+function Line:word_right()
+  local at = self.at
+  while at < #self.chars and not is_word(self.chars[at + 1]) do at = at + 1 end
+  while at < #self.chars and is_word(self.chars[at + 1]) do at = at + 1 end
+  return at
+end
+
+-- Cuts the characters from a + 1 to b.
+function Line:cut(a, b)
+  self.killed = table.concat(self.chars, "", a + 1, b)
+  for _ = a + 1, b do table.remove(self.chars, a + 1) end
+  if self.at > b then self.at = self.at - (b - a) elseif self.at > a then self.at = a end
+end
+
+function Line:recall(step)
+  local history = self.history
+  local place = self.place or #history + 1
+  local to = place + step
+  if to < 1 or to > #history + 1 then return end
+  if place == #history + 1 then self.draft = self:text() end
+  self.place = to
+  self:set(history[to] or self.draft or "")
+end
+
+-- The newest entry with the words searched for, before `place`.
+function Line:find(place)
+  for i = math.min(place, #self.history), 1, -1 do
+    if self.history[i]:find(self.search, 1, true) then
+      self.place = i
+      self:set((self.history[i]:gsub("\n", " ")))
+      return
+    end
+  end
+end
+
+local function common(list)
+  local first, last = list[1], list[#list]
+  local n = 0
+  while n < #first and first:byte(n + 1) == last:byte(n + 1) do n = n + 1 end
+  return first:sub(1, n)
+end
+
+function Line:tab()
+  local before = table.concat(self.chars, "", 1, self.at)
+  if before:match "^%s*$" or not self.complete then return self:insert "  " end
+  local from, list = self.complete(before)
+  if #list == 0 then return end
+  local word, wanted = before:sub(from), common(list)
+  if #wanted > #word then
+    self:insert(wanted:sub(#word + 1))
+  elseif #list > 1 then
+    self:event("list", list)
+  end
+end
+
+function Line:event(...) self.events[#self.events + 1] = { ... } end
+
+function Line:enter()
+  local text = self:text()
+  self.search, self.place, self.draft = nil, nil, nil
+  self.chars, self.at = {}, 0
+  self:event("line", text)
+end
+
+-- Notes a line in the history: not twice in a row, nothing empty.
+function Line:remember(text)
+  if text:match "%S" and self.history[#self.history] ~= text then table.insert(self.history, text) end
+end
+
+---------------------------------------------------------------------- keys
+
+local keys = {
+  ["\1"] = function(l) l.at = 0 end, -- C-a
+  ["\2"] = function(l) l.at = math.max(0, l.at - 1) end,
+  ["\3"] = function(l)
+    l.chars, l.at, l.search, l.place = {}, 0, nil, nil
+    l:event "interrupt"
+  end,
+  ["\4"] = function(l)
+    if #l.chars == 0 then l:event "eof" else l:cut(l.at, math.min(#l.chars, l.at + 1)) end
+  end,
+  ["\5"] = function(l) l.at = #l.chars end,
+  ["\6"] = function(l) l.at = math.min(#l.chars, l.at + 1) end,
+  ["\9"] = Line.tab,
+  ["\11"] = function(l) l:cut(l.at, #l.chars) end,
+  ["\12"] = function(l) l:event "clear" end,
+  ["\14"] = function(l) l:recall(1) end,
+  ["\16"] = function(l) l:recall(-1) end,
+  ["\20"] = function(l) -- C-t: the two characters around the cursor change places
+    local at = math.min(l.at, #l.chars - 1)
+    if at >= 1 then
+      l.chars[at], l.chars[at + 1] = l.chars[at + 1], l.chars[at]
+      l.at = at + 1
+    end
+  end,
+  ["\21"] = function(l) l:cut(0, l.at) end,
+  ["\23"] = function(l) -- C-w: to the blank before
+    local at = l.at
+    while at > 0 and l.chars[at] == " " do at = at - 1 end
+    while at > 0 and l.chars[at] ~= " " do at = at - 1 end
+    l:cut(at, l.at)
+  end,
+  ["\25"] = function(l) l:insert(l.killed) end,
+  ["\26"] = function(l) l:event "suspend" end,
+  ["\8"] = function(l) if l.at > 0 then l:cut(l.at - 1, l.at) end end,
+  ["\27b"] = function(l) l.at = l:word_left() end,
+  ["\27f"] = function(l) l.at = l:word_right() end,
+  ["\27d"] = function(l) l:cut(l.at, l:word_right()) end,
+  ["\27\127"] = function(l) l:cut(l:word_left(), l.at) end,
+  ["\27[3~"] = function(l) if l.at < #l.chars then l:cut(l.at, l.at + 1) end end,
+}
+keys["\127"] = keys["\8"]
+for key, same in pairs {
+  ["\27[A"] = "\16", ["\27[B"] = "\14", ["\27[C"] = "\6", ["\27[D"] = "\2", ["\27[H"] = "\1", ["\27[F"] = "\5",
+  ["\27OA"] = "\16", ["\27OB"] = "\14", ["\27OC"] = "\6", ["\27OD"] = "\2", ["\27OH"] = "\1", ["\27OF"] = "\5",
+  ["\27[1~"] = "\1", ["\27[4~"] = "\5", ["\27[7~"] = "\1", ["\27[8~"] = "\5",
+  ["\27[1;5C"] = "\27f", ["\27[1;5D"] = "\27b", ["\27[1;3C"] = "\27f", ["\27[1;3D"] = "\27b",
+} do keys[key] = keys[same] end
+
+-- Takes one key off the input; nil: it is not all there yet.
+function Line:next_key()
+  local input = self.input
+  if input == "" then return nil end
+  local key
+  local first = input:byte(1)
+  if first == 27 then
+    key = input:match "^\27%[[%d;]*[%a~]" or input:match "^\27O%a" or input:match "^\27[^%[O]"
+    if not key then
+      if #input < 12 then return nil end
+      key = input:sub(1, 1) -- nothing that we know
+    end
+  elseif first >= 0xC0 then
+    local n = first >= 0xF0 and 4 or first >= 0xE0 and 3 or 2
+    if #input < n then return nil end
+    key = utf8.len(input:sub(1, n)) and input:sub(1, n) or input:sub(1, 1)
+  else
+    key = input:sub(1, 1)
+  end
+  self.input = input:sub(#key + 1)
+  return key
+end
+
+function Line:searching(key)
+  if key == "\18" then
+    self:find((self.place or #self.history + 1) - 1)
+  elseif key == "\127" or key == "\8" then
+    self.search = self.search:gsub(utf8.charpattern .. "$", "")
+  elseif key:byte() >= 32 and key:byte() ~= 127 then
+    self.search = self.search .. term.clean(key)
+    self:find(self.place or #self.history)
+  else
+    self.search = nil
+    return false
+  end
+  return true
+end
+
+function Line:press(key)
+  if key == "\r" or key == "\n" then
+    self:enter()
+  elseif key == "\18" then
+    self.search = ""
+  elseif keys[key] then
+    keys[key](self)
+  elseif key:byte() >= 32 and key:byte() ~= 27 then
+    self:insert(key)
+  end
+end
+
+-- Bytes as they come from the terminal: what they have brought about.
+function Line:feed(bytes)
+  self.input = self.input .. bytes
+  self.events = {}
+  while true do
+    local key = self:next_key()
+    if not key then break end
+    local done = self.search and self:searching(key)
+    if not done then self:press(key) end
+  end
+  return self.events
+end
+
+return M

@@ -1,0 +1,255 @@
+/* fault_test.c: every allocation fails in turn, once and for ever, while a script uses tasks, channels, select,
+ * scopes, time-outs and threads, and while weft is being loaded.
+ *
+ * For each script, both heaps (the state's, ours) and n = 1, 2, ...: in a new state the n-th allocation from then
+ * on fails. The script may end or raise; it must not crash or hang. Afterwards, with memory again, the same state
+ * must be good for everything; and when it is closed nothing must be left. It ends with the n that no allocation
+ * reaches any more. (Locks: sync_fault_test.c; packing: pack_fault_test.c.)
+ *
+ * Children allocate on threads of their own, so the counters are atomic, and which allocation is the n-th may
+ * differ from run to run. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "weft.h"
+
+typedef struct heap {
+  /* Any thread; relaxed, each for itself. fail_at and for_ever are written while no child runs, or are to be seen
+   * sooner or later. */
+  _Atomic long blocks;
+  _Atomic long calls;   /* allocations so far */
+  _Atomic long fail_at; /* the number of the one that fails; 0 none */
+  _Atomic int for_ever; /* and all later ones */
+} heap;
+
+enum { LIMIT_S = 60, WRONG_MAX = 20 };
+
+static heap lua_heap, c_heap;
+static int failures;
+static long steps;
+static const char *now_script;
+static long now_at;
+
+static int heap_fails(heap *h) {
+  long n = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
+  return at > 0 && (n == at || (atomic_load(&h->for_ever) && n > at));
+}
+
+static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
+  heap *h = ud;
+  if (size == 0) {
+    if (block != NULL) atomic_fetch_sub(&h->blocks, 1);
+    free(block);
+    return NULL;
+  }
+  if ((block == NULL || size > old) && heap_fails(h)) return NULL;
+  if (block == NULL) atomic_fetch_add(&h->blocks, 1);
+  return realloc(block, size);
+}
+
+static void *heap_c(void *ud, void *block, size_t size) {
+  return heap_lua(ud, block, block == NULL ? 0 : size == 0 ? 1 : size - 1, size);
+}
+
+static const struct script {
+  const char *name, *text;
+} scripts[] = {
+    {"load", "require 'weft'"},
+
+    {"tasks", "local jobs = {}\n"
+              "for i = 1, 5 do jobs[i] = weft.go(function(...) weft.yield() return i, ... end, i, 2, 3) end\n"
+              "for i = 1, 5 do assert(jobs[i]:join() == i) end"},
+
+    {"many tasks", "for i = 1, 150 do weft.go(weft.yield) end weft.wait()"},
+
+    {"many arguments", "assert(select('#', weft.go(function(...) return ... end, table.unpack({}, 1, 100)):join()) == 100)"},
+
+    {"names and locals", "weft.current():set('k', 'v')\n"
+                         "assert(weft.go({name = 'n'}, function() local me = weft.current() me:set('l', 1)\n"
+                         "  weft.yield() return me:get 'k' .. me.name end):join() == 'vn')"},
+
+    {"failing tasks", "for i = 1, 4 do local j = weft.go(error, {i}) local ok, e = j:result() assert(not ok) end\n"
+                      "weft.go(error, 'unseen') weft.yield() weft.sleep(1e-5)"},
+
+    {"cancel", "local jobs = {}\n"
+               "for i = 1, 4 do jobs[i] = weft.go(function()\n"
+               "  local _ <close> = setmetatable({}, {__close = function() weft.sleep(1e-6) end}) weft.sleep(1e6) end) end\n"
+               "weft.yield()\n"
+               "for i = 1, 4 do jobs[i]:cancel {i} end\n"
+               "for i = 1, 4 do jobs[i]:wait() end"},
+
+    {"joiners", "local job = weft.go(weft.sleep, 1e-4)\n"
+                "for _ = 1, 4 do weft.go(function() job:join() end) weft.go(function() job:wait(1e-5) end) end weft.wait()"},
+
+    {"channels", "local ch = weft.channel(20)\n"
+                 "weft.go(function() for i = 1, 60 do ch:send(i % 3 == 0 and {i} or i) end ch:close() end)\n"
+                 "local n = 0 for v in ch do n = n + 1 end assert(n == 60)"},
+
+    {"rendezvous", "local ch = weft.channel()\n"
+                   "for i = 1, 5 do weft.go(function() ch:send {i} end) end\n"
+                   "for i = 1, 5 do assert(ch:recv()[1] == i) end\n"
+                   "weft.go(function() ch:recv_many(3) end) weft.yield() ch:send(1) ch:close()"},
+
+    {"select", "local a, b = weft.channel(), weft.channel(2)\n"
+               "weft.go(function() for i = 1, 6 do weft.select {{a, send = {i}}, {b, send = {i}}, timeout = 1} end end)\n"
+               "for i = 1, 6 do local k, v, ok = weft.select {{a}, {b}} assert(ok) end\n"
+               "weft.select {{weft.go(weft.yield)}, {a}} weft.select {{a}, timeout = 1e-5}"},
+
+    {"scopes", "pcall(weft.scope, function(s) s:go(weft.sleep, 1e6) s:go(function() weft.yield() error 'x' end)\n"
+               "  s:go(weft.sleep, 1e-5) end)\n"
+               "weft.scope(function(s) for i = 1, 3 do s:go(weft.yield) end end)"},
+
+    {"time-outs", "for i = 1, 3 do local ok, e = pcall(weft.timeout, 1e-5, weft.sleep, 1e6) assert(not ok) end\n"
+                  "weft.shield(weft.timeout, 1, weft.yield)\n"
+                  "local g = coroutine.wrap(function() weft.timeout(1, function() coroutine.yield(1) end) return 2 end) g() g()"},
+
+    {"groups", "local function jobs() local t = {} for i = 1, 4 do t[i] = weft.go(function() weft.yield() return i end) end return t end\n"
+               "weft.all(jobs()) weft.race(jobs()) for j in weft.completed(jobs()) do j:join() end\n"
+               "weft.go(weft.yield):on_done(function() end) weft.wait()"},
+
+    {"generators", "local g = coroutine.wrap(function() for i = 1, 5 do weft.sleep(1e-6) coroutine.yield(i) end end)\n"
+                   "for i = 1, 5 do g() end\n"
+                   "weft.go(function() for v in coroutine.wrap(function() weft.yield() coroutine.yield(1) end) do end end):join()\n"
+                   "table.sort({3, 1, 2}, function(a, b) weft.yield() return a < b end)"},
+
+    {"deadlock", "weft.go(function() weft.channel():recv() end) pcall(weft.wait)"},
+
+    {"threads", "local jobs = {}\n"
+                "for i = 1, 2 do jobs[i] = weft.thread({name = 't' .. i}, function(t) return {t[1]}, 'x' end, {i}) end\n"
+                "for i = 1, 2 do local ok, e = jobs[i]:result() assert(not ok or e[1] == i) end"},
+
+    {"failing threads", "weft.thread(error, {1}):result() weft.thread(error, 'unseen'):wait() weft.thread(error, 'unseen') weft.wait()"},
+
+    {"cancelled threads", "local a = weft.thread(function() require('weft').sleep(1e6) end)\n"
+                          "local b = weft.thread(function() while true do end end)\n"
+                          "a:cancel {1} b:cancel() a:wait() b:wait()"},
+
+    {"isolates", "local jobs = {}\n"
+                 "for i = 1, 3 do jobs[i] = weft.spawn({name = 's' .. i}, function(t) require('weft').sleep(1e-5) return {t[1]}, 'x' end, {i}) end\n"
+                 "for i = 1, 3 do local ok, e = jobs[i]:result() assert(not ok or e[1] == i) end weft.spawn(error, {1}):wait()"},
+
+    {"cancelled isolates", "local a = weft.spawn(function() require('weft').sleep(1e6) end)\n"
+                           "local b = weft.spawn(function() while true do end end)\n"
+                           "a:cancel {1} b:cancel() a:wait() b:wait()"},
+
+    {"crossing", "local ch, back = weft.channel(2), weft.channel()\n"
+                 "ch:send {1} local r = weft.go(function() return back:recv() end)\n"
+                 "local t = weft.thread(function(ch, back) for v in ch do back:send {v} end end, ch, back)\n"
+                 "ch:send(2) ch:close() r:join() weft.select {{back}, timeout = 1} weft.select {{t}, {back}, timeout = 1}\n"
+                 "t:cancel() t:wait()"},
+
+    {"locks that cross", "local m, rw, s, e, g = weft.mutex(), weft.rwlock(), weft.semaphore(1), weft.event(), weft.waitgroup()\n"
+                         "g:add(1) m:lock() local w = weft.go(function() m:lock() m:unlock() end) weft.yield()\n"
+                         "local t = weft.thread(function(m, rw, s, e, g) if m:try_lock(1e-4) then m:unlock() end\n"
+                         "  rw:rlock() s:acquire() e:set() g:done() s:release() rw:runlock() m:with(function() end) end, m, rw, s, e, g)\n"
+                         "m:unlock() rw:lock() rw:unlock() s:with(function() end) e:wait(0.1) g:wait(0.1) t:wait() w:wait()"},
+
+    {"jobs that cross", "local j = weft.go(function() weft.sleep(1e-4) return {1} end)\n"
+                        "local t = weft.thread(function(j) return j:join(), j:wait() end, j)\n"
+                        "local u = weft.thread(function(t) t:cancel('c') return t:result() end, t) j:wait() t:wait() u:wait()"},
+
+    {"trace", "weft.trace.start() weft.go({name = 'n'}, weft.yield):join() weft.thread(function() end):wait() weft.trace.stop()"},
+};
+
+/* The script's jobs may hang on what failed: they are found by the shutdown. Everything must work again. */
+static const char check[] =
+    "local weft = require 'weft'\n"
+    "local function eq(a, b) if a ~= b then error(tostring(a) .. ' is not ' .. tostring(b), 2) end end\n"
+    "pcall(weft.trace.stop) collectgarbage() collectgarbage()\n" /* a trace is the whole process's */
+    "local ch = weft.channel(1)\n"
+    "local job = weft.go(function(...) for i = 1, 3 do ch:send {i} end return ... end, 'r')\n"
+    "for i = 1, 3 do eq(ch:recv()[1], i) end\n"
+    "eq(job:join(), 'r')\n"
+    "eq(select(3, weft.select {{ch}, {ch, send = 1}}), nil)\n"
+    "local ok, err = pcall(weft.timeout, 1e-5, weft.sleep, 1e6)\n"
+    "eq(ok, false) eq(err.kind, 'timeout')\n"
+    "job = weft.go(weft.sleep, 1e6) weft.yield() eq(job:cancel 'c', true)\n"
+    "ok, err = job:result() eq(ok, false) eq(err.reason, 'c') eq(job:status(), 'cancelled')\n"
+    "ok, err = weft.go(error, {1}):result() eq(ok, false) eq(err[1], 1)\n"
+    "eq(weft.all {weft.go(function() return 5 end)}[1], 5)\n"
+    "eq(weft.scope(function(s) return s:go(function() return 6 end):join() end), 6)\n"
+    "eq(weft.thread(function(t) return t[1] end, {7}):join(), 7)\n"
+    "eq(weft.spawn(function(t) return t[1] end, {9}):join(), 9)\n"
+    "eq(coroutine.wrap(function() weft.sleep(1e-6) return 8 end)(), 8)\n";
+
+static void report(lua_State *L, const struct script *s, long at, int for_ever, const char *what) {
+  printf("%s, failure %ld%s: %s: %s\n", s->name, at, for_ever ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
+  failures++;
+}
+
+static int try_one(const struct script *s, heap *victim, long at, int for_ever) {
+  now_script = s->name;
+  now_at = at;
+  alarm(LIMIT_S);
+  memset(&lua_heap, 0, sizeof lua_heap);
+  memset(&c_heap, 0, sizeof c_heap);
+  lua_State *L = lua_newstate(heap_lua, &lua_heap);
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_weft_core);
+  lua_setfield(L, -2, "weft.core");
+  lua_settop(L, 0);
+  int loads = strcmp(s->name, "load") == 0;
+  if (!loads && luaL_dostring(L, "weft = require 'weft' weft.trace = weft.trace") != LUA_OK) {
+    printf("cannot load weft: %s\n", lua_tostring(L, -1));
+    exit(1);
+  }
+  if (luaL_loadstring(L, s->text) != LUA_OK) {
+    printf("%s: %s\n", s->name, lua_tostring(L, -1));
+    exit(1);
+  }
+  atomic_store(&victim->calls, 0);
+  atomic_store(&victim->for_ever, for_ever);
+  atomic_store(&victim->fail_at, at);
+  int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
+  int hit = atomic_load(&victim->calls) >= at;
+  atomic_store(&victim->fail_at, 0);
+  if (failed && !hit) report(L, s, at, for_ever, "failed without a failure");
+  lua_settop(L, 0);
+  if (luaL_dostring(L, check) != LUA_OK) report(L, s, at, for_ever, "afterwards");
+  lua_close(L);
+  if (lua_heap.blocks != 0 || c_heap.blocks != 0) {
+    printf("%s, failure %ld%s of the %s heap: %ld + %ld blocks are left\n", s->name, at, for_ever ? " and later" : "",
+           victim == &c_heap ? "C" : "Lua", lua_heap.blocks, c_heap.blocks);
+    failures++;
+  }
+  steps++;
+  return hit;
+}
+
+static void on_alarm(int sig) {
+  (void)sig;
+  char text[200];
+  int n = snprintf(text, sizeof text, "%s, failure %ld: it hangs\n", now_script, now_at);
+  if (n > 0 && write(STDOUT_FILENO, text, (size_t)n) < 0) _exit(3);
+  abort(); /* the stacks are of interest */
+}
+
+/* fault_test [script [n]]: all, one script, one failure. */
+int main(int argc, char **argv) {
+  heap *const victims[] = {&lua_heap, &c_heap};
+  signal(SIGALRM, on_alarm);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  if (argc < 3 && freopen("/dev/null", "w", stderr) == NULL) return 1; /* reports of failures by the dozen */
+  wf_alloc_set(heap_c, &c_heap);
+  int quick = getenv("WEFT_QUICK") != NULL;
+  for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+    if (argc > 1 && strcmp(argv[1], scripts[i].name) != 0) continue;
+    for (int h = 0; h < 2; h++) {
+      for (int for_ever = 0; for_ever < 2; for_ever++) {
+        long at = argc > 2 ? atol(argv[2]) : 1;
+        /* Quick: the first 20, then ever fewer. */
+        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
+      }
+    }
+  }
+  printf("%ld failures injected, %d wrong\n", steps, failures);
+  return failures != 0;
+}

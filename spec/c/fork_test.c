@@ -1,0 +1,111 @@
+/* fork_test.c: a process made by fork() without exec has none of the threads and shares the parent's descriptors. Nothing
+ * of weft starts or waits there: each call that would says so, and what has been waiting is told too. Calls that need
+ * neither go on working. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "weft.h"
+
+/* forked(f): f runs in a forked child; true when it returned true there. The child ends without closing the state. */
+static int forked(lua_State *L) {
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    alarm(20);
+    lua_settop(L, 1);
+    int ok = lua_pcall(L, 0, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+    if (!ok) printf("in the child: %s\n", luaL_tolstring(L, -1, NULL));
+    fflush(NULL);
+    _exit(!ok);
+  }
+  int status = 1;
+  waitpid(pid, &status, 0);
+  lua_pushboolean(L, pid > 0 && status == 0);
+  return 1;
+}
+
+/* split(): 0 in the child, 1 in the parent once the child has ended with status 7. */
+static int split(lua_State *L) {
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) alarm(20);
+  int status = 0;
+  if (pid > 0) waitpid(pid, &status, 0);
+  lua_pushinteger(L, pid == 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+  return 1;
+}
+
+static int leave(lua_State *L) { _exit((int)luaL_checkinteger(L, 1)); }
+
+static const char script[] =
+    "local weft = require 'weft'\n"
+    "local thread = weft.thread(function(c) return c:recv() end, weft.channel())\n"
+    "local done = weft.go(function() return 7 end) done:wait()\n"
+    "local kept = weft.channel(2) kept:send(1)\n"
+    "local m = weft.mutex()\n"
+    "weft.spawn(function() end):wait()\n"
+    "local function refuses(what, f, ...)\n"
+    "  local ok, err = pcall(f, ...)\n"
+    "  if ok or not weft.is(err, 'closed') or not tostring(err):find('forked', 1, true) then\n"
+    "    error(what .. ': ' .. tostring(err), 0)\n"
+    "  end\n"
+    "end\n"
+    "local function body()\n"
+    "  refuses('go', weft.go, print)\n"
+    "  refuses('thread', weft.thread, print)\n"
+    "  refuses('spawn', weft.spawn, print)\n"
+    "  refuses('sleep', weft.sleep, 1e-3)\n"
+    "  refuses('yield', weft.yield)\n"
+    "  refuses('recv', function() weft.channel():recv() end)\n"
+    "  refuses('send', function() weft.channel():send(1) end)\n"
+    "  refuses('select', weft.select, {{weft.channel()}, timeout = 1})\n"
+    "  refuses('join', thread.join, thread)\n"
+    "  refuses('wait', weft.wait)\n"
+    "  refuses('event', function() weft.event():wait() end)\n"
+    "  assert(done:join() == 7 and kept:recv() == 1 and kept:try_send(2))\n"
+    "  m:with(function() end)\n"
+    "  assert(#weft.buffer('u8', 3) == 3)\n"
+    "  return true\n"
+    "end\n"
+    "assert(forked(body), 'from the main chunk')\n"
+    "assert(weft.go(function() return forked(body) end):join(), 'from a task')\n"
+    "thread:cancel() thread:wait()\n";
+
+/* A task forks, and returns in the child too: who waits for it there is told, and the script goes on. */
+static const char within[] =
+    "local weft = require 'weft'\n"
+    "local job = weft.go(function() return split() end)\n"
+    "local never = weft.go(function() weft.channel():recv() end)\n"
+    "local code = job:join()\n"
+    "if code == 0 then\n"
+    "  local ok, err = pcall(never.join, never)\n"
+    "  leave(not ok and weft.is(err, 'closed') and 7 or 1)\n"
+    "end\n"
+    "never:cancel() never:wait()\n"
+    "assert(code == 7, code)\n";
+
+static int run(const char *name, const char *text) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_weft_core);
+  lua_setfield(L, -2, "weft.core");
+  lua_settop(L, 0);
+  lua_register(L, "forked", forked);
+  lua_register(L, "split", split);
+  lua_register(L, "leave", leave);
+  int failed = luaL_dostring(L, text) != LUA_OK;
+  if (failed) printf("%s: %s\n", name, luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return failed;
+}
+
+int main(void) {
+  alarm(60);
+  int failures = run("calls", script) + run("within a task", within);
+  return failures != 0;
+}

@@ -1,0 +1,113 @@
+---@meta _
+-- luacheck: ignore 211 212 241 431
+
+---# Processes and threads
+---
+---What a process and a thread own, as the system tells it. It is read at the moment of the call and not kept up to date.
+
+---What a process owns, or what a job is. The result is a table (weft.facts) that prints itself as a tree.
+---
+---Of another process only what this one may read is there: for a stranger's, `exe cwd env fds` and the number of mappings
+---are missing. A process or job that has ended is `nil, message, "ESRCH"`.
+---
+---`weft.info(job)` of a thread is that thread; of a process, that process; of a task a table with `kind id name status started`
+---and `thread`, the thread on which it runs.
+---
+---Blocks: no.
+---Errors: neither a process number above 0 nor a job.
+---
+---```lua
+---local info = weft.info()
+---print(info.exe:match "lua" ~= nil, info.memory.rss > 0, #info.threads, info.fds[1].fd)
+-----> true true 1 0
+---print(select(3, weft.info(math.maxinteger >> 32)))
+-----> ESRCH
+---```
+---@param what? integer|weft.job  a process number; nil: this process
+---@return weft.facts? info
+---@return string? message
+---@return string? code
+function weft.info(what) end
+
+---What weft.info returns. Times are seconds, sizes bytes, `math.huge` stands for no limit. What the system does not tell is nil.
+---
+---Of processes and threads: `kind` ("process", "thread" or "task"), `name`, `state` (the letter of `ps`), the security context,
+---`nice policy priority affinity last_cpu`, `cpu switches started sigmask`.
+---@class weft.facts
+---@field kind string
+---@field pid integer
+---@field ppid integer  the parent
+---@field pgid integer  process group
+---@field sid integer  session
+---@field name string  of the program or the thread: the kernel keeps 15 bytes
+---@field state string  "R" running, "S" asleep, "D" waiting for a device, "T" stopped, "Z" ended but not waited for
+---@field exe string  path of the program
+---@field argv string[]
+---@field env table<string, string>  of this process as it is, of another as it was when its program started
+---@field cwd string
+---@field root string
+---@field umask integer
+---@field memory table  `size` of the address space, `mappings` (their number), `rss` (what of it is in memory, the working set), `peak` (the most so far), `limit` (the least of RLIMIT_AS, RLIMIT_RSS and the control groups' limit); `size_peak data stack code libraries swap`. Of a thread: bytes of its Lua values
+---@field fds table[]  open handles: `{ fd, kind, target, cloexec }`; kinds are "file" "directory" "pipe" "socket" "tty" "device" "memory" "epoll" "eventfd" "timerfd" "signalfd" "pidfd" "inotify" "io_uring" "other"
+---@field uid integer  and `euid suid fsuid`
+---@field gid integer  and `egid sgid fsgid`
+---@field groups integer[]
+---@field caps table  lists of names: `effective permitted inheritable bounding ambient`
+---@field no_new_privs boolean
+---@field seccomp integer  0 none, 1 strict, 2 filter
+---@field nice integer
+---@field policy string  "other" "batch" "idle" "fifo" "rr"
+---@field priority integer  1 to 99 with "fifo" and "rr", else 0
+---@field affinity integer[]  CPUs, from 0
+---@field last_cpu integer
+---@field threads weft.facts[]
+---@field cpu table  `{ user, system }`
+---@field switches table  `{ voluntary, involuntary }`
+---@field started number  seconds since 1970
+---@field limits table  by name (weft.set): `{ soft, hard }`
+---@field sigmask string[]  signals that are blocked, "SIGINT" ...; of a process, in its first thread
+---@field signals table  of a process: lists `ignored caught pending`
+---@field tid integer  of a thread
+---@field stack table  of a thread that carries an isolate of ours: `{ address, size, used }`; `used` down to the deepest page ever touched
+---@field isolate integer  of the same, the number of the isolate
+---@field tasks integer  of the same: those that are not finished, the main chunk or the thread's function among them; as of when the isolate looked at its inbox last
+
+---Changes what can be changed at run time. All options are looked at first; when the system refuses one, those before it
+---in this order stay: `name limits affinity nice policy env cwd umask no_new_privs`.
+---
+---`name nice policy priority affinity no_new_privs` are a thread's own and concern the thread that calls; threads that it starts
+---later inherit them. With `process = true`, nice, policy, priority and affinity are set for every thread that the process has.
+---The rest belongs to the process as a whole.
+---
+---Other threads may read the environment at this moment, C libraries among them: set it before there are others.
+---
+---Blocks: no.
+---Errors: an unknown option or limit, a bad value.
+---
+---```lua
+---assert(weft.set { nice = 1, env = { COLOUR = "blue" }, limits = { core = 0 } })
+---local info = weft.info()
+---print(info.threads[1].nice, os.getenv "COLOUR", info.limits.core.soft)
+-----> 1 blue 0
+---print(select(3, weft.set { cwd = "/nowhere" }))
+-----> ENOENT
+---```
+---@param opts weft.set.options
+---@return boolean? done
+---@return string? message  "EACCES: permission denied: nice"
+---@return string? code
+function weft.set(opts) end
+
+---Options of weft.set.
+---@class weft.set.options
+---@field name? string  of the thread; 15 bytes are kept
+---@field nice? integer  -20 (first) to 19 (last)
+---@field policy? string  "other" "batch" "idle" "fifo" "rr"
+---@field priority? integer  1 to 99 with "fifo" and "rr", else 0
+---@field affinity? integer[]  CPUs, from 0
+---@field limits? table  name -> number, the soft limit, or `{ soft, hard }`. Names: as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
+---@field env? table  name -> value; false removes it
+---@field cwd? string
+---@field umask? integer  0 to 0777 (octal), decimal 511
+---@field no_new_privs? boolean  true: programs started from here on get no rights that this thread has not; for good
+---@field process? boolean  for every thread of the process
