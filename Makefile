@@ -5,7 +5,7 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
-#   make bench examples rock docs lint fmt deep
+#   make bench examples rock docs lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
@@ -30,7 +30,7 @@ SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all luapath clean lint fmt docs tls $(SETUP_GOALS)
+.PHONY: all luapath clean lint fmt docs tls models $(SETUP_GOALS)
 
 # Build on all cores unless the caller said how. (`make clean all` must stay in order.)
 ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
@@ -224,6 +224,10 @@ endif
 lint:
 	@scripts/setup.sh lint
 	@CC='$(CC)' LUA='$(LUA)' MAKE='$(MAKE)' scripts/lint.sh
+
+# The protocols between threads, in every interleaving (spec/models, spin; spec/c/parker_model_test.c has store buffers).
+models: $(BUILD)/check/test/parker_model_test
+	@$(BUILD)/check/test/parker_model_test && CC='$(CC)' scripts/models.sh $(BUILD)/models
 
 fmt:
 	@clang-format -i $(wildcard csrc/*.[ch] csrc/*/*.[ch] spec/c/*.[ch] bench/c/*.[ch])

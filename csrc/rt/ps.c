@@ -9,6 +9,7 @@
 #include "rt/family.h"
 #include "rt/port.h"
 #include "rt/report.h"
+#include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 #include "sys/thread.h"
@@ -72,6 +73,18 @@ static void push_row(wf_iso *iso, lua_State *L, wf_task *t) {
   if (t->flags & WF_F_MAIN) set_isolate(iso, L);
 }
 
+/* A process that this isolate has started: it has no port to be asked at. */
+static void push_process(wf_iso *iso, lua_State *L, const wf_run *r) {
+  char started[LUA_IDSIZE + 16];
+  lua_createtable(L, 0, 6);
+  set_string(L, "kind", "process");
+  set_integer(L, "id", wf_child_id(r->child));
+  set_integer(L, "isolate", iso->id);
+  set_string(L, "name", wf_child_name(r->child));
+  set_string(L, "state", "running");
+  set_string(L, "started", wf_child_started(iso, r->child, started, sizeof started));
+}
+
 /* Protected. Stack: isolate. */
 static int build_rows(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
@@ -84,6 +97,12 @@ static int build_rows(lua_State *L) {
   wf_walk w = {0, NULL};
   for (wf_task *t; (t = wf_iso_walk(iso, &w)) != NULL;) {
     push_row(iso, L, t);
+    lua_rawseti(L, 2, ++n);
+  }
+  for (const wf_link *l = iso->children.next; l != &iso->children; l = l->next) {
+    const wf_run *r = wf_list_entry(l, wf_run, link);
+    if (!r->process || r->child == NULL) continue;
+    push_process(iso, L, r);
     lua_rawseti(L, 2, ++n);
   }
   return 1;

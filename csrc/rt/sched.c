@@ -93,7 +93,8 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wait_unlink(iso, t);
   }
   wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
+           how == WF_TIMEOUT || (iso->cur->state != WF_RUNNING && !wf_task_finished(iso->cur)) ? 0 /* mail, or the loop */
+                                                                                              : wf_task_id(iso, iso->cur));
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
