@@ -62,6 +62,7 @@ static void run(void) {
 }
 
 int main(void) {
-  in_a_child(run);
+  alarm(60);
+  run(); /* in this process: weft refuses to work in a forked one */
   return failures != 0;
 }
