@@ -119,6 +119,9 @@ static int lib_serve(lua_State *L) {
 }
 
 void wf_lib_process(wf_iso *iso, lua_State *L) {
+  /* What can come from another process. */
+  static const wf_transfer *const transfers[] = {&wf_channel_transfer, &wf_buffer_transfer, &wf_sealed_transfer};
+  for (size_t i = 0; i < sizeof transfers / sizeof *transfers; i++) iso->transfers[transfers[i]->peer_kind] = transfers[i];
   static const luaL_Reg funcs[] = {{"process", lib_process}, {"interpreter", lib_interpreter}, {"serve", lib_serve}, {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }
