@@ -237,6 +237,7 @@ build = {
     ["weft.timeline_paint"] = "lua/weft/timeline_paint.lua",
     ["weft.timeline_panel"] = "lua/weft/timeline_panel.lua",
     ["weft.trace"] = "lua/weft/trace.lua",
+    ["weft.trace_child"] = "lua/weft/trace_child.lua",
     ["weft.trace_chrome"] = "lua/weft/trace_chrome.lua",
     ["weft.trace_file"] = "lua/weft/trace_file.lua",
     ["weft.trace_flows"] = "lua/weft/trace_flows.lua",

@@ -1,6 +1,9 @@
 -- weft.ps: what lives now.
 
+local helper = require "spec.helper"
 local weft = require "weft"
+
+weft.exec({ "true" }):wait() -- the loop of this thread stays: no test is to be blamed for it
 
 local function find(list, name)
   for _, p in ipairs(list) do
@@ -53,10 +56,24 @@ describe("weft.ps", function()
     local list = weft.ps()
     local far, island = find(list, "far"), find(list, "island")
     assert.same({ "thread", thread.id, "isolate", isolate.id }, { far.kind, far.id, island.kind, island.id })
-    assert(far.tid and far.cpu >= 0 and not island.tid)
+    assert(not island.tid and not island.pid)
+    helper.eventually(function()
+      far = find(weft.ps(), "far")
+      return far.tid and far.cpu
+    end, "the thread runs")
     gate:close()
     thread:join()
     isolate:join()
+    assert.equal(1, #weft.ps())
+  end)
+
+  it("lists processes", function()
+    local job = weft.process({ name = "elsewhere" }, function() require "weft".sleep(60) end)
+    local p = find(weft.ps(), "elsewhere")
+    assert.same({ "process", job.id }, { p.kind, p.id })
+    assert(p.pid > 0 and p.cpu >= 0)
+    job:cancel()
+    job:wait()
     assert.equal(1, #weft.ps())
   end)
 

@@ -26,10 +26,10 @@ local weft = {}
 ---@param env? table  where globals are; default `_G`
 function weft.repl(env) end
 
----What lives in this Lua state now: its tasks, the main chunk first, and the threads and isolates that it has started. A list
----that prints itself. Each is a table: `kind` ("main" "task" "thread" "isolate"), `id`, `name`, `state` ("running" "ready"
----"waiting"), `waits` (for what) and `at` (where it waits), `started`; `cpu` in seconds of threads and of the process,
----`memory` of this state, `tid`, where they are known.
+---What lives in this Lua state now: its tasks, the main chunk first, and the threads, isolates and processes that it has
+---started. A list that prints itself. Each is a table: `kind` ("main" "task" "thread" "isolate" "process"), `id`, `name`,
+---`state` ("running" "ready" "waiting"), `waits` (for what) and `at` (where it waits), `started`; `cpu` in seconds of
+---threads and processes, `memory` of this state, `tid`, `pid`, where they are known.
 ---
 ---Blocks: no.
 ---

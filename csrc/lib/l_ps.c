@@ -54,7 +54,7 @@ static int lib_tasks(lua_State *L) {
   return 1;
 }
 
-/* children() -> a list of { id, name, kind, started, tid }: threads and pool isolates started here that have not ended. */
+/* children() -> a list of { id, name, kind, started, tid, pid }: threads, pool isolates and processes started here that have not ended. */
 static int lib_children(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_Integer n = 0;
@@ -68,9 +68,14 @@ static int lib_children(lua_State *L) {
     lua_setfield(L, -2, "id");
     set_text(L, "kind", wf_child_kind(r->child));
     set_text(L, "name", wf_child_name(r->child)); /* NULL: no name, no field */
-    if (r->thread != NULL) {
-      lua_pushinteger(L, (lua_Integer)wf_thread_tid(r->thread));
+    int64_t tid = r->thread != NULL ? wf_thread_tid(r->thread) : 0;
+    if (tid > 0) { /* it has begun to run */
+      lua_pushinteger(L, (lua_Integer)tid);
       lua_setfield(L, -2, "tid");
+    }
+    if (wf_child_pid(r->child) != 0) {
+      lua_pushinteger(L, (lua_Integer)wf_child_pid(r->child));
+      lua_setfield(L, -2, "pid");
     }
     set_text(L, "started", wf_child_started(iso, r->child, started, sizeof started));
     lua_rawseti(L, 1, ++n);

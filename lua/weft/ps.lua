@@ -1,14 +1,14 @@
--- weft.ps(): what lives in this Lua state now: its tasks, and the threads and isolates that it has started. A list that
--- prints itself.
+-- weft.ps(): what lives in this Lua state now: its tasks, and the threads, isolates and processes that it has started. A
+-- list that prints itself.
 
 local core = require "weft.core"
 local term = require "weft.term"
 
 local List = { __name = "weft.ps" }
 
--- CPU seconds and state of a thread of this process, from the system; nil where it does not say.
-local function thread_facts(tid)
-  local f = tid and io.open(("/proc/self/task/%d/stat"):format(tid), "r")
+-- CPU seconds and state of a thread of this process, or of another process, from the system; nil where it does not say.
+local function facts(tid, pid)
+  local f = (tid or pid) and io.open(tid and ("/proc/self/task/%d/stat"):format(tid) or ("/proc/%d/stat"):format(pid), "r")
   if not f then return nil end
   local text = f:read "a" or ""
   f:close()
@@ -65,9 +65,12 @@ return function()
     list[#list + 1] = row
   end
   for _, child in ipairs(core.children()) do
-    local cpu, state = thread_facts(child.tid)
-    list[#list + 1] = { id = child.id, kind = child.kind, name = child.name or ("%s %d"):format(child.kind, child.id >> 32),
-      state = state or "running", cpu = cpu, tid = child.tid, started = child.started ~= "" and child.started or nil }
+    local cpu, state = facts(child.tid, child.pid)
+    list[#list + 1] = {
+      id = child.id, kind = child.kind, name = child.name or ("%s %d"):format(child.kind, child.id >> 32),
+      state = state or "running", cpu = cpu, tid = child.tid, pid = child.pid,
+      started = child.started ~= "" and child.started or nil,
+    }
   end
   return list
 end
