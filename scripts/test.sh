@@ -22,7 +22,7 @@ while getopts d:l:j:s: o; do
 done
 shift $((OPTIND - 1))
 case $dir in /*) ;; *) dir=$root/$dir ;; esac
-limit=${SPEC_TIMEOUT:-$(case $san in asan|tsan) echo 360 ;; valgrind) echo 600 ;; *) echo 120 ;; esac)}
+limit=${SPEC_TIMEOUT:-$(case $san in asan|tsan) echo 600 ;; valgrind) echo 900 ;; *) echo 300 ;; esac)}
 
 files=("$@")
 if [ ${#files[@]} = 0 ]; then

@@ -62,6 +62,54 @@ describe((kind == "isolate" and "an " or "a ") .. kind, function()
     helper.remove_dir(dir)
   end)
 
+  it("has what its starter has put into package.preload", function()
+    local secret = { 42 }
+    package.preload.spec_here = function(name, extra) return { name = name, extra = extra, secret = secret[1] } end
+    package.preload.spec_stuck = function() return _G, coroutine.create(print) and secret end
+    package.preload.spec_c = math.floor -- called with two strings, it complains of the first
+    local lock = weft.mutex()
+    package.preload.spec_lock = function() return lock end
+    local job = start(function()
+      local m = require "spec_here"
+      local ok, err = pcall(require, "spec_lock")
+      -- And so on, to whoever it starts.
+      local deep = weft.spawn(function() return require("spec_here").secret end):join()
+      assert(select(2, pcall(require, "spec_c")):find("number expected", 1, true))
+      return m.name, m.extra, m.secret, m == package.loaded.spec_here, deep, ok, err, package.preload.spec_here ~= nil
+    end)
+    local name, extra, number, same, deep, ok, err, listed = job:join()
+    for _, name in ipairs { "spec_here", "spec_stuck", "spec_lock", "spec_c" } do package.preload[name] = nil end
+    assert.same({ "spec_here", ":preload:", 42, true, 42, false, true }, { name, extra, number, same, deep, ok, listed })
+    assert.truthy(err:find("package.preload['spec_lock'] of the isolate that started this one is not here", 1, true), err)
+    assert.truthy(err:find("a weft.mutex cannot cross isolates", 1, true), err)
+    assert.is_false((start(pcall, require, "spec_here"):join()))
+  end)
+
+  it("has the searchers of its starter", function()
+    local prefix = "made_up."
+    local searchers = package.searchers
+    local function made_up(name)
+      if name:sub(1, #prefix) == prefix then return function(n, extra) return { n, extra } end, "from nowhere" end
+      return "\n\tno made-up '" .. name .. "'"
+    end
+    package.searchers = { searchers[1], made_up, searchers[3], searchers[2] }
+    local function inside()
+      local m, where = require "made_up.x"
+      local ok, err = pcall(require, "no_such_module")
+      return m, where, #package.searchers, ok, err, (pcall(require, "lfs")), weft.now() > 0
+    end
+    local job = start(function(f) return weft.spawn(f):join() end, inside)
+    local job2 = start(inside)
+    package.searchers = searchers
+    for _, j in ipairs { job, job2 } do
+      local m, where, n, ok, err, lfs, now = j:join()
+      assert.same({ { "made_up.x", "from nowhere" }, "from nowhere", 4, false, true, true }, { m, where, n, ok, lfs, now })
+      assert.truthy(err:find("no made-up 'no_such_module'", 1, true), err)
+    end
+    assert.equal(4, (start(function() return #package.searchers end):join()))
+    assert.is_false((start(pcall, require, "made_up.x"):join()))
+  end)
+
   it("uses all of weft", function()
     local job = start(function()
       local ch = weft.channel()
@@ -360,7 +408,7 @@ describe("storms of " .. kind .. "s", function()
     for i = 1, helper.scale(500, 40) do
       local job = start(function(k)
         if k % 3 == 0 then weft.sleep(1000) end
-        if k % 3 == 1 then while true do end end
+        if k % 3 == 1 then while true do local _ = {} end end -- signals come to the thread sanitizer in C only
         for _ = 1, k % 100 do weft.yield() end
         return k
       end, i)

@@ -16,10 +16,12 @@ end
 local SPIN = helper.sanitizer == "tsan" and "while true do local _ = {} end" or "while true do end"
 local spin = load("return function() " .. SPIN .. " end")()
 
-describe("workers in threads", function()
+for _, kind in ipairs { "thread", "isolate" } do
+
+describe("workers that are isolates of kind " .. kind, function()
   local pool
 
-  before_each(function() pool = weft.pool { kind = "thread", size = 2 } end)
+  before_each(function() pool = weft.pool { kind = kind, size = 2 } end)
   after_each(function() pool:close() end)
 
   it("are isolates of their own, which stay", function()
@@ -85,41 +87,41 @@ describe("workers in threads", function()
   end)
 
   describe("name what cannot travel:", function()
-    local mutex = weft.mutex()
+    local thing = coroutine.create(print)
 
     it("of the function", function()
-      local err = helper.raises_kind("transfer", pool.map, pool, function() return mutex end, { 1 })
-      assert.equal("arg 1 upvalue 'mutex': a weft.mutex cannot cross isolates", tostring(err))
-      helper.raises("arg 1 upvalue 'mutex'", pool.imap, pool, function() return mutex end, { 1 })
-      helper.raises("init upvalue 'mutex'", weft.pool, { init = function() return mutex end })
+      local err = helper.raises_kind("transfer", pool.map, pool, function() return thing end, { 1 })
+      assert.equal("arg 1 upvalue 'thing': a coroutine cannot cross isolates", tostring(err))
+      helper.raises("arg 1 upvalue 'thing'", pool.imap, pool, function() return thing end, { 1 })
+      helper.raises("init upvalue 'thing'", weft.pool, { init = function() return thing end })
     end)
 
     it("of an argument", function()
-      local err = helper.raises_kind("transfer", pool.submit, pool, print, 1, { lock = mutex })
-      assert.equal("arg 3.lock: a weft.mutex cannot cross isolates", tostring(err))
+      local err = helper.raises_kind("transfer", pool.submit, pool, print, 1, { lock = thing })
+      assert.equal("arg 3.lock: a coroutine cannot cross isolates", tostring(err))
     end)
 
     it("of an item", function()
       local list = range(9)
-      list[7] = { lock = mutex }
+      list[7] = { lock = thing }
       local err = helper.raises_kind("item", pool.map, pool, double, list)
       assert.equal(7, err.index)
       assert.equal("transfer", err.cause.kind)
-      assert.equal("item 7: value.lock: a weft.mutex cannot cross isolates", tostring(err))
+      assert.equal("item 7: value.lock: a coroutine cannot cross isolates", tostring(err))
       err = helper.raises_kind("item", function() for _ in pool:imap(double, list, { chunk = 3 }) do end end)
       assert.equal(7, err.index)
     end)
 
     it("of a result", function()
       local function f(x)
-        if x == 4 then return { require("weft").mutex() } end
+        if x == 4 then return { coroutine.create(print) } end
         return x
       end
       local err = helper.raises_kind("item", pool.map, pool, f, range(9), { chunk = 3 })
       assert.equal(4, err.index)
-      assert.equal("item 4: result[1]: a weft.mutex cannot cross isolates", tostring(err))
-      local _, why = pool:submit(function() return 1, require("weft").mutex() end):result()
-      assert.equal("result 2: a weft.mutex cannot cross isolates", tostring(why))
+      assert.equal("item 4: result[1]: a coroutine cannot cross isolates", tostring(err))
+      local _, why = pool:submit(function() return 1, coroutine.create(print) end):result()
+      assert.equal("result 2: a coroutine cannot cross isolates", tostring(why))
     end)
 
     it("of an error, as text", function()
@@ -131,9 +133,10 @@ describe("workers in threads", function()
 
     it("of what the worker cannot make", function()
       local mt = {}
-      weft.register("pool_crew_spec.here", mt)
+      weft.register("pool_crew_spec.here " .. kind, mt)
       local err = helper.raises_kind("item", pool.map, pool, double, { setmetatable({}, mt) }, { chunk = 1 })
-      assert.truthy(tostring(err):find("no metatable is registered here as 'pool_crew_spec.here'", 1, true), tostring(err))
+      local text = "no metatable is registered here as 'pool_crew_spec.here " .. kind .. "'"
+      assert.truthy(tostring(err):find(text, 1, true), tostring(err))
       assert.same({ n = 1, 2 }, pool:map(double, { 1 }))
     end)
 
@@ -154,7 +157,7 @@ describe("workers in threads", function()
   it("inherit no task-locals", function()
     weft.go(function()
       weft.current():set("lock", weft.mutex())
-      local p <close> = weft.pool { kind = "thread", size = 1 }
+      local p <close> = weft.pool { kind = kind, size = 1 }
       assert.same({ n = 1, "none" }, p:map(function() return require("weft").current():get "lock" or "none" end, { 1 }))
       assert.truthy(weft.current():get "lock")
     end):join()
@@ -163,14 +166,16 @@ describe("workers in threads", function()
   it("serve an isolate that is a thread", function()
     assert.equal(12, weft.thread(function()
       local w = require "weft"
-      local p <close> = w.pool { kind = "thread", size = 2 }
+      local p <close> = w.pool { kind = kind, size = 2 }
       local r = p:map(function(x) return x * 2 end, { 1, 2, 3 })
       return r[1] + r[2] + r[3]
     end):join())
   end)
 end)
 
-for _, kind in ipairs { "task", "thread" } do
+end
+
+for _, kind in ipairs { "task", "thread", "isolate" } do
   describe("workers of kind " .. kind, function()
     local pool
 
@@ -319,7 +324,9 @@ for _, kind in ipairs { "task", "thread" } do
   end)
 end
 
-describe("items that never block, in threads,", function()
+for _, kind in ipairs { "thread", "isolate" } do
+
+describe("items that never block, in workers of kind " .. kind, function()
   local function cancel_running(pool)
     local here = weft.channel(1)
     local job = pool:submit(function()
@@ -333,7 +340,7 @@ describe("items that never block, in threads,", function()
   end
 
   it("are stopped all the same", function()
-    local pool <close> = weft.pool { kind = "thread", size = 2 }
+    local pool <close> = weft.pool { kind = kind, size = 2 }
     cancel_running(pool)
     helper.raises_kind("item", pool.map, pool, function(x)
       if x == 2 then error "no luck" end
@@ -345,7 +352,7 @@ describe("items that never block, in threads,", function()
 
   it("run init in the worker that comes instead", function()
     local calls = weft.channel(10)
-    local pool <close> = weft.pool { kind = "thread", size = 1, init = function(slot)
+    local pool <close> = weft.pool { kind = kind, size = 1, init = function(slot)
       calls:send(slot)
       _G.ready = true
     end }
@@ -357,7 +364,7 @@ describe("items that never block, in threads,", function()
   it("find a pool broken whose init fails in the worker that comes instead", function()
     local first = weft.channel(1)
     first:send(true)
-    local pool <close> = weft.pool { kind = "thread", size = 1, init = function()
+    local pool <close> = weft.pool { kind = kind, size = 1, init = function()
       if not first:try_recv() then error("only once", 0) end
     end }
     cancel_running(pool)
@@ -367,9 +374,11 @@ describe("items that never block, in threads,", function()
   end)
 end)
 
+end
+
 describe("a script with a pool", function()
   it("ends while items run", function()
-    for _, kind in ipairs { "task", "thread" } do
+    for _, kind in ipairs { "task", "thread", "isolate" } do
       local out, err, code = helper.run_script(([[
         local weft = require "weft"
         local pool = weft.pool { kind = %q, size = 2 }

@@ -327,7 +327,7 @@ describe("a script that ends while isolates", function()
   for what, script in pairs {
     ["wait"] = "for _ = 1, 100 do weft.spawn(weft.sleep, 1e6):detach() end weft.sleep(0.005)",
     ["have not begun"] = "for _ = 1, 100 do weft.spawn(weft.sleep, 1e6):detach() end",
-    ["spin"] = "for _ = 1, 4 do weft.spawn(function() while true do end end):detach() end weft.sleep(0.005)",
+    ["spin"] = "for _ = 1, 4 do weft.spawn(function() while true do local _ = {} end end):detach() end weft.sleep(0.005)",
     ["wait inline"] = [[
       for _ = 1, 4 do weft.spawn(table.sort, { 2, 1 }, function() weft.sleep(1e6) end):detach() end
       weft.sleep(0.005)

@@ -302,3 +302,27 @@ describe("random programs of isolates, threads and tasks", function()
     end
   end)
 end)
+
+describe("a trace of isolates", function()
+  it("has a row for each worker, and says who moved and who gave way", function()
+    local out = run(2, [[
+      local t = weft.trace(function()
+        local jobs = {}
+        for i = 1, 4 do jobs[i] = weft.spawn({ name = "spinner " .. i }, spin_for, 0.05) end
+        for i = 5, 8 do
+          jobs[i] = weft.spawn({ name = "sleeper " .. i }, function() for _ = 1, 30 do weft.sleep(1e-3) end end)
+        end
+        weft.all(jobs)
+      end)
+      local s = t:summary()
+      local workers, moved, preempted = 0, 0, 0
+      for _, c in ipairs(s.carriers) do if c.name:find "^weft worker %d" then workers = workers + 1 end end
+      for _, j in ipairs(s.jobs) do moved, preempted = moved + j.migrations, preempted + j.preemptions end
+      assert(s.migrations == moved and s.preemptions == preempted)
+      print(workers >= 1, preempted > 0, s.jobs["spinner 1"].kind, s.jobs["spinner 1"].outcome)
+      local text = t:timeline { by = "carrier", print = false }
+      print((text:find("weft worker 1", 1, true)) ~= nil, (tostring(s):find("preemptions %d")) ~= nil)
+    ]])
+    assert.equal("true\ttrue\tisolate\tdone\ntrue\ttrue\n", out)
+  end)
+end)

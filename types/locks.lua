@@ -4,12 +4,16 @@
 ---# Locks
 ---
 ---For tasks that share values and block while they work on them. Tasks change only where they block, so a stretch of
----code without a blocking call needs no lock. They belong to one Lua state so far; who waits is served in the order of
----coming, and a lock is handed over: nobody can come in between.
+---code without a blocking call needs no lock. Who waits is served in the order of coming, and a lock is handed over: nobody can
+---come in between.
+---
+---Locks of every kind may be sent to threads and isolates, as arguments and through channels, and are shared from then on: a
+---task that waits in one of them parks, its OS thread goes on with others. A once takes its function along, and its results
+---are copied. What a lock protects must be shared too: a buffer, an atomic, a file.
 ---
 ---Locks with a holder (mutex, rwlock) are not recursive. Relocking one, or unlocking one that another task holds, raises.
----A task that ends with a lock held leaves it locked: who wants it gets a `deadlock` error that says so, and
----`unlock` by any task frees it.
+---A task that ends with a lock held, or whose isolate ends, leaves it locked: who wants it gets a `deadlock` error that
+---names the task, and `unlock` by any task frees it.
 
 ---@class weft
 local weft = {}

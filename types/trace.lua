@@ -437,10 +437,12 @@ function trace:events() end
 ---@field cpu number
 ---@field parallelism number  cpu / wall
 ---@field switches integer
+---@field migrations integer  how often a task went on on another OS thread: an isolate that another worker took over
+---@field preemptions integer  how often a task gave way at the end of its time slice
 ---@field longest_stall number  the longest time that a ready task waited for its OS thread
 ---@field stalled table?  which: `{ id, name, at, by }`; `by` is the name of who ran meanwhile
 ---@field events integer
 ---@field lost integer
----@field jobs table  list, and by name: `{ id, name, kind, running, ready, parked, runs, outcome, waits, resources }`
+---@field jobs table  list, and by name: `{ id, name, kind, running, ready, parked, runs, migrations, preemptions, outcome, waits, resources }`
 ---@field carriers table[]  OS threads: `{ name, tid, running, tasks }`
 local summary = {}

@@ -100,7 +100,8 @@ function weft.workers(n) end
 ---Starts a function in a Lua state of its own on an OS thread of its own, which runs at the same time as this one.
 ---
 ---The function and its arguments are copied to the new state, its results or its error back (see *What travels*
----below). It finds weft there by `require "weft"`, or by an upvalue `weft`. When the function has returned, tasks that
+---below). It finds weft there by `require "weft"`, or by an upvalue `weft`. Modules are found as here: package.path, cpath,
+---preload and searchers are copied too. When the function has returned, tasks that
 ---it left are cancelled. While it runs, it and its starter talk through channels (weft.channel).
 ---
 ---A table as first argument gives options (weft.thread.options).
@@ -135,6 +136,9 @@ function weft.thread(f, ...) end
 ---@field policy? string  "other" "batch" "idle" "fifo" "rr"
 ---@field priority? integer  1 to 99 with "fifo" and "rr", else 0
 ---@field affinity? integer[]  the CPUs that it may run on, the system's numbers, from 0
+---@field uid? integer  the user that this thread alone is, for good: files, signals and programs that it starts are under that user's rights. It shares its memory with threads that have others: this protects from mistakes, not from code that does as it likes
+---@field gid? integer  the same for the group
+---@field groups? integer[]  supplementary groups; none when uid or gid is given and this is not
 
 ---Parks the task for a time. The clock is monotonic and its unit is the nanosecond; the system adds its timer slack, on
 ---Linux usually 50 us, and what else runs may add more. 0 is as weft.yield.
@@ -368,14 +372,16 @@ local error_value = {}
 ---modules and the standard files, by name: what a module's name means there is required there. A table with a
 ---metatable travels when that is registered (weft.register).
 ---
----A channel travels and is shared from then on: both sides have the same one, and what it carries is copied.
+---A channel travels and is shared from then on: both sides have the same one, and what it carries is copied. Locks
+---travel and are shared, too. So does the handle of a job: it is joined, waited for, selected and cancelled from there as
+---from here; its results and its error are copied, and a job of another state that has not ended is "running".
 ---
----Coroutines, open files, locks, jobs, tables nested deeper than 200, and whatever else is tied to its state
+---Coroutines, open files, tables nested deeper than 200, and whatever else is tied to its state
 ---cannot travel. That raises, and the error names the place; nothing was started or sent.
 ---
 ---```lua
----local ok, err = pcall(weft.thread, print, { users = { { lock = weft.mutex() } } })
----print(err)                           --> arg 2.users[1].lock: a weft.mutex cannot cross isolates
+---local ok, err = pcall(weft.thread, print, { users = { { co = coroutine.create(print) } } })
+---print(err)                           --> arg 2.users[1].co: a coroutine cannot cross isolates
 ---```
 
 return weft

@@ -11,6 +11,7 @@
 #include "rt/cancel.h"
 #include "rt/mutex.h"
 #include "rt/sched.h"
+#include "rt/shsync.h"
 
 enum { SELF = 1, MUTEX = 2, ERROR = 3, HOW = 4 };
 
@@ -35,8 +36,9 @@ static int relock_k(lua_State *L, int status, lua_KContext ctx);
 
 static int relock(wf_iso *iso, lua_State *L, wf_task *t) {
   wf_mutex *m = lua_touserdata(L, MUTEX);
-  if (wf_likely(wf_mutex_take(iso, m))) return wait_return(iso, L, t);
-  if (wf_holder_task(iso, m->holder) == NULL) {
+  if (m->s.shared != NULL) wf_cancel_update(iso, t); /* taking it may raise */
+  if (wf_likely(wf_mutex_take(iso, L, m))) return wait_return(iso, L, t);
+  if (wf_mutex_is_lost(iso, m)) {
     wf_cancel_update(iso, t);
     return wf_mutex_abandoned(iso, L, m);
   }
@@ -80,9 +82,14 @@ static int condition_wait(lua_State *L) {
   luaL_argcheck(L, wf_mutex_is_mine(iso, m), MUTEX, "this task does not hold the mutex: lock it before the wait");
   lua_settop(L, MUTEX);
   wf_sync_prepare(iso, L, c, "condition", deadline);
-  wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
-  wf_wait_queue(t, &c->waiters);
-  wf_wait_until(iso, t, deadline);
+  wf_task *t;
+  if (c->shared != NULL) {
+    t = wf_shlock_queue(iso, L, c->shared, WF_WHY_WAIT, deadline);
+  } else {
+    t = wf_wait_begin(iso, L, WF_WHY_WAIT);
+    wf_wait_queue(t, &c->waiters);
+    wf_wait_until(iso, t, deadline);
+  }
   wf_mutex_release(iso, m);
   return wf_wait_park(iso, L, t, wf_sync_id(c), wait_k);
 }
@@ -90,6 +97,10 @@ static int condition_wait(lua_State *L) {
 /* c:signal(): wake who has waited longest. */
 static int condition_signal(lua_State *L) {
   wf_sync *c = check_condition(L);
+  if (c->shared != NULL) {
+    wf_shlock_signal(c->shared, 1);
+    return 0;
+  }
   wf_node *n = wf_waitq_first(&c->waiters);
   if (n != NULL) wf_node_wake(c->object.iso, n, WF_GOT);
   return 0;
@@ -98,7 +109,10 @@ static int condition_signal(lua_State *L) {
 /* c:broadcast(): wake all. */
 static int condition_broadcast(lua_State *L) {
   wf_sync *c = check_condition(L);
-  wf_waitq_wake_all(c->object.iso, &c->waiters, WF_GOT);
+  if (c->shared != NULL)
+    wf_shlock_signal(c->shared, UINT32_MAX);
+  else
+    wf_waitq_wake_all(c->object.iso, &c->waiters, WF_GOT);
   return 0;
 }
 
@@ -113,11 +127,17 @@ static int condition_new(lua_State *L) {
   return 1;
 }
 
+static void share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_PASS);
+}
+
+static const wf_lock_class condition_class = {WF_CLASS_CONDITION, "condition", sizeof(wf_sync), 0, share, NULL};
+
 void wf_lib_condition(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {
       {"wait", condition_wait}, {"signal", condition_signal}, {"broadcast", condition_broadcast}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", wf_sync_close}, {"__tostring", condition_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"condition", condition_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_CONDITION, "weft.condition", methods, meta);
+  wf_lock_class_new(iso, L, &condition_class, "weft.condition", methods, meta);
   wf_lib_add(iso, L, funcs);
 }

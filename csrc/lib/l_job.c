@@ -1,4 +1,5 @@
 /* The methods of jobs, of every kind. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/lib.h"
@@ -9,6 +10,7 @@
 #include "rt/job.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 
@@ -78,12 +80,17 @@ static int job_wait(lua_State *L) {
   return wait_end(L, deadline, wait_k);
 }
 
+static bool cancel(wf_iso *iso, lua_State *L, wf_job j, int reason) {
+  if (j.remote != NULL) return wf_remote_cancel(iso, L, j.remote, reason);
+  return j.task != NULL ? wf_task_cancel(iso, L, j.task, reason) : wf_child_cancel(iso, L, j.child, reason);
+}
+
 /* job:cancel([reason]): true when there was something to cancel. */
 static int job_cancel(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, SELF);
   lua_settop(L, 2);
-  lua_pushboolean(L, j.task != NULL ? wf_task_cancel(iso, L, j.task, 2) : wf_child_cancel(iso, L, j.child, 2));
+  lua_pushboolean(L, cancel(iso, L, j, 2));
   return 1;
 }
 
@@ -97,7 +104,7 @@ static int job_detach(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   if (j.task != NULL)
     j.task->flags |= WF_F_DETACHED;
-  else
+  else if (j.child != NULL)
     wf_child_detach(j.child);
   wf_job_looked(iso, j);
   lua_settop(L, SELF);
@@ -131,6 +138,9 @@ static int job_traceback(lua_State *L) {
   if (j.task != NULL) {
     push_stand(iso, L, j.task);
     wf_task_started(iso, j.task, started, sizeof started);
+  } else if (j.remote != NULL) {
+    wf_remote_traceback(L, j.remote);
+    snprintf(started, sizeof started, "%s", wf_remote_started(j.remote));
   } else {
     wf_child_traceback(L, j.child);
     wf_child_started(iso, j.child, started, sizeof started);
@@ -148,6 +158,8 @@ static int job_traceback(lua_State *L) {
 static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
   if (j.child != NULL) {
     lua_pushstring(L, wf_child_name(j.child));
+  } else if (j.remote != NULL) {
+    lua_pushstring(L, wf_remote_name(j.remote));
   } else if (j.task->flags & WF_F_NAMED) {
     wf_task_push_name(iso, L, j.task);
   } else if ((j.task->flags & WF_F_PACKED)) {
@@ -160,6 +172,7 @@ static void push_name(wf_iso *iso, lua_State *L, wf_job j) {
 }
 
 static const char *kind_of(wf_job j) {
+  if (j.remote != NULL) return wf_remote_kind(j.remote);
   if (j.task == NULL) return wf_child_kind(j.child);
   uint32_t as = j.task->flags & (WF_F_AS_THREAD | WF_F_AS_ISOLATE);
   return as == (WF_F_AS_THREAD | WF_F_AS_ISOLATE) ? "process" : as == WF_F_AS_THREAD ? "thread" : as != 0 ? "isolate" : "task";
@@ -193,13 +206,22 @@ static int job_index(lua_State *L) {
 static int job_tostring(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   const wf_child *c = wf_iso_test(iso, L, SELF, WF_CLASS_CHILD);
-  if (c != NULL && c->run == NULL) {
+  const wf_remote *r = wf_iso_test(iso, L, SELF, WF_CLASS_REMOTE);
+  if ((c != NULL && c->run == NULL) || (r != NULL && r->job == NULL)) {
     lua_pushliteral(L, "weft.job thread (collected)");
     return 1;
   }
   wf_job j = wf_job_check(iso, L, SELF);
   push_name(iso, L, j);
   const char *name = lua_tostring(L, -1);
+  if (j.remote != NULL) {
+    uint64_t id = wf_remote_id(j.remote);
+    const char *kind = wf_remote_kind(j.remote);
+    bool task = strcmp(kind, "task") == 0;
+    lua_pushfstring(L, "weft.job %s %d%s%s (%s, of another isolate)", kind, (int)(task ? (uint32_t)id : id >> 32), name != NULL ? " " : "",
+                    name != NULL ? name : "", state_names[wf_job_state(j)]);
+    return 1;
+  }
   lua_pushfstring(L, "weft.job %s %d%s%s (%s)", j.task != NULL ? "task" : wf_child_kind(j.child), (int)(j.task != NULL ? wf_task_number(iso, j.task) : wf_job_id(iso, j) >> 32),
                   name != NULL ? " " : "", name != NULL ? name : "", state_names[wf_job_state(j)]);
   return 1;
@@ -215,10 +237,7 @@ static int job_close(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, SELF);
   lua_settop(L, SELF);
-  if (j.task != NULL)
-    wf_task_cancel(iso, L, j.task, 0);
-  else
-    wf_child_cancel(iso, L, j.child, 0);
+  cancel(iso, L, j, 0);
   return wait_end(L, WF_NEVER, close_k);
 }
 
@@ -232,8 +251,8 @@ static int lib_is_job(lua_State *L) {
 /* core.job_methods(): the method tables of the kinds of jobs, for Lua code to add to. */
 static int lib_job_methods(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  lua_createtable(L, 2, 0);
-  for (int c = WF_CLASS_TASK; c <= WF_CLASS_CHILD; c++) {
+  lua_createtable(L, 3, 0);
+  for (int c = WF_CLASS_TASK; c <= WF_CLASS_REMOTE; c++) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
     lua_getfield(L, -1, "__methods");
     lua_rawseti(L, -3, c + 1);
@@ -257,7 +276,7 @@ static int lib_watch(lua_State *L) {
   }
   wf_channel_reserve(L, lua_touserdata(L, 2), 2, 3); /* the end may be for want of memory */
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
-  const void *key = j.task != NULL ? (const void *)j.task : j.child;
+  const void *key = j.task != NULL ? (const void *)j.task : j.child != NULL ? (const void *)j.child : j.remote;
   if (lua_rawgetp(L, -1, key) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_createtable(L, 2, 0);
@@ -271,8 +290,10 @@ static int lib_watch(lua_State *L) {
   lua_rawseti(L, -2, n + 2);
   if (j.task != NULL)
     j.task->flags |= WF_F_WATCHED;
-  else
+  else if (j.child != NULL)
     wf_child_watch(iso, j.child);
+  else
+    wf_remote_watch(iso, j.remote);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -280,8 +301,26 @@ static int lib_watch(lua_State *L) {
 static int job_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   if (wf_iso_test(iso, L, SELF, WF_CLASS_CHILD) != NULL) wf_child_gc(iso, L);
+  wf_remote *r = wf_iso_test(iso, L, SELF, WF_CLASS_REMOTE);
+  if (r == NULL || r->job == NULL) return 0;
+  if (r->sub != NULL) wf_iso_shutdown(iso, L); /* anchored until the end has come: the state closes */
+  wf_remote_gc(iso, r);
   return 0;
 }
+
+/* Crossing -------------------------------------------------------------------------------------- */
+
+static void *job_take(lua_State *L, int idx) { return wf_shjob_of(wf_iso_of(L), L, idx); }
+
+static void job_give(lua_State *L, void *handle) {
+  wf_iso *iso = wf_iso_of(L);
+  if (iso == NULL) luaL_error(L, "a weft.job cannot come to a Lua state without weft");
+  wf_shjob_push(iso, L, handle);
+}
+
+static void job_drop(void *handle) { wf_shjob_release(handle); }
+
+static const wf_transfer transfer = {"weft.job", job_take, job_give, job_drop, 0, NULL, NULL, NULL};
 
 static const luaL_Reg methods[] = {{"join", job_join},     {"result", job_result}, {"wait", job_wait},
                                    {"cancel", job_cancel}, {"status", job_status}, {"detach", job_detach},
@@ -300,7 +339,9 @@ static void class_new(wf_iso *iso, lua_State *L, enum wf_class c) {
   lua_setfield(L, -4, "__methods"); /* so that Lua code can add to them (init.lua: on_done) */
   lua_pushcclosure(L, job_index, 2);
   lua_setfield(L, -2, "__index");
-  if (c == WF_CLASS_CHILD) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&transfer);
+  lua_setfield(L, -2, "__weft_transfer");
+  if (c != WF_CLASS_TASK) {
     lua_pushlightuserdata(L, iso);
     lua_pushcclosure(L, job_gc, 1);
     lua_setfield(L, -2, "__gc");
@@ -312,5 +353,6 @@ void wf_lib_job(wf_iso *iso, lua_State *L) {
   static const luaL_Reg funcs[] = {{"watch", lib_watch}, {"is_job", lib_is_job}, {"job_methods", lib_job_methods}, {NULL, NULL}};
   class_new(iso, L, WF_CLASS_TASK);
   class_new(iso, L, WF_CLASS_CHILD);
+  class_new(iso, L, WF_CLASS_REMOTE);
   wf_lib_add(iso, L, funcs);
 }

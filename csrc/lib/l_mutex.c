@@ -14,7 +14,7 @@ static inline wf_mutex *check_mutex(lua_State *L) {
 /* Lock without waiting: true when that was possible; raises when it never will be. */
 static inline bool take(wf_iso *iso, lua_State *L, wf_mutex *m) {
   wf_cancel_point(iso, L);
-  if (wf_likely(wf_mutex_take(iso, m))) return true;
+  if (wf_likely(wf_mutex_take(iso, L, m))) return true;
   wf_mutex_refuse(iso, L, m);
   return false;
 }
@@ -47,8 +47,8 @@ static int mutex_try_lock(lua_State *L) {
   bool waits = wf_check_try(iso, L, 2, &deadline);
   lua_settop(L, SELF);
   if (!waits) {
-    bool mine = wf_mutex_take(iso, m);
-    if (!mine && !wf_mutex_is_mine(iso, m)) wf_mutex_refuse(iso, L, m);
+    bool own = wf_mutex_is_mine(iso, m), mine = !own && wf_mutex_take(iso, L, m);
+    if (!mine && !own) wf_mutex_refuse(iso, L, m);
     lua_pushboolean(L, mine);
     return 1;
   }
@@ -70,6 +70,10 @@ static void refuse_unlock(wf_iso *iso, lua_State *L, const wf_mutex *m) {
 static int mutex_unlock(lua_State *L) {
   wf_mutex *m = check_mutex(L);
   wf_iso *iso = m->s.object.iso;
+  if (wf_unlikely(m->s.shared != NULL)) {
+    wf_lock_unlock(iso, L, &m->s, WF_MUTEX, WF_SHWANT_WRITE);
+    return 0;
+  }
   if (wf_unlikely(!wf_mutex_is_mine(iso, m))) refuse_unlock(iso, L, m);
   wf_mutex_release(iso, m);
   return 0;
@@ -79,7 +83,9 @@ static int mutex_unlock(lua_State *L) {
 static void release(lua_State *L, wf_guard *g, int self, int error) {
   (void)L, (void)self, (void)error;
   wf_mutex *m = g->lock;
-  if (m->holder == g->by) wf_mutex_release(g->object.iso, m);
+  if (wf_unlikely(m->s.shared != NULL))
+    wf_lock_release(g->object.iso, &m->s, g->by);
+  else if (m->holder == g->by) wf_mutex_release(g->object.iso, m);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
@@ -127,6 +133,11 @@ static int mutex_close(lua_State *L) {
 static int mutex_tostring(lua_State *L) {
   const wf_mutex *m = check_mutex(L);
   wf_iso *iso = m->s.object.iso;
+  if (m->s.shared != NULL) {
+    wf_lock_describe(iso, L, &m->s);
+    lua_pushfstring(L, "weft.mutex %d (%s)", (int)m->s.seq, lua_tostring(L, -1));
+    return 1;
+  }
   if (m->holder == 0) {
     lua_pushfstring(L, "weft.mutex %d (free)", (int)m->s.seq);
     return 1;
@@ -141,11 +152,25 @@ static int mutex_new(lua_State *L) {
   return 1;
 }
 
+static void share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  const wf_mutex *m = (wf_mutex *)s;
+  if (m->holder != 0) wf_lock_move_holder(iso, L, to, m->holder, WF_SHWANT_WRITE);
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_WRITE);
+}
+
+static void reset(wf_sync *s, bool shared) {
+  wf_mutex *m = (wf_mutex *)s;
+  m->holder = shared ? WF_HOLDER_SHARED : 0;
+  wf_watch_stop(&m->watch);
+}
+
+static const wf_lock_class mutex_class = {WF_CLASS_MUTEX, WF_MUTEX, sizeof(wf_mutex), 1, share, reset};
+
 void wf_lib_mutex(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"lock", mutex_lock}, {"try_lock", mutex_try_lock}, {"unlock", mutex_unlock},
                                      {"with", mutex_with}, {"guard", mutex_guard},       {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", mutex_close}, {"__tostring", mutex_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"mutex", mutex_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_MUTEX, "weft.mutex", methods, meta);
+  wf_lock_class_new(iso, L, &mutex_class, "weft.mutex", methods, meta);
   wf_lib_add(iso, L, funcs);
 }

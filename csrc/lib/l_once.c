@@ -6,10 +6,15 @@
  * A run counts when the function returns or raises. One that was broken off, because its task was cancelled
  * or ended, or its generator was closed, does not: the next caller, or the first that waits, runs it anew.
  *
+ * One that has crossed is a lock that its runner holds, with the state beside it: who gets it and finds that the function
+ * has not run, runs it. The function, its results and its error are messages; a handle keeps what it has unpacked.
+ *
  * The stack of a call: 1 the once, 2 the guard that sees how the run ends, 3 the function, then arguments. */
 #include "lib/l_sync.h"
 #include "lx/opts.h"
+#include "lx/pack.h"
 #include "rt/sched.h"
+#include "rt/shsync.h"
 
 enum { SELF = 1, GUARD = 2, FUNC = 3, UV_VALUE = 1 };
 
@@ -62,10 +67,39 @@ static bool is_cancellation(wf_iso *iso, lua_State *L, const wf_task *t, int idx
   return same;
 }
 
+/* Of one that has crossed: keep the value at the top as the error of the run, here and for all. Protected. Stack: once, error. */
+static int keep_failure(lua_State *L) {
+  once *o = lua_touserdata(L, 1);
+  wf_msg *m = wf_pack(L, 2, 1, "value");
+  if (m == NULL && (m = wf_pack(L, lua_gettop(L), 1, "value")) == NULL) return lua_error(L); /* why it cannot travel, or no memory */
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, UV_VALUE);
+  o->state = ONCE_FAILED;
+  wf_shlock_settle_once(o->s.shared, ONCE_FAILED, m);
+  return 0;
+}
+
+static void run_failed_shared(wf_iso *iso, lua_State *L, wf_guard *g, int self, int error) {
+  const once *o = g->lock;
+  if (!lua_isnil(L, error) && !is_cancellation(iso, L, iso->cur, error) && lua_checkstack(L, 4)) {
+    error = lua_absindex(L, error);
+    lua_getiuservalue(L, self, 1);
+    lua_pushcfunction(L, keep_failure);
+    lua_insert(L, -2);
+    lua_pushvalue(L, error);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: it runs anew */
+  }
+  wf_lock_release(iso, &o->s, g->by);
+}
+
 /* The guard of a run that has not come to its end: it raised what is at `error`, or was broken off (nil). */
 static void run_failed(lua_State *L, wf_guard *g, int self, int error) {
   once *o = g->lock;
   wf_iso *iso = g->object.iso;
+  if (o->s.shared != NULL) {
+    run_failed_shared(iso, L, g, self, error);
+    return;
+  }
   if (o->state != ONCE_RUNS || o->runner != g->by) return; /* the run was given up, see call() */
   if (lua_isnil(L, error) || is_cancellation(iso, L, iso->cur, error)) {
     o->state = ONCE_NEW;
@@ -80,29 +114,46 @@ static void run_failed(lua_State *L, wf_guard *g, int self, int error) {
   wake_all(iso, o);
 }
 
+/* Keep the n values above `below` as the results, on this handle. [-0, +0, m] */
+static void keep_results(lua_State *L, once *o, int self, int below, int n) {
+  if (n == 1) {
+    lua_pushvalue(L, below + 1);
+  } else {
+    luaL_checkstack(L, 2, "too many results");
+    lua_createtable(L, n, 0);
+    for (int i = 1; i <= n; i++) {
+      lua_pushvalue(L, below + i);
+      lua_rawseti(L, -2, i);
+    }
+  }
+  lua_setiuservalue(L, self, UV_VALUE);
+  o->results = n;
+}
+
+static int run_shared_k(wf_iso *iso, lua_State *L, once *o, wf_guard *g, int n) {
+  wf_msg *m = wf_pack(L, GUARD + 1, n, "result");
+  if (m == NULL) return lua_error(L); /* the guard makes that everybody's error */
+  wf_shlock_settle_once(o->s.shared, ONCE_DONE, m);
+  wf_lock_release(iso, &o->s, g->by);
+  g->lock = NULL;
+  keep_results(L, o, SELF, GUARD, n);
+  o->state = ONCE_DONE;
+  return n;
+}
+
 static int run_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status, (void)ctx;
   wf_iso *iso = wf_iso_up(L);
   once *o = lua_touserdata(L, SELF);
   wf_guard *g = lua_touserdata(L, GUARD);
   int n = lua_gettop(L) - GUARD;
+  if (o->s.shared != NULL) return run_shared_k(iso, L, o, g, n);
   if (o->state != ONCE_RUNS || o->runner != g->by) { /* given up, and another run took its place */
     g->lock = NULL;
     return n;
   }
-  if (n == 1) {
-    lua_pushvalue(L, -1);
-  } else {
-    luaL_checkstack(L, 2, "too many results");
-    lua_createtable(L, n, 0);
-    for (int i = 1; i <= n; i++) {
-      lua_pushvalue(L, GUARD + i);
-      lua_rawseti(L, -2, i);
-    }
-  }
-  lua_setiuservalue(L, SELF, UV_VALUE);
+  keep_results(L, o, SELF, GUARD, n);
   g->lock = NULL;
-  o->results = n;
   o->state = ONCE_DONE;
   wake_all(iso, o);
   return n;
@@ -131,15 +182,84 @@ static int push_results(lua_State *L, const once *o) {
   return o->results;
 }
 
+/* Calling one that has crossed ------------------------------------------------------------------ */
+
+static int call_shared(wf_iso *iso, lua_State *L, once *o);
+
+/* Push the function: this handle's, or a copy of the one that came along. [-0, +1, e] */
+static void push_function(lua_State *L, const once *o) {
+  if (lua_getiuservalue(L, SELF, UV_VALUE) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  wf_unpack(L, o->s.shared->function);
+}
+
+/* The running task has the lock. What fails before the guard is armed leaves it to the next. */
+static int prepare_run(lua_State *L) {
+  once *o = lua_touserdata(L, SELF);
+  if (o->s.shared->count < ONCE_DONE) { /* nobody else writes it now */
+    wf_guard_push(o->s.object.iso, L, SELF);
+    push_function(L, o);
+    return 2;
+  }
+  int top = lua_gettop(L), n = wf_unpack(L, o->s.shared->value);
+  if (o->s.shared->count == ONCE_FAILED)
+    lua_setiuservalue(L, SELF, UV_VALUE);
+  else
+    keep_results(L, o, SELF, top, n);
+  o->state = (int)o->s.shared->count;
+  return 0;
+}
+
+static int have_it(wf_iso *iso, lua_State *L, once *o) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 6, NULL);
+  lua_pushcfunction(L, prepare_run);
+  lua_pushvalue(L, SELF);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (status != LUA_OK || lua_gettop(L) == top) {
+    wf_lock_release(iso, &o->s, wf_holder_of(iso->cur));
+    return status != LUA_OK ? lua_error(L) : push_results(L, o);
+  }
+  wf_guard *g = lua_touserdata(L, -2);
+  lua_insert(L, GUARD);
+  lua_insert(L, GUARD); /* guard, function, arguments */
+  lua_toclose(L, GUARD);
+  wf_guard_arm(g, o, run_failed);
+  return wf_guard_call(L, g, run_k);
+}
+
+static int call_shared_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  once *o = lua_touserdata(L, SELF);
+  wf_wait_end(L, (wf_task *)ctx);
+  return wf_lock_mine(iso, &o->s) != NULL ? have_it(iso, L, o) : call_shared(iso, L, o);
+}
+
+static int call_shared(wf_iso *iso, lua_State *L, once *o) {
+  if (o->state == ONCE_DONE || o->state == ONCE_FAILED) return push_results(L, o);
+  if (wf_lock_mine(iso, &o->s) != NULL)
+    return luaL_error(L, "cannot call once %d: its function is running in this very task", (int)o->s.seq);
+  for (;;) {
+    switch (wf_shlock_take(iso, L, o->s.shared, WF_SHWANT_WRITE)) {
+      case WF_SHLOCK_OK: return have_it(iso, L, o);
+      case WF_SHLOCK_LOST: wf_shlock_release_lost(o->s.shared, WF_SHWANT_WRITE); break; /* who ran it has ended: anew */
+      default:
+        wf_sync_prepare(iso, L, &o->s, "once", WF_NEVER);
+        return wf_shlock_wait(iso, L, &o->s, WF_SHWANT_WRITE, WF_WHY_WAIT, WF_NEVER, call_shared_k);
+    }
+  }
+}
+
 /* Calling --------------------------------------------------------------------------------------- */
 
 static int call(wf_iso *iso, lua_State *L, once *o);
 
 static int call_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
   wf_iso *iso = wf_iso_up(L);
   wf_task *t = (wf_task *)ctx;
   once *o = lua_touserdata(L, SELF);
+  if (o->s.shared != NULL) return call_shared_k(L, status, ctx);
   if (t->claim != WF_GOT) pass(iso, o);
   wf_wait_end(L, t);
   return call(iso, L, o);
@@ -164,6 +284,7 @@ static int once_call(lua_State *L) {
   once *o = check_once(L);
   wf_iso *iso = o->s.object.iso;
   if (wf_unlikely(o->state < ONCE_DONE)) wf_cancel_point(iso, L);
+  if (wf_unlikely(o->s.shared != NULL)) return call_shared(iso, L, o);
   return call(iso, L, o);
 }
 
@@ -171,6 +292,19 @@ static int once_tostring(lua_State *L) {
   const once *o = check_once(L);
   wf_iso *iso = o->s.object.iso;
   static const char *const states[] = {"not run yet", "running in ", "done", "failed"};
+  if (o->s.shared != NULL) {
+    uint32_t n;
+    bool writes, lost;
+    lua_Integer state = wf_shlock_count(o->s.shared);
+    wf_owner by = wf_shlock_holder(o->s.shared, &n, &writes, &lost);
+    bool runs = state < ONCE_DONE && n > 0 && !lost;
+    if (runs)
+      wf_owner_push(iso, L, by);
+    else
+      lua_pushliteral(L, "");
+    lua_pushfstring(L, "weft.once %d (%s%s)", (int)o->s.seq, states[runs ? ONCE_RUNS : (int)state], lua_tostring(L, -1));
+    return 1;
+  }
   if (o->state == ONCE_RUNS)
     wf_holder_push(iso, L, o->runner);
   else
@@ -189,10 +323,38 @@ static int once_new(lua_State *L) {
   return 1;
 }
 
+static void share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  const once *o = (once *)s;
+  bool over = o->state >= ONCE_DONE;
+  lua_getiuservalue(L, 2, UV_VALUE); /* the once is at 2, see shsync.c */
+  int first = lua_gettop(L), n = 1;
+  if (o->state == ONCE_DONE && o->results != 1) {
+    n = o->results;
+    luaL_checkstack(L, n, "too many results");
+    for (int i = 1; i <= n; i++) lua_rawgeti(L, first, i);
+    first++;
+  }
+  wf_msg *m = wf_pack(L, first, n, "value");
+  if (m == NULL) lua_error(L);
+  *(over ? &to->value : &to->function) = m;
+  to->count = over ? o->state : ONCE_NEW;
+  lua_settop(L, 2);
+  if (o->state == ONCE_RUNS && wf_holder_task(iso, o->runner) != NULL) wf_lock_move_holder(iso, L, to, o->runner, WF_SHWANT_WRITE);
+  if (!over) wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_WRITE);
+}
+
+static void reset(wf_sync *s, bool shared) {
+  once *o = (once *)s;
+  wf_watch_stop(&o->watch);
+  if (o->state == ONCE_RUNS || !shared) o->state = ONCE_NEW;
+}
+
+static const wf_lock_class once_class = {WF_CLASS_ONCE, "once", sizeof(once), 1, share, reset};
+
 void wf_lib_once(wf_iso *iso, lua_State *L) {
   static const luaL_Reg meta[] = {
       {"__call", once_call}, {"__close", wf_sync_close}, {"__tostring", once_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"once", once_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_ONCE, "weft.once", NULL, meta);
+  wf_lock_class_new(iso, L, &once_class, "weft.once", NULL, meta);
   wf_lib_add(iso, L, funcs);
 }

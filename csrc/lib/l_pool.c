@@ -164,7 +164,7 @@ static int lib_background(lua_State *L) {
   wf_job j = wf_job_check(iso, L, 1);
   if (j.task != NULL)
     wf_task_background(iso, j.task);
-  else
+  else if (j.child != NULL)
     wf_child_background(iso, j.child);
   return 0;
 }

@@ -1,89 +1,92 @@
-/*
- * l_ps.c: what lives in this isolate now, for lua/weft/ps.lua: core.tasks() and core.children().
- *
- * Thread: the carrier. The lists are made in one go and keep nothing alive. What a task waits for, and where, is what a
- * deadlock report would say of it (rt/report.h).
- */
+/* core.ps: what lives now, as a list of tables; lua/weft/ps.lua makes weft.ps of it. */
 #include "lib/lib.h"
-#include "rt/child.h"
-#include "rt/copool.h"
-#include "rt/report.h"
-#include "rt/run.h"
-#include "rt/task.h"
+#include "rt/ps.h"
+#include "rt/sched.h"
+#include "rt/trace.h"
+#include "sys/workers.h"
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, key);
+/* Upvalue 1 of ps: the isolate; upvalue 2: the metatable of boxes. */
+enum { TIMEOUT = 1, BOX = 2, LIST = 3 };
+
+typedef struct ps_box {
+  wf_ps *ps;
+} ps_box;
+
+static int box_gc(lua_State *L) {
+  ps_box *b = lua_touserdata(L, 1);
+  if (b->ps != NULL) wf_ps_release(b->ps);
+  b->ps = NULL;
+  return 0;
 }
 
-/* Push the table of a task. [-0, +1, m] */
-static void push_task(wf_iso *iso, lua_State *L, const wf_task *t) {
-  static const char *const states[] = {[WF_READY] = "ready", [WF_RUNNING] = "running", [WF_WAITING] = "waiting"};
-  static const char *const whys[] = {
-#define X(id, text) text,
-      WF_TRACE_WHYS(X)
-#undef X
-  };
-  char started[LUA_IDSIZE + 16];
-  lua_createtable(L, 0, 8);
-  lua_pushinteger(L, (lua_Integer)wf_task_id(iso, t));
-  lua_setfield(L, -2, "id");
-  wf_task_push_name(iso, L, t);
-  lua_setfield(L, -2, "name");
-  set_text(L, "kind", t->flags & WF_F_MAIN ? "main" : "task");
-  set_text(L, "state", t->state < WF_DONE ? states[t->state] : "done");
-  set_text(L, "started", wf_task_started(iso, t, started, sizeof started));
-  if (t == iso->cur) return;
-  if (t->state == WF_WAITING) set_text(L, "why", whys[t->why]);
-  lua_pushliteral(L, "");
-  wf_report_wait(iso, L, t);
-  lua_setfield(L, -2, "text");
-}
-
-/* tasks() -> a list of { id, name, kind, state, started, why, text }, the main chunk first. */
-static int lib_tasks(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  lua_Integer n = 0;
-  lua_newtable(L);
-  wf_walk w = {0, NULL};
-  for (const wf_task *t = &iso->main; t != NULL; t = wf_iso_walk(iso, &w)) {
-    if (wf_task_finished(t)) continue;
-    push_task(iso, L, t);
-    lua_rawseti(L, 1, ++n);
-  }
-  return 1;
-}
-
-/* children() -> a list of { id, name, kind, started, tid, pid }: threads, pool isolates and processes started here that have not ended. */
-static int lib_children(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  lua_Integer n = 0;
-  char started[LUA_IDSIZE + 16];
-  lua_newtable(L);
-  for (wf_link *l = iso->children.next; l != &iso->children; l = l->next) {
-    const wf_run *r = wf_list_entry(l, wf_run, link);
-    if (r->child == NULL) continue;
-    lua_createtable(L, 0, 5);
-    lua_pushinteger(L, (lua_Integer)wf_child_id(r->child));
+static void push_workers(lua_State *L) {
+  wf_worker_facts f;
+  lua_Integer n = (lua_Integer)lua_rawlen(L, LIST);
+  for (uint32_t i = 1; wf_workers_facts(i, &f); i++) {
+    lua_createtable(L, 0, 8);
+    lua_pushliteral(L, "worker");
+    lua_setfield(L, -2, "kind");
+    lua_pushinteger(L, (lua_Integer)i);
     lua_setfield(L, -2, "id");
-    set_text(L, "kind", wf_child_kind(r->child));
-    set_text(L, "name", wf_child_name(r->child)); /* NULL: no name, no field */
-    int64_t tid = r->thread != NULL ? wf_thread_tid(r->thread) : 0;
-    if (tid > 0) { /* it has begun to run */
-      lua_pushinteger(L, (lua_Integer)tid);
-      lua_setfield(L, -2, "tid");
-    }
-    if (wf_child_pid(r->child) != 0) {
-      lua_pushinteger(L, (lua_Integer)wf_child_pid(r->child));
-      lua_setfield(L, -2, "pid");
-    }
-    set_text(L, "started", wf_child_started(iso, r->child, started, sizeof started));
-    lua_rawseti(L, 1, ++n);
+    lua_pushinteger(L, (lua_Integer)f.tid);
+    lua_setfield(L, -2, "tid");
+    lua_pushstring(L, f.blocked ? "blocked" : f.asleep ? "asleep" : "awake");
+    lua_setfield(L, -2, "state");
+    lua_pushnumber(L, (lua_Number)f.cpu_ns * 1e-9);
+    lua_setfield(L, -2, "cpu");
+    lua_pushinteger(L, (lua_Integer)f.slices);
+    lua_setfield(L, -2, "slices");
+    lua_pushinteger(L, (lua_Integer)f.stolen);
+    lua_setfield(L, -2, "stolen");
+    lua_rawseti(L, LIST, ++n);
   }
+}
+
+static int ps_end(lua_State *L) {
+  ps_box *b = lua_touserdata(L, BOX);
+  lua_settop(L, LIST);
+  wf_ps_collect(b->ps, L, LIST);
+  push_workers(L);
+  wf_ps_release(b->ps);
+  b->ps = NULL;
+  lua_settop(L, LIST);
   return 1;
+}
+
+static int ps_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  ps_box *b = lua_touserdata(L, BOX);
+  wf_ps_waiter(b->ps, NULL); /* whatever ended the wait: the answers do not end another one */
+  wf_wait_end(L, (wf_task *)ctx);
+  return ps_end(L);
+}
+
+/* core.ps(timeout). */
+static int lib_ps(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  uint64_t deadline = wf_check_deadline(iso, L, TIMEOUT);
+  lua_settop(L, TIMEOUT);
+  ps_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->ps = NULL;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setmetatable(L, BOX);
+  wf_cancel_point(iso, L);
+  wf_ps_rows(iso, L);
+  b->ps = wf_ps_ask(iso);
+  if (b->ps == NULL) return luaL_error(L, "not enough memory");
+  if (wf_ps_complete(b->ps)) return ps_end(L);
+  wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
+  wf_ps_waiter(b->ps, t);
+  wf_wait_outside(iso, t);
+  wf_wait_until(iso, t, deadline);
+  return wf_wait_park(iso, L, t, 0, ps_k);
 }
 
 void wf_lib_ps(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"tasks", lib_tasks}, {"children", lib_children}, {NULL, NULL}};
-  wf_lib_add(iso, L, funcs);
+  lua_pushlightuserdata(L, iso);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, box_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcclosure(L, lib_ps, 2);
+  lua_setfield(L, -2, "ps");
 }

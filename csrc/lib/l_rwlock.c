@@ -12,11 +12,13 @@ static inline wf_rwlock *check_rwlock(lua_State *L) {
 /* Lock without waiting: true when that was possible; raises when it never will be. */
 static inline bool take(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want) {
   wf_cancel_point(iso, L);
-  if (want == WF_WANT_READ) {
+  if (wf_unlikely(rw->s.shared != NULL)) {
+    wf_rwlock_refuse(iso, L, rw, want); /* when the task holds it already */
+  } else if (want == WF_WANT_READ) {
     wf_rwlock_reserve(L, rw, SELF);
     if (wf_unlikely(wf_rwlock_reads(rw, wf_holder_of(iso->cur)))) wf_rwlock_refuse(iso, L, rw, want);
   }
-  if (wf_likely(wf_rwlock_take(iso, rw, want))) return true;
+  if (wf_likely(wf_rwlock_take(iso, L, rw, want))) return true;
   wf_rwlock_refuse(iso, L, rw, want);
   return false;
 }
@@ -73,9 +75,9 @@ static int try_for(lua_State *L, enum wf_want want) {
     mine = take(iso, L, rw, want);
     if (!mine) return wf_rwlock_wait(iso, L, rw, want, deadline, want == WF_WANT_READ ? try_rlock_k : try_wlock_k);
   } else {
-    if (want == WF_WANT_READ) wf_rwlock_reserve(L, rw, SELF);
+    if (want == WF_WANT_READ && rw->s.shared == NULL) wf_rwlock_reserve(L, rw, SELF);
     bool own = wf_rwlock_writing(iso, rw) || wf_rwlock_reads(rw, wf_holder_of(iso->cur));
-    mine = !own && wf_rwlock_take(iso, rw, want);
+    mine = !own && wf_rwlock_take(iso, L, rw, want);
     if (!mine && !own) wf_rwlock_refuse(iso, L, rw, want);
   }
   lua_pushboolean(L, mine);
@@ -91,6 +93,10 @@ static int rwlock_try_lock(lua_State *L) { return try_for(L, WF_WANT_WRITE); }
 static int rwlock_runlock(lua_State *L) {
   wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
+  if (rw->s.shared != NULL) {
+    wf_lock_unlock(iso, L, &rw->s, WF_RWLOCK, WF_SHWANT_READ);
+    return 0;
+  }
   wf_holder h = wf_holder_of(iso->cur);
   if (wf_unlikely(!wf_rwlock_reads(rw, h))) {
     if (wf_rwlock_writing(iso, rw))
@@ -105,6 +111,10 @@ static int rwlock_runlock(lua_State *L) {
 static int rwlock_unlock(lua_State *L) {
   wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
+  if (rw->s.shared != NULL) {
+    wf_lock_unlock(iso, L, &rw->s, WF_RWLOCK, WF_SHWANT_WRITE);
+    return 0;
+  }
   if (wf_unlikely(!wf_rwlock_writing(iso, rw))) {
     if (wf_rwlock_reads(rw, wf_holder_of(iso->cur)))
       return luaL_error(L, "cannot unlock rwlock %d: this task holds it for reading, runlock() ends that", (int)rw->s.seq);
@@ -128,7 +138,9 @@ static void release_reading(lua_State *L, wf_guard *g, int self, int error) {
 static void release_writing(lua_State *L, wf_guard *g, int self, int error) {
   (void)L, (void)self, (void)error;
   wf_rwlock *rw = g->lock;
-  if (rw->writer == g->by) wf_rwlock_unlock(g->object.iso, rw);
+  if (rw->s.shared != NULL)
+    wf_lock_release(g->object.iso, &rw->s, g->by);
+  else if (rw->writer == g->by) wf_rwlock_unlock(g->object.iso, rw);
 }
 
 static int reading_k(lua_State *L, int status, lua_KContext ctx) {
@@ -191,7 +203,10 @@ static void push_readers(wf_iso *iso, lua_State *L, const wf_rwlock *rw) {
 static int rwlock_tostring(lua_State *L) {
   const wf_rwlock *rw = check_rwlock(L);
   wf_iso *iso = rw->s.object.iso;
-  if (rw->writer != 0) {
+  if (rw->s.shared != NULL) {
+    wf_lock_describe(iso, L, &rw->s);
+    lua_pushfstring(L, "weft.rwlock %d (%s)", (int)rw->s.seq, lua_tostring(L, -1));
+  } else if (rw->writer != 0) {
     wf_holder_push(iso, L, rw->writer);
     lua_pushfstring(L, "weft.rwlock %d (written by %s)", (int)rw->s.seq, lua_tostring(L, -1));
   } else if (rw->readers != 0) {
@@ -208,6 +223,9 @@ static int rwlock_new(lua_State *L) {
   return 1;
 }
 
+static const wf_lock_class rwlock_class = {
+    WF_CLASS_RWLOCK, WF_RWLOCK, sizeof(wf_rwlock), WF_RWLOCK_UV - 1, wf_rwlock_share, wf_rwlock_reset};
+
 void wf_lib_rwlock(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"rlock", rwlock_rlock},         {"runlock", rwlock_runlock},
                                      {"lock", rwlock_lock},           {"unlock", rwlock_unlock},
@@ -216,6 +234,6 @@ void wf_lib_rwlock(wf_iso *iso, lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", rwlock_close}, {"__tostring", rwlock_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"rwlock", rwlock_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_RWLOCK, "weft.rwlock", methods, meta);
+  wf_lock_class_new(iso, L, &rwlock_class, "weft.rwlock", methods, meta);
   wf_lib_add(iso, L, funcs);
 }

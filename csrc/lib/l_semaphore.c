@@ -2,6 +2,7 @@
  * units that release brings go to the waiters first. */
 #include "lib/l_sync.h"
 #include "rt/sched.h"
+#include "rt/shsync.h"
 
 enum { SELF = 1 };
 
@@ -14,8 +15,8 @@ static inline semaphore *check_semaphore(lua_State *L) {
   return wf_check_sync(L, SELF, WF_CLASS_SEMAPHORE, sizeof(semaphore), "weft.semaphore");
 }
 
-static inline bool take(semaphore *s) {
-  if (s->free == 0) return false;
+static inline bool take(wf_iso *iso, lua_State *L, semaphore *s) {
+  if (s->free == 0) return wf_unlikely(s->s.shared != NULL) && wf_shlock_take(iso, L, s->s.shared, WF_SHWANT_PASS) == WF_SHLOCK_OK;
   s->free--;
   return true;
 }
@@ -35,7 +36,7 @@ static int semaphore_acquire(lua_State *L) {
   wf_iso *iso = s->s.object.iso;
   wf_check_alone(L, "no argument expected: it acquires one unit, try_acquire(seconds) waits for a limited time");
   wf_cancel_point(iso, L);
-  if (wf_likely(take(s))) return 0;
+  if (wf_likely(take(iso, L, s))) return 0;
   return wait(iso, L, s, WF_NEVER, acquire_k);
 }
 
@@ -53,7 +54,7 @@ static int semaphore_try_acquire(lua_State *L) {
   bool waits = wf_check_try(iso, L, 2, &deadline);
   lua_settop(L, SELF);
   if (waits) wf_cancel_point(iso, L);
-  bool mine = take(s);
+  bool mine = take(iso, L, s);
   if (!mine && waits) return wait(iso, L, s, deadline, try_acquire_k);
   lua_pushboolean(L, mine);
   return 1;
@@ -74,15 +75,19 @@ static int semaphore_release(lua_State *L) {
   wf_iso *iso = s->s.object.iso;
   lua_Integer k = luaL_optinteger(L, 2, 1);
   luaL_argcheck(L, k >= 1, 2, "a number of units >= 1 expected");
-  luaL_argcheck(L, k <= LUA_MAXINTEGER - s->free, 2, "the semaphore would have more than math.maxinteger units");
-  give(iso, s, k);
+  bool fits = s->s.shared != NULL ? wf_shlock_add(s->s.shared, k) : k <= LUA_MAXINTEGER - s->free;
+  luaL_argcheck(L, fits, 2, "the semaphore would have more than math.maxinteger units");
+  if (s->s.shared == NULL) give(iso, s, k);
   return 0;
 }
 
 static void release(lua_State *L, wf_guard *g, int self, int error) {
   (void)L, (void)self, (void)error;
   semaphore *s = g->lock;
-  give(g->object.iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
+  if (s->s.shared != NULL)
+    wf_shlock_add(s->s.shared, 1);
+  else
+    give(g->object.iso, s, s->free < LUA_MAXINTEGER ? 1 : 0);
 }
 
 static int with_k(lua_State *L, int status, lua_KContext ctx) {
@@ -97,19 +102,21 @@ static int semaphore_with(lua_State *L) {
   wf_iso *iso = s->s.object.iso;
   wf_guard *g = wf_with_begin(iso, L);
   wf_cancel_point(iso, L);
-  if (wf_likely(take(s))) return wf_with_call(L, g, s, release);
+  if (wf_likely(take(iso, L, s))) return wf_with_call(L, g, s, release);
   return wait(iso, L, s, WF_NEVER, with_k);
 }
 
+static lua_Integer free_units(const semaphore *s) { return s->s.shared != NULL ? wf_shlock_count(s->s.shared) : s->free; }
+
 /* s:count(): units that are free. */
 static int semaphore_count(lua_State *L) {
-  lua_pushinteger(L, check_semaphore(L)->free);
+  lua_pushinteger(L, free_units(check_semaphore(L)));
   return 1;
 }
 
 static int semaphore_tostring(lua_State *L) {
   semaphore *s = check_semaphore(L);
-  lua_pushfstring(L, "weft.semaphore %d (%I free, %d waiting)", (int)s->s.seq, (lua_Integer)s->free,
+  lua_pushfstring(L, "weft.semaphore %d (%I free, %d waiting)", (int)s->s.seq, free_units(s),
                   (int)wf_sync_waiting(&s->s));
   return 1;
 }
@@ -123,12 +130,24 @@ static int semaphore_new(lua_State *L) {
   return 1;
 }
 
+static void share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  to->count = ((semaphore *)s)->free;
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_PASS);
+}
+
+static void reset(wf_sync *s, bool shared) {
+  (void)shared;
+  ((semaphore *)s)->free = 0;
+}
+
+static const wf_lock_class semaphore_class = {WF_CLASS_SEMAPHORE, "semaphore", sizeof(semaphore), 1, share, reset};
+
 void wf_lib_semaphore(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"acquire", semaphore_acquire}, {"try_acquire", semaphore_try_acquire},
                                      {"release", semaphore_release}, {"with", semaphore_with},
                                      {"count", semaphore_count},     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", wf_sync_close}, {"__tostring", semaphore_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"semaphore", semaphore_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_SEMAPHORE, "weft.semaphore", methods, meta);
+  wf_lock_class_new(iso, L, &semaphore_class, "weft.semaphore", methods, meta);
   wf_lib_add(iso, L, funcs);
 }

@@ -72,7 +72,7 @@ static int start_handler(lua_State *L) {
   lua_pushvalue(L, 2);
   wf_task *t = wf_task_start(iso, L, 2, 0);
   started_at(t, v);
-  t->flags |= WF_F_SERVES;
+  t->more |= WF_M_SERVES;
   return 0;
 }
 

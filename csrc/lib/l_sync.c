@@ -2,6 +2,7 @@
  * needs nothing to be handed over: it is woken when the time has come. */
 #include "lib/l_sync.h"
 #include "rt/sched.h"
+#include "rt/shsync.h"
 
 enum { SELF = 1, TIMEOUT = 2 };
 
@@ -48,18 +49,28 @@ static event *check_event(lua_State *L) {
 static int event_set(lua_State *L) {
   event *e = check_event(L);
   wf_iso *iso = e->s.object.iso;
+  if (e->s.shared != NULL) {
+    wf_shlock_set(e->s.shared, 1);
+    return 0;
+  }
   e->set = true;
   wf_waitq_wake_all(iso, &e->s.waiters, WF_GOT);
   return 0;
 }
 
 static int event_clear(lua_State *L) {
-  check_event(L)->set = false;
+  event *e = check_event(L);
+  if (e->s.shared != NULL)
+    wf_shlock_set(e->s.shared, 0);
+  else
+    e->set = false;
   return 0;
 }
 
+static bool is_set(const event *e) { return e->s.shared != NULL ? wf_shlock_count(e->s.shared) > 0 : e->set; }
+
 static int event_is_set(lua_State *L) {
-  lua_pushboolean(L, check_event(L)->set);
+  lua_pushboolean(L, is_set(check_event(L)));
   return 1;
 }
 
@@ -67,12 +78,12 @@ static int event_is_set(lua_State *L) {
 static int event_wait(lua_State *L) {
   event *e = check_event(L);
   wf_iso *iso = e->s.object.iso;
-  return wait_rest(iso, L, &e->s, "event", e->set);
+  return wait_rest(iso, L, &e->s, "event", is_set(e));
 }
 
 static int event_tostring(lua_State *L) {
   event *e = check_event(L);
-  if (e->set)
+  if (is_set(e))
     lua_pushfstring(L, "weft.event %d (set)", (int)e->s.seq);
   else
     lua_pushfstring(L, "weft.event %d (clear, %d waiting)", (int)e->s.seq, (int)wf_sync_waiting(&e->s));
@@ -90,11 +101,15 @@ static waitgroup *check_waitgroup(lua_State *L) {
   return wf_check_sync(L, SELF, WF_CLASS_WAITGROUP, sizeof(waitgroup), "weft.waitgroup");
 }
 
+static lua_Integer left(const waitgroup *g) { return g->s.shared != NULL ? wf_shlock_count(g->s.shared) : g->left; }
+
 static int count(wf_iso *iso, lua_State *L, waitgroup *g, lua_Integer k) {
-  if (k < 0 && g->left + k < 0)
-    return luaL_error(L, "waitgroup %d would count below zero: %I are left and %I would be done", (int)g->s.seq,
-                      (lua_Integer)g->left, (lua_Integer)-k);
-  if (k > LUA_MAXINTEGER - g->left) return luaL_error(L, "waitgroup %d would count beyond math.maxinteger", (int)g->s.seq);
+  bool fits = g->s.shared != NULL ? wf_shlock_add(g->s.shared, k) : k < 0 ? g->left + k >= 0 : k <= LUA_MAXINTEGER - g->left;
+  if (!fits && k < 0)
+    return luaL_error(L, "waitgroup %d would count below zero: %I are left and %I would be done", (int)g->s.seq, left(g),
+                      (lua_Integer)-k);
+  if (!fits) return luaL_error(L, "waitgroup %d would count beyond math.maxinteger", (int)g->s.seq);
+  if (g->s.shared != NULL) return 0;
   g->left += k;
   if (g->left == 0) wf_waitq_wake_all(iso, &g->s.waiters, WF_GOT);
   return 0;
@@ -120,18 +135,18 @@ static int waitgroup_done(lua_State *L) {
 static int waitgroup_wait(lua_State *L) {
   waitgroup *g = check_waitgroup(L);
   wf_iso *iso = g->s.object.iso;
-  return wait_rest(iso, L, &g->s, "waitgroup", g->left == 0);
+  return wait_rest(iso, L, &g->s, "waitgroup", left(g) == 0);
 }
 
 /* g:count(): how many are left. */
 static int waitgroup_count(lua_State *L) {
-  lua_pushinteger(L, check_waitgroup(L)->left);
+  lua_pushinteger(L, left(check_waitgroup(L)));
   return 1;
 }
 
 static int waitgroup_tostring(lua_State *L) {
   waitgroup *g = check_waitgroup(L);
-  lua_pushfstring(L, "weft.waitgroup %d (%I left, %d waiting)", (int)g->s.seq, (lua_Integer)g->left,
+  lua_pushfstring(L, "weft.waitgroup %d (%I left, %d waiting)", (int)g->s.seq, left(g),
                   (int)wf_sync_waiting(&g->s));
   return 1;
 }
@@ -154,12 +169,21 @@ static int barrier_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+static int arrive_shared(wf_iso *iso, lua_State *L, barrier *b) {
+  wf_task *t;
+  wf_sync_prepare(iso, L, &b->s, "barrier", WF_NEVER);
+  if (!wf_shlock_arrive(iso, L, b->s.shared, &t)) return wf_wait_park(iso, L, t, wf_sync_id(&b->s), barrier_k);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* b:wait(): until all are here; true for the last to come. Who is cancelled has not come. */
 static int barrier_wait(lua_State *L) {
   barrier *b = check_barrier(L);
   wf_iso *iso = b->s.object.iso;
   wf_check_alone(L, "no argument expected: weft.timeout(seconds, b.wait, b) waits for a limited time");
   wf_cancel_point(iso, L);
+  if (b->s.shared != NULL) return arrive_shared(iso, L, b);
   if (b->arrived + 1 >= b->parties) b->arrived = wf_sync_waiting(&b->s); /* some may have left */
   if (b->arrived + 1 < b->parties) {
     wf_sync_prepare(iso, L, &b->s, "barrier", WF_NEVER);
@@ -176,7 +200,8 @@ static int barrier_wait(lua_State *L) {
 
 static int barrier_tostring(lua_State *L) {
   barrier *b = check_barrier(L);
-  lua_pushfstring(L, "weft.barrier %d (%d of %d have come)", (int)b->s.seq, (int)wf_sync_waiting(&b->s), (int)b->parties);
+  lua_pushfstring(L, "weft.barrier %d (%d of %d have come)", (int)b->s.seq, (int)wf_sync_waiting(&b->s),
+                  (int)(b->s.shared != NULL ? wf_shlock_count(b->s.shared) : b->parties));
   return 1;
 }
 
@@ -188,6 +213,43 @@ static int barrier_new(lua_State *L) {
   b->parties = (uint32_t)n;
   return 1;
 }
+
+/* Crossing ----------------------------------------------------------------------------------------- */
+
+static void share_event(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  to->count = ((event *)s)->set;
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_PASS);
+}
+
+static void share_waitgroup(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  to->count = ((waitgroup *)s)->left;
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_PASS);
+}
+
+static void share_barrier(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  to->count = ((barrier *)s)->parties;
+  wf_lock_move_waiters(iso, L, s, to, WF_SHWANT_PASS);
+}
+
+static void reset_event(wf_sync *s, bool shared) {
+  (void)shared;
+  ((event *)s)->set = false;
+}
+
+static void reset_waitgroup(wf_sync *s, bool shared) {
+  (void)shared;
+  ((waitgroup *)s)->left = 0;
+}
+
+static void reset_barrier(wf_sync *s, bool shared) {
+  (void)shared;
+  ((barrier *)s)->parties = 1;
+  ((barrier *)s)->arrived = 0;
+}
+
+static const wf_lock_class event_class = {WF_CLASS_EVENT, "event", sizeof(event), 0, share_event, reset_event};
+static const wf_lock_class waitgroup_class = {WF_CLASS_WAITGROUP, "waitgroup", sizeof(waitgroup), 0, share_waitgroup, reset_waitgroup};
+static const wf_lock_class barrier_class = {WF_CLASS_BARRIER, "barrier", sizeof(barrier), 0, share_barrier, reset_barrier};
 
 /* Opening ------------------------------------------------------------------------------------------ */
 
@@ -202,9 +264,9 @@ void wf_lib_sync(wf_iso *iso, lua_State *L) {
   static const luaL_Reg barrier_meta[] = {{"__close", wf_sync_close}, {"__tostring", barrier_tostring}, {NULL, NULL}};
   static const luaL_Reg funcs[] = {
       {"event", event_new}, {"waitgroup", waitgroup_new}, {"barrier", barrier_new}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_EVENT, "weft.event", event_methods, event_meta);
-  wf_class_new(iso, L, WF_CLASS_WAITGROUP, "weft.waitgroup", waitgroup_methods, waitgroup_meta);
-  wf_class_new(iso, L, WF_CLASS_BARRIER, "weft.barrier", barrier_methods, barrier_meta);
+  wf_lock_class_new(iso, L, &event_class, "weft.event", event_methods, event_meta);
+  wf_lock_class_new(iso, L, &waitgroup_class, "weft.waitgroup", waitgroup_methods, waitgroup_meta);
+  wf_lock_class_new(iso, L, &barrier_class, "weft.barrier", barrier_methods, barrier_meta);
   wf_lib_add(iso, L, funcs);
   wf_lib_guard(iso, L);
   wf_lib_mutex(iso, L);

@@ -21,6 +21,7 @@ void wf_lib_exec(wf_iso *iso, lua_State *L);      /* l_exec.c: programs */
 void wf_lib_process(wf_iso *iso, lua_State *L);   /* l_process.c: functions in processes */
 void wf_lib_program(wf_iso *iso, lua_State *L);   /* l_program.c: the handles of running programs */
 void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */
+void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
 void wf_lib_pool(wf_iso *iso, lua_State *L);      /* l_pool.c: for the pools of lua/weft */
 void wf_lib_sync(wf_iso *iso, lua_State *L);      /* l_sync.c: locks */
 void wf_lib_stream(wf_iso *iso, lua_State *L);    /* l_stream.c: what is read and written */
@@ -32,7 +33,6 @@ void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
 void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
 void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */
 void wf_lib_poll(wf_iso *iso, lua_State *L);      /* l_poll.c */
-void wf_lib_ps(wf_iso *iso, lua_State *L);        /* l_ps.c: what lives now */
 void wf_lib_recorder(wf_iso *iso, lua_State *L);  /* l_recorder.c */
 void wf_lib_trace(wf_iso *iso, lua_State *L);     /* l_trace.c */
 void wf_lib_explore(wf_iso *iso, lua_State *L);   /* l_explore.c: for weft.explore of lua/weft */

@@ -69,7 +69,7 @@ void wf_lib_require(lua_State *L, const char *name) {
 static const part parts[] = {
     {wf_lib_core, "is error on_unhandled get set identity handle cancelled register ", NO_CLASS, NO_CLASS},
     {wf_lib_task, "go yield sleep now nanotime cpus live wait preempt ", NO_CLASS, NO_CLASS},
-    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_CHILD},
+    {wf_lib_job, "watch is_job job_methods ", WF_CLASS_TASK, WF_CLASS_REMOTE},
     {wf_lib_channel, "channel channel_for ", WF_CLASS_CHANNEL, WF_CLASS_SHARED_CHANNEL},
     {wf_lib_buffer, "buffer atomic ", WF_CLASS_BUFFER, WF_CLASS_BUFFER},
     {wf_lib_select, "select ", WF_CLASS_SELECT, WF_CLASS_SELECT},
@@ -78,7 +78,8 @@ static const part parts[] = {
     {open_report, "", WF_CLASS_TOMBSTONE, WF_CLASS_TOMBSTONE},
     {wf_lib_thread, "thread ", NO_CLASS, NO_CLASS},
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
-    {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
+    {wf_lib_ps, "ps ", NO_CLASS, NO_CLASS},
+    {wf_lib_pool, "seal seal_for_peers unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
@@ -92,7 +93,6 @@ static const part parts[] = {
     {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
     {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "
                      "explore_lines explore_watch explore_unwatch explore_access ", WF_CLASS_EXPLORE, WF_CLASS_EXPLORE},
-    {wf_lib_ps, "tasks children ", NO_CLASS, NO_CLASS},
     {wf_lib_recorder, "recorder_start recorder_stop recorder_dump ", NO_CLASS, NO_CLASS},
     {open_values, "isolate versions ", NO_CLASS, NO_CLASS},
 };

@@ -10,10 +10,12 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
+#include "rt/loaders.h"
 #include "rt/process.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
 #include "rt/shutdown.h"
 #include "rt/slice.h"
 #include "rt/task.h"
@@ -34,6 +36,7 @@ void wf_run_release(wf_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
   wf_msg_free(r->input);
   wf_msg_free(r->locals);
+  wf_msg_free(r->loaders);
   wf_msg_free(r->output);
   wf_msg_free(r->reason);
   if (r->parent != NULL) wf_port_release(r->parent);
@@ -133,6 +136,13 @@ static void on_end_dropped(wf_mail *m) {
   wf_run_release(r);
 }
 
+static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)ud, (void)what;
+  int err = wf_slice_prepare(iso, r);
+  if (err == 0) wf_slice_start(r);
+  return err;
+}
+
 wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
   enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
   if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
@@ -154,6 +164,7 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
+  if (!way->process) r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -174,7 +185,10 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  if (!way->process) wf_family_join(&r->member, iso->member);
+  if (!way->process) {
+    wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->start == start_isolate ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+    wf_family_join(&r->member, iso->member, &who);
+  }
   const char *what = "thread";
   int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {
@@ -194,20 +208,13 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   return NULL;
 }
 
-static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
-  (void)ud, (void)what;
-  int err = wf_slice_prepare(iso, r);
-  if (err == 0) wf_slice_start(r);
-  return err;
-}
-
 static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   (void)iso;
   return wf_thread_start(&r->thread, ud, wf_run_main, r, what);
 }
 
 wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_thread_opts *o) {
-  wf_child_way way = {.noun = "an isolate", .start = start_isolate};
+  wf_child_way way = {.noun = "an isolate", .pooled = true, .start = start_isolate};
   if (o != NULL) way = (wf_child_way){.noun = "a thread", .start = start_thread, .ud = (void *)(uintptr_t)o};
   return wf_child_begin(iso, L, nargs, name, memory, &way);
 }
@@ -336,6 +343,7 @@ static void on_end(wf_iso *iso, wf_mail *m) {
   r->thread = NULL;
   wf_list_unlink(&r->link);
   c->state = r->outcome;
+  if (c->crossed) wf_shjob_child_ended(iso, c);
   if (c->watched) {
     c->watched = false;
     iso->outside--;

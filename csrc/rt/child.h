@@ -23,6 +23,7 @@ typedef struct wf_child {
   wf_link joiners; /* nodes of tasks that wait for the end */
   uint8_t state;   /* enum wf_state, as the parent knows it */
   bool unpacked;   /* the results are in the user value */
+  bool crossed;    /* other isolates have the handle (shjob.h) */
   bool watched;    /* the table `watches` has channels to tell of its end; counts in iso->outside */
 } wf_child;
 
@@ -30,6 +31,7 @@ typedef struct wf_child {
 typedef struct wf_child_way {
   const char *noun; /* "a thread" */
   bool process;     /* in a process of its own: values are encoded for peers */
+  bool pooled;      /* in the worker pool */
   /* Start the run: 0, or an errno with *what, a string that outlives the call, naming the culprit. Takes over one hold on
    * success. */
   int (*start)(wf_iso *iso, wf_run *r, void *ud, const char **what);

@@ -71,13 +71,24 @@ bool wf_family_found(wf_member *m, wf_port *port) {
   return true;
 }
 
-void wf_family_join(wf_member *m, wf_member *relative) {
+void wf_family_join(wf_member *m, wf_member *relative, const wf_member_id *id) {
   wf_family *f = relative->family;
   member_init(m, f);
+  m->id = *id;
   atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
   pthread_mutex_lock(&f->lock);
   wf_list_append(&f->members, &m->link);
+  pthread_mutex_unlock(&f->lock);
+}
+
+void wf_family_each(wf_member *m, void (*fn)(void *ud, wf_port *port, const wf_member_id *id), void *ud) {
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  for (wf_link *l = f->members.next; l != &f->members; l = l->next) {
+    wf_member *other = wf_list_entry(l, wf_member, link);
+    if (other != m) fn(ud, other->port, &other->id);
+  }
   pthread_mutex_unlock(&f->lock);
 }
 

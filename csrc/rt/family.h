@@ -22,11 +22,19 @@
 
 typedef struct wf_family wf_family;
 
+/* What there is to say of a member without asking it. */
+typedef struct wf_member_id {
+  uint32_t iso;     /* its isolate's number */
+  const char *name; /* NULL: none; lasts as long as the member */
+  enum { WF_MEMBER_ROOT, WF_MEMBER_THREAD, WF_MEMBER_ISOLATE } kind;
+} wf_member_id;
+
 typedef struct wf_member {
   wf_family *family; /* held */
   wf_link link;      /* the rest is guarded by the family's lock */
   wf_port *port;     /* held while it is set; NULL: not open yet, or closed */
   bool quiet;        /* of a member that sleeps in its parker */
+  wf_member_id id;   /* a child's: set before it joins */
   wf_mail mail;      /* asks for its part of the report */
   bool asked;
 } wf_member;
@@ -34,7 +42,9 @@ typedef struct wf_member {
 /* Make a new family with its first member, the root; false when memory is out. */
 bool wf_family_found(wf_member *m, wf_port *port);
 /* Join the family of another member. */
-void wf_family_join(wf_member *m, wf_member *relative);
+void wf_family_join(wf_member *m, wf_member *relative, const wf_member_id *id);
+/* Call fn for each other member, under the family's lock: it may post to the port (NULL: not open), and must not call Lua. */
+void wf_family_each(wf_member *m, void (*fn)(void *ud, wf_port *port, const wf_member_id *id), void *ud);
 /* The member's isolate is open, or closed (NULL). */
 void wf_family_set_port(wf_member *m, wf_port *port);
 /* Leave; the others may be found to be in a deadlock then. */

@@ -17,6 +17,8 @@
 #include "rt/press.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
+#include "rt/shlock.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
@@ -77,6 +79,8 @@ static int iso_gc(lua_State *L) {
     return 0;
   }
   wf_iso_shutdown(iso, L);
+  wf_holds_end(iso, NULL);
+  wf_shjobs_close(iso);
   wf_children_forget(iso, L);
   iso->closed = 1;
   wf_buffer_close_all(iso);
@@ -133,6 +137,8 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->children);
   wf_list_init(&iso->buffers);
   wf_list_init(&iso->late);
+  wf_list_init(&iso->holds);
+  wf_list_init(&iso->shjobs);
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
   wf_list_init(&iso->programs);

@@ -84,9 +84,15 @@ enum {
   WF_F_AS_ISOLATE = 1 << 26, /* or an isolate does; both: a process */
   WF_F_STAND_IN = 1 << 27,   /* it begins even when it was cancelled before */
   WF_F_WORLD = 1 << 28,    /* its wait counts in iso->world too */
-  WF_F_SERVES = 1 << 29,   /* it serves a connection: at the end of the script it is nothing to be told of */
-  WF_F_EXPLORED = 1 << 30,   /* it belongs to a run of weft.explore (explore.h) */
+  WF_F_HOLDS = 1 << 29,    /* it holds, or has held, a lock that has crossed (shlock.h) */
+  WF_F_EXPLORED = 1 << 30, /* it belongs to a run of weft.explore (explore.h) */
   WF_F_NEW = 1 << 17,      /* its function has not been called yet */
+};
+
+/* wf_task.more */
+enum {
+  WF_M_SERVES = 1 << 0,  /* it serves a connection: at the end of the script it is nothing to be told of */
+  WF_M_CROSSED = 1 << 1, /* other isolates have its handle (shjob.h) */
 };
 
 /* A task's place in a queue of waiters. */
@@ -112,7 +118,7 @@ struct wf_task {
   uint8_t claim;
   uint8_t state;
   uint8_t why;   /* enum wf_trace_why of the wait */
-  uint8_t spare;
+  uint8_t more;
   uint32_t flags;
   uint32_t slot; /* index of its coroutine in `anchors` and of itself in `slots`; arguments while fresh */
   uint32_t seq;  /* number in its isolate */
@@ -171,10 +177,11 @@ enum { WF_PLACES = 16 };
 enum wf_class {
   WF_CLASS_TASK, /* a job of kind task */
   WF_CLASS_CHILD, /* a job of kind thread or isolate */
+  WF_CLASS_REMOTE, /* a job of another isolate */
   WF_CLASS_CHANNEL,
   WF_CLASS_SHARED_CHANNEL, /* its metatable only: the object is a channel */
   WF_CLASS_BUFFER,
-  WF_CLASS_MUTEX,
+  WF_CLASS_MUTEX, /* the locks stand together */
   WF_CLASS_RWLOCK,
   WF_CLASS_SEMAPHORE,
   WF_CLASS_CONDITION,
@@ -182,6 +189,8 @@ enum wf_class {
   WF_CLASS_WAITGROUP,
   WF_CLASS_ONCE,
   WF_CLASS_EVENT,
+  WF_CLASS_SHARED_LOCK, /* metatables only, in the same order: of locks that have crossed */
+  WF_CLASS_SHARED_LOCK_LAST = WF_CLASS_SHARED_LOCK + WF_CLASS_EVENT - WF_CLASS_MUTEX,
   WF_CLASS_GUARD,
   WF_CLASS_SCOPE,
   WF_CLASS_TOMBSTONE,
@@ -276,6 +285,8 @@ struct wf_iso {
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
   wf_link waiting_all; /* nodes of tasks in weft.wait() */
   wf_link children;    /* runs of thread jobs started here that have not been reaped */
+  wf_link holds;       /* wf_holds of its tasks */
+  wf_link shjobs;      /* its jobs that run, and whose handles have crossed (shjob.h) */
   wf_thread_rest rest; /* threads of children that have ended but for their last instructions */
   wf_link late;        /* runs that ended after their handle was finalised */
   /* slots[i] is the task whose coroutine is anchors[i]; index 0 is not used. */
@@ -306,6 +317,7 @@ struct wf_iso {
   void (*open_class)(wf_iso *iso, lua_State *L, enum wf_class c); /* NULL: see open_core */
   int class_ref[WF_CLASS_COUNT];         /* the metatables */
   const void *class_ptr[WF_CLASS_COUNT]; /* and their addresses, for checks */
+  const struct wf_lock_class *locks[WF_CLASS_EVENT - WF_CLASS_MUTEX + 1]; /* shsync.h */
   wf_task main;
   wf_ext main_ext;
 };

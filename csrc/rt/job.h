@@ -1,13 +1,15 @@
 /* What jobs of every kind have in common: a state, the queue of those who wait for the end, and
- * results. A job is a userdata of class WF_CLASS_TASK (wf_task) or WF_CLASS_CHILD (wf_child). */
+ * results. A job is a userdata of class WF_CLASS_TASK (wf_task), WF_CLASS_CHILD (wf_child) or WF_CLASS_REMOTE (wf_remote, a
+ * job of another isolate). */
 #ifndef WF_RT_JOB_H
 #define WF_RT_JOB_H
 
 #include "rt/iso.h"
 
 typedef struct wf_job {
-  wf_task *task;          /* one of the two */
+  wf_task *task;          /* one of the three */
   struct wf_child *child;
+  struct wf_remote *remote;
 } wf_job;
 
 /* The job at idx; false when it is none. [-0, +0, -] */

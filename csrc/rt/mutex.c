@@ -23,15 +23,26 @@ static void mutex_pass(wf_iso *iso, wf_mutex *m) {
 }
 
 void wf_mutex_release(wf_iso *iso, wf_mutex *m) {
+  if (wf_unlikely(m->s.shared != NULL)) {
+    wf_lock_release(iso, &m->s, wf_holder_of(iso->cur));
+    return;
+  }
   m->holder = 0;
   if (wf_unlikely(!wf_list_empty(&m->s.waiters))) mutex_pass(iso, m);
 }
 
 int wf_mutex_abandoned(wf_iso *iso, lua_State *L, const wf_mutex *m) {
+  if (wf_unlikely(m->s.shared != NULL)) return wf_lock_abandoned(iso, L, &m->s, WF_MUTEX);
   return wf_sync_abandoned(iso, L, &m->s, WF_MUTEX, m->holder, "unlock");
 }
 
+bool wf_mutex_is_lost(wf_iso *iso, const wf_mutex *m) {
+  if (wf_unlikely(m->s.shared != NULL)) return false; /* wf_mutex_take has looked */
+  return wf_holder_task(iso, m->holder) == NULL;
+}
+
 void wf_mutex_refuse(wf_iso *iso, lua_State *L, const wf_mutex *m) {
+  if (wf_unlikely(m->s.shared != NULL)) return; /* wf_mutex_take has raised what there was to raise */
   if (wf_mutex_is_mine(iso, m))
     luaL_error(L, "cannot lock mutex %d: this task holds it already (locks are not recursive)", (int)m->s.seq);
   if (wf_holder_task(iso, m->holder) == NULL) wf_mutex_abandoned(iso, L, m);
@@ -39,6 +50,7 @@ void wf_mutex_refuse(wf_iso *iso, lua_State *L, const wf_mutex *m) {
 
 int wf_mutex_wait(wf_iso *iso, lua_State *L, wf_mutex *m, uint64_t deadline, lua_KFunction k) {
   wf_sync_prepare(iso, L, &m->s, WF_MUTEX, deadline);
+  if (wf_unlikely(m->s.shared != NULL)) return wf_shlock_wait(iso, L, &m->s, WF_SHWANT_WRITE, WF_WHY_LOCK, deadline, k);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_LOCK);
   wf_task *holder = wf_holder_task(iso, m->holder);
   wf_assert(holder != NULL);
@@ -51,7 +63,7 @@ int wf_mutex_wait(wf_iso *iso, lua_State *L, wf_mutex *m, uint64_t deadline, lua
 
 bool wf_mutex_waited(wf_iso *iso, wf_mutex *m, const wf_task *t) {
   if (wf_likely(t->claim == WF_GOT && t->won != WF_WON_ENDED)) return true;
-  mutex_pass(iso, m);
+  if (wf_likely(m->s.shared == NULL)) mutex_pass(iso, m);
   return false;
 }
 

@@ -6,24 +6,31 @@
 #ifndef WF_RT_MUTEX_H
 #define WF_RT_MUTEX_H
 
+#include "rt/shsync.h"
 #include "rt/sync.h"
-
-typedef struct wf_mutex {
-  wf_sync s;
-  wf_holder holder;
-  wf_case watch;
-} wf_mutex;
 
 #define WF_MUTEX "mutex"
 
-static inline bool wf_mutex_is_mine(const wf_iso *iso, const wf_mutex *m) { return m->holder == wf_holder_of(iso->cur); }
+typedef struct wf_mutex {
+  wf_sync s;
+  wf_holder holder;  /* WF_HOLDER_SHARED: see the shared part */
+  wf_case watch;
+} wf_mutex;
 
-/* Lock it for the running task if it is free. */
-static inline bool wf_mutex_take(const wf_iso *iso, wf_mutex *m) {
-  if (m->holder != 0) return false;
+static inline bool wf_mutex_is_mine(const wf_iso *iso, const wf_mutex *m) {
+  if (wf_unlikely(m->s.shared != NULL)) return wf_lock_mine(iso, &m->s) != NULL;
+  return m->holder == wf_holder_of(iso->cur);
+}
+
+/* Lock it for the running task if it is free. One that has crossed may raise. [-0, +0, e] */
+static inline bool wf_mutex_take(wf_iso *iso, lua_State *L, wf_mutex *m) {
+  if (m->holder != 0) return wf_unlikely(m->s.shared != NULL) && wf_lock_take(iso, L, &m->s, WF_MUTEX, WF_SHWANT_WRITE);
   m->holder = wf_holder_of(iso->cur);
   return true;
 }
+
+/* Would a task wait for it in vain, because who holds it has ended? */
+bool wf_mutex_is_lost(wf_iso *iso, const wf_mutex *m);
 
 /* Raise when waiting for it would be in vain: the running task holds it, or one that has ended. [-0, +0, e] */
 void wf_mutex_refuse(wf_iso *iso, lua_State *L, const wf_mutex *m);

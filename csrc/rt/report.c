@@ -120,16 +120,16 @@ static bool is_ours(const char *source) {
   return dir != NULL && dir > source && (dir[-1] == '/' || dir[-1] == '@') && strchr(dir + sizeof "weft", '/') == NULL;
 }
 
-/* Push " at file.lua:12" for the innermost line of the script from this level on; false, and nothing: there is none. */
-static bool push_place(lua_State *co, lua_State *L, int level) {
+/* Push "file.lua:12" for the innermost line of the script from this level on, or nil. */
+static void push_line(lua_State *co, lua_State *L, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
     if (ar.currentline <= 0 || is_ours(ar.source)) continue;
-    lua_pushfstring(L, " at %s:%d", ar.short_src, ar.currentline);
-    return true;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    return;
   }
-  return false;
+  lua_pushnil(L);
 }
 
 /* What for, when the one who waits does so in a channel that the script does not know; NULL: it is none of these. */
@@ -143,18 +143,48 @@ static const char *use_of(lua_State *L, int idx) {
   return c == NULL ? NULL : uses[c->use];
 }
 
-void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
-  static const char *const whys[] = {
-#define X(id, text) text,
-      WF_TRACE_WHYS(X)
-#undef X
-  };
+/* Push the text of the subject on top of co, which goes; or nil. */
+static const char *push_subject(lua_State *co, lua_State *L) {
+  const char *use = NULL;
+  if (!lua_isuserdata(co, -1) || lua_islightuserdata(co, -1)) {
+    lua_pop(co, 1);
+    lua_pushnil(L);
+    return NULL;
+  }
+  if (co != L) lua_xmove(co, L, 1);
+  if ((use = use_of(L, -1)) != NULL)
+    lua_pushnil(L);
+  else
+    luaL_tolstring(L, -1, NULL);
+  lua_remove(L, -2);
+  return use;
+}
+
+const char *wf_report_place(lua_State *L, const wf_task *t) {
   lua_State *co = wf_task_lua(t);
   lua_Debug ar;
+  const char *use = NULL;
+  luaL_checkstack(L, 6, NULL);
+  if (co != NULL) lua_checkstack(co, 4);
+  int level = co == NULL ? -1 : blocked_level(co, &ar, L);
+  bool waits = t->state == WF_WAITING || (t->flags & WF_F_INLINE);
+  if (level >= 0 && waits && lua_getlocal(co, &ar, 1) != NULL)
+    use = push_subject(co, L);
+  else
+    lua_pushnil(L);
+  if (level >= 0)
+    push_line(co, L, level);
+  else
+    lua_pushnil(L);
+  return use;
+}
+
+void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
   char started[LUA_IDSIZE + 16];
   int n = 1; /* pieces to join */
-  luaL_checkstack(L, 10, NULL);
-  if (co != NULL) lua_checkstack(co, 4);
+  luaL_checkstack(L, 12, NULL);
+  const char *use = wf_report_place(L, t);
+  int at = lua_gettop(L), on = at - 1;
   wf_task_push_name(iso, L, t);
   if (t->flags & WF_F_INLINE && t->claim != WF_ARMED) {
     lua_pushliteral(L, ": ready, but under ");
@@ -162,38 +192,26 @@ void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t) {
     lua_pushliteral(L, ", which waits inside a function that cannot yield");
     n += 4;
   } else if (t->state == WF_WAITING) {
-    lua_pushfstring(L, ": waits in %s", whys[t->why]);
+    lua_pushfstring(L, ": waits in %s", use != NULL ? use : wf_trace_why_text((enum wf_trace_why)t->why));
     n += 2;
   } else {
     lua_pushliteral(L, ": ready");
     n += 2;
   }
-  int level = co == NULL ? -1 : blocked_level(co, &ar, L);
-  if (level >= 0) {
-    if (lua_getlocal(co, &ar, 1) != NULL) {
-      if (lua_isuserdata(co, -1) && !lua_islightuserdata(co, -1)) {
-        if (co != L) lua_xmove(co, L, 1);
-        const char *use = use_of(L, -1);
-        if (use != NULL) {
-          lua_pop(L, 2);
-          lua_pushfstring(L, ": waits in %s", use);
-        } else {
-          luaL_tolstring(L, -1, NULL);
-          lua_remove(L, -2);
-          lua_pushliteral(L, " for ");
-          lua_insert(L, -2);
-          n += 2;
-        }
-      } else {
-        lua_pop(co, 1);
-      }
-    }
-    if (push_place(co, L, level + 1)) n++;
+  if (lua_isstring(L, on)) {
+    lua_pushfstring(L, " for %s", lua_tostring(L, on));
+    n++;
+  }
+  if (lua_isstring(L, at)) {
+    lua_pushfstring(L, " at %s", lua_tostring(L, at));
+    n++;
   }
   if (wf_task_started(iso, t, started, sizeof started)[0] != '\0') {
     lua_pushfstring(L, " (started at %s)", started);
     n++;
   }
+  lua_remove(L, at);
+  lua_remove(L, on);
   lua_concat(L, n);
 }
 

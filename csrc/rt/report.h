@@ -27,6 +27,10 @@ bool wf_report_lines(wf_iso *iso, lua_State *L);
 /* Raise the deadlock of several isolates, told by these lines, in the innermost inline wait. [-0, +0, -] */
 void wf_report_raise(wf_iso *iso, uint32_t tasks, const char *lines);
 
+/* Push what a task that does not run waits for, as a string, and where it stands, "file.lua:12"; nil for what is not
+ * known. Returns what it does when that is more than the reason of its wait says, else NULL. [-0, +2, m] */
+const char *wf_report_place(lua_State *L, const wf_task *t);
+
 /* Append what a task that does not run waits for, and where, to the string on top. [-1, +1, m] */
 void wf_report_wait(wf_iso *iso, lua_State *L, const wf_task *t);
 

@@ -12,6 +12,7 @@
 #include "rt/copool.h"
 #include "rt/exit.h"
 #include "rt/own.h"
+#include "rt/loaders.h"
 #include "rt/press.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
@@ -135,6 +136,7 @@ int wf_run_body(lua_State *L) {
     lua_pop(L, 1);
     iso->main.flags |= WF_F_LOCALS;
   }
+  if (r->loaders != NULL) wf_loaders_unpack(L, r->loaders);
   int n = wf_unpack(L, r->input);
   wf_msg_free(r->input);
   r->input = NULL;

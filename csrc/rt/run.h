@@ -32,6 +32,7 @@ struct wf_run {
   wf_member member; /* from before the thread starts until its very end */
   wf_msg *input;   /* function, arguments; freed by the child when it has unpacked them */
   wf_msg *locals;  /* the starter's task-locals, or NULL */
+  wf_msg *loaders; /* what is particular about its package, or NULL */
   char *name;
   wf_text *path, *cpath; /* package's; NULL: the system's */
   size_t memory;

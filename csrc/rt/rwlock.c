@@ -7,9 +7,19 @@
 
 wf_rwlock *wf_rwlock_new(wf_iso *iso, lua_State *L) {
   wf_rwlock *rw = wf_sync_push(iso, L, WF_CLASS_RWLOCK, sizeof *rw, WF_RWLOCK_UV - 1);
+  wf_rwlock_reset(&rw->s, false);
+  return rw;
+}
+
+void wf_rwlock_reset(wf_sync *s, bool shared) {
+  wf_rwlock *rw = (wf_rwlock *)s;
+  memset(rw->few, 0, sizeof rw->few);
   rw->set = rw->few;
   rw->room = WF_FEW_READERS;
-  return rw;
+  rw->readers = rw->pending = 0;
+  rw->watched = 0;
+  rw->writer = shared ? WF_HOLDER_SHARED : 0;
+  wf_watch_stop(&rw->watch);
 }
 
 /* The set of readers -------------------------------------------------------------------------- */
@@ -25,7 +35,13 @@ static uint32_t place(const wf_rwlock *rw, wf_holder h) {
   return i;
 }
 
-bool wf_rwlock_reads(const wf_rwlock *rw, wf_holder h) { return rw->readers != 0 && rw->set[place(rw, h)] == h; }
+bool wf_rwlock_reads(const wf_rwlock *rw, wf_holder h) {
+  if (wf_unlikely(rw->s.shared != NULL)) {
+    const wf_hold *hold = wf_hold_find(rw->s.object.iso, rw->s.shared, (uint32_t)h);
+    return hold != NULL && hold->want == WF_SHWANT_READ;
+  }
+  return rw->readers != 0 && rw->set[place(rw, h)] == h;
+}
 
 static void set_add(wf_rwlock *rw, wf_holder h) {
   uint32_t i = place(rw, h);
@@ -120,7 +136,8 @@ static void rwlock_pass(wf_iso *iso, wf_rwlock *rw) {
   wf_watch_stop(&rw->watch);
 }
 
-bool wf_rwlock_take(wf_iso *iso, wf_rwlock *rw, enum wf_want want) {
+bool wf_rwlock_take(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want) {
+  if (wf_unlikely(rw->s.shared != NULL)) return wf_lock_take(iso, L, &rw->s, WF_RWLOCK, (enum wf_shwant)want);
   if (wf_unlikely(!wf_list_empty(&rw->s.waiters))) {
     rwlock_pass(iso, rw); /* the first one may just have left */
     if (wf_waitq_first(&rw->s.waiters) != NULL) return false;
@@ -136,6 +153,7 @@ bool wf_rwlock_take(wf_iso *iso, wf_rwlock *rw, enum wf_want want) {
 }
 
 static int abandoned(wf_iso *iso, lua_State *L, const wf_rwlock *rw) {
+  if (rw->s.shared != NULL) return wf_lock_abandoned(iso, L, &rw->s, WF_RWLOCK);
   if (rw->writer != 0) return wf_sync_abandoned(iso, L, &rw->s, WF_RWLOCK, rw->writer, "unlock");
   return wf_sync_abandoned(iso, L, &rw->s, WF_RWLOCK, wf_rwlock_lost_reader(iso, rw), "runlock");
 }
@@ -145,12 +163,14 @@ void wf_rwlock_refuse(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want wan
   if (how != NULL)
     luaL_error(L, "cannot lock rwlock %d for %s: this task holds it for %s already (locks are not recursive)", (int)rw->s.seq,
                want == WF_WANT_READ ? "reading" : "writing", how);
+  if (rw->s.shared != NULL) return; /* wf_rwlock_take has raised what there was to raise */
   if (rw->writer != 0 && wf_holder_task(iso, rw->writer) == NULL) abandoned(iso, L, rw);
   if (want == WF_WANT_WRITE && rw->readers != 0 && wf_holder_task(iso, some_reader(rw)) == NULL) abandoned(iso, L, rw);
 }
 
 int wf_rwlock_wait(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want, uint64_t deadline, lua_KFunction k) {
   wf_sync_prepare(iso, L, &rw->s, WF_RWLOCK, deadline);
+  if (wf_unlikely(rw->s.shared != NULL)) return wf_shlock_wait(iso, L, &rw->s, (enum wf_shwant)want, WF_WHY_LOCK, deadline, k);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_LOCK);
   t->won = (uint16_t)want;
   if (want == WF_WANT_READ) rw->pending++;
@@ -166,7 +186,7 @@ int wf_rwlock_wait(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want, 
 
 bool wf_rwlock_wait_end(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want, wf_task *t) {
   bool mine = t->claim == WF_GOT && t->won != WF_WON_ENDED;
-  if (wf_unlikely(!mine)) {
+  if (wf_unlikely(!mine && rw->s.shared == NULL)) {
     if (want == WF_WANT_READ) rw->pending--;
     rwlock_pass(iso, rw);
   }
@@ -178,11 +198,27 @@ bool wf_rwlock_wait_end(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want w
 }
 
 void wf_rwlock_unlock(wf_iso *iso, wf_rwlock *rw) {
+  if (wf_unlikely(rw->s.shared != NULL)) {
+    wf_lock_release(iso, &rw->s, wf_holder_of(iso->cur));
+    return;
+  }
   rw->writer = 0;
   if (wf_unlikely(!wf_list_empty(&rw->s.waiters))) rwlock_pass(iso, rw);
 }
 
 void wf_rwlock_runlock(wf_iso *iso, wf_rwlock *rw, wf_holder h) {
+  if (wf_unlikely(rw->s.shared != NULL)) {
+    wf_lock_release(iso, &rw->s, h);
+    return;
+  }
   set_remove(rw, h);
   if (wf_unlikely(!wf_list_empty(&rw->s.waiters))) rwlock_pass(iso, rw);
+}
+
+void wf_rwlock_share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to) {
+  const wf_rwlock *rw = (wf_rwlock *)s;
+  if (rw->writer != 0) wf_lock_move_holder(iso, L, to, rw->writer, WF_SHWANT_WRITE);
+  for (uint32_t i = 0; rw->readers != 0 && i < rw->room; i++)
+    if (rw->set[i] != 0) wf_lock_move_holder(iso, L, to, rw->set[i], WF_SHWANT_READ);
+  wf_lock_move_waiters(iso, L, s, to, 0); /* t->won says which */
 }

@@ -13,9 +13,10 @@
 #ifndef WF_RT_RWLOCK_H
 #define WF_RT_RWLOCK_H
 
+#include "rt/shsync.h"
 #include "rt/sync.h"
 
-enum wf_want { WF_WANT_READ = 1, WF_WANT_WRITE }; /* also wf_task.won while a task waits */
+enum wf_want { WF_WANT_READ = WF_SHWANT_READ, WF_WANT_WRITE = WF_SHWANT_WRITE }; /* also wf_task.won while a task waits */
 
 enum { WF_FEW_READERS = 16 };
 
@@ -37,7 +38,12 @@ enum { WF_RWLOCK_SET = 2, WF_RWLOCK_UV };
 /* Push a new one. [-0, +1, m] */
 wf_rwlock *wf_rwlock_new(wf_iso *iso, lua_State *L);
 
+/* Does the running task hold it for writing? Does the task with this number hold it for reading? */
 static inline bool wf_rwlock_writing(const wf_iso *iso, const wf_rwlock *rw) {
+  if (wf_unlikely(rw->s.shared != NULL)) {
+    const wf_hold *h = wf_lock_mine(iso, &rw->s);
+    return h != NULL && h->want == WF_SHWANT_WRITE;
+  }
   return rw->writer == wf_holder_of(iso->cur);
 }
 
@@ -47,8 +53,12 @@ bool wf_rwlock_reads(const wf_rwlock *rw, wf_holder h);
  * that collects garbage. [-0, +0, m] */
 void wf_rwlock_reserve(lua_State *L, wf_rwlock *rw, int self);
 
-/* Lock it for the running task if nobody is in the way, and nobody waits. */
-bool wf_rwlock_take(wf_iso *iso, wf_rwlock *rw, enum wf_want want);
+/* Lock it for the running task if nobody is in the way, and nobody waits. One that has crossed may raise. [-0, +0, e] */
+bool wf_rwlock_take(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want);
+
+/* As wf_lock_class says. */
+void wf_rwlock_share(wf_iso *iso, lua_State *L, wf_sync *s, wf_shlock *to);
+void wf_rwlock_reset(wf_sync *s, bool shared);
 
 /* Raise when waiting would be in vain: the running task holds it, or one that has ended. [-0, +0, e] */
 void wf_rwlock_refuse(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want);

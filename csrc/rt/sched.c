@@ -384,7 +384,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
-  if (next == WF_NEVER && iso->outside == 0) {
+  if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
     wf_report_deadlock(iso, L);
     wf_wait_fail(iso, L, t);
     return;

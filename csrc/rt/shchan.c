@@ -16,10 +16,17 @@ static void shchan_free(wf_shared *shared) {
   wf_free(s);
 }
 
+static wf_snode *waiter(wf_shared *shared) {
+  wf_shchan *s = wf_container_of(shared, wf_shchan, shared);
+  wf_link *q = wf_list_empty(&s->receivers) ? &s->senders : &s->receivers;
+  return wf_list_empty(q) ? NULL : wf_list_entry(q->next, wf_snode, link);
+}
+
 wf_shchan *wf_shchan_new(size_t capacity) {
   wf_shchan *s = wf_calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   wf_shared_init(&s->shared, shchan_free);
+  s->shared.waiter = waiter;
   wf_list_init(&s->receivers);
   wf_list_init(&s->senders);
   wf_list_init(&s->bells);
@@ -463,18 +470,6 @@ static void list_abandon(wf_link *l) {
   while (!wf_list_empty(l)) wf_list_unlink(l->next);
 }
 
-/* The private queue is not used any more: its waiters wait in the shared one. */
-static void leave_private(wf_iso *iso, wf_link *queue) {
-  while (!wf_list_empty(queue)) {
-    wf_node *n = wf_list_entry(queue->next, wf_node, link);
-    wf_task *t = n->task;
-    wf_list_unlink(&n->link);
-    if (t->claim != WF_ARMED) continue;
-    if (!wf_node_is_case(n)) t->flags &= ~(uint32_t)WF_F_NODE;
-    wf_wait_outside(iso, t);
-  }
-}
-
 wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
   if (c->shared != NULL) return c->shared;
   self = lua_absindex(L, self);
@@ -490,8 +485,8 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
     wf_shared_release(&s->shared);
     lua_error(L);
   }
-  leave_private(iso, &c->receivers);
-  leave_private(iso, &c->senders);
+  wf_swait_leave_private(iso, &c->receivers);
+  wf_swait_leave_private(iso, &c->senders);
   wf_channel_forget_kept(L, c, self);
   lua_pushvalue(L, self);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);

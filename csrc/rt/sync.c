@@ -6,6 +6,7 @@
 #include "lx/error.h"
 #include "rt/copool.h"
 #include "rt/sched.h"
+#include "rt/shlock.h"
 #include "rt/task.h"
 
 wf_task *wf_holder_task(wf_iso *iso, wf_holder h) {
@@ -51,6 +52,7 @@ void wf_sync_prepare(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, ui
 int wf_sync_wait(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, enum wf_trace_why why, uint64_t deadline,
                  lua_KFunction k) {
   wf_sync_prepare(iso, L, s, kind, deadline);
+  if (wf_unlikely(s->shared != NULL)) return wf_shlock_wait(iso, L, s, WF_SHWANT_PASS, why, deadline, k);
   wf_task *t = wf_wait_begin(iso, L, why);
   wf_wait_queue(t, &s->waiters);
   wf_wait_until(iso, t, deadline);
@@ -58,6 +60,7 @@ int wf_sync_wait(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, enum w
 }
 
 uint32_t wf_sync_waiting(wf_sync *s) {
+  if (s->shared != NULL) return wf_shlock_waiting(s->shared);
   uint32_t n = 0;
   for (wf_link *l = s->waiters.next; l != &s->waiters; l = l->next) n += wf_list_entry(l, wf_node, link)->task->claim == WF_ARMED;
   return n;

@@ -26,10 +26,14 @@ typedef struct wf_sync {
   wf_link waiters;   /* wf_nodes */
   uint32_t seq;      /* number in its isolate, for names in reports */
   uint32_t labelled; /* the trace in which it has its label */
+  struct wf_shlock *shared; /* once it has crossed (shlock.h): all below is unused then */
 } wf_sync;
 
 /* wf_task.won of a waiter whose watch has found that the holder ended. Other values are the lock's own. */
 enum { WF_WON_ENDED = UINT16_MAX };
+
+/* What a private holder is once the lock has crossed: no task. */
+#define WF_HOLDER_SHARED UINT64_MAX
 
 static inline wf_holder wf_holder_of(const wf_task *t) { return (wf_holder)t->slot << 32 | t->seq; }
 

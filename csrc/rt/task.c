@@ -15,6 +15,8 @@
 #include "rt/explore.h"
 #include "rt/report.h"
 #include "rt/sched.h"
+#include "rt/shjob.h"
+#include "rt/shlock.h"
 
 enum { HANDLER = 1, ISO, HANDLE, FIRST };
 _Static_assert((int)FIRST == (int)WF_TASK_EXTRA && (int)ISO == (int)WF_TASK_BASE, "wf_task_begin pushes them");
@@ -82,7 +84,8 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
     lua_rawsetp(L, -2, t);
     lua_pop(L, 1);
   }
-  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL);
+  if (wf_unlikely(t->flags & WF_F_HOLDS)) wf_holds_end(iso, t);
+  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL | WF_F_HOLDS);
   if (t->ext != NULL) {
     wf_ext *x = t->ext;
     wf_scopes_forget(iso, t); /* of coroutines that weft does not know of */
@@ -208,10 +211,11 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   t->state = (uint8_t)state;
   task_keep(iso, L, t, status);
   if (wf_unlikely(iso->explore != NULL)) wf_explore_ended(iso, L, t, HANDLE);
+  if (wf_unlikely(t->more & WF_M_CROSSED)) wf_shjob_task_ended(iso, L, t, HANDLE);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
-  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED))))
+  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_HOLDS))))
     task_forget(iso, L, t);
 }
 
@@ -282,6 +286,7 @@ void wf_task_failed(wf_iso *iso, wf_task *t) {
   t->state = WF_FAILED;
   t->flags |= WF_F_NOMEM;
   t->flags &= ~(uint32_t)WF_F_PACKED;
+  if (t->more & WF_M_CROSSED) wf_shjob_task_ended(iso, iso->bench, t, 0);
   lua_checkstack(iso->bench, LUA_MINSTACK);
   if (t->flags & WF_F_WATCHED) task_tell_watchers(iso, iso->bench, t);
   task_tell(iso, t);

@@ -95,6 +95,15 @@ enum wf_trace_why {
   WF_WHY_COUNT
 };
 
+static inline const char *wf_trace_why_text(enum wf_trace_why why) {
+  static const char *const texts[] = {
+#define X(id, text) text,
+      WF_TRACE_WHYS(X)
+#undef X
+  };
+  return texts[why];
+}
+
 enum { WF_TRACE_TEXT = 23, WF_TRACE_CAPACITY = 64 * 1024 };
 
 /*

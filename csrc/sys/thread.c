@@ -411,6 +411,21 @@ int64_t wf_thread_tid(wf_thread *t) {
   return atomic_load_explicit(&t->tid, memory_order_relaxed);
 }
 
+uint64_t wf_thread_self_cpu_ns(void) {
+  struct timespec ts;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return 0;
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t wf_thread_cpu_ns(wf_thread *t) {
+  clockid_t clock;
+  struct timespec ts = {0, 0};
+  pthread_mutex_lock(&t->lock);
+  if (t->stage == ENDED || pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) != 0) ts = (struct timespec){0, 0};
+  pthread_mutex_unlock(&t->lock);
+  return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 int64_t wf_thread_await_tid(wf_thread *t) {
 #if defined(__linux__)
   while (wf_thread_tid(t) == 0) sched_yield();

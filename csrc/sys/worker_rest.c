@@ -107,7 +107,8 @@ bool wf_worker_rest(wf_worker *w) {
   wf_workers *p = w->pool;
   if (w->loop != NULL && w->pins == 0) drop_loop(w);
   pthread_mutex_lock(&p->lock);
-  bool stopping = p->stopping;
+  bool stopping = p->stopping, searched = w->searching;
+  w->searching = false; /* once it is among the sleepers, who wakes it writes this */
   if (!stopping) {
     w->rest = WF_ASLEEP;
     w->next_resting = p->sleepers;
@@ -115,7 +116,7 @@ bool wf_worker_rest(wf_worker *w) {
     atomic_fetch_add_explicit(&p->asleep, 1, memory_order_seq_cst);
   }
   pthread_mutex_unlock(&p->lock);
-  search_end(w);
+  if (searched) atomic_fetch_sub_explicit(&p->searching, 1, memory_order_seq_cst);
   if (stopping) return false;
   if (!wf_work_in_sight(p, w)) {
     bool naps;

@@ -266,6 +266,7 @@ bool wf_workers_facts(uint32_t no, wf_worker_facts *f) {
         .injected = atomic_load_explicit(&w->injected, memory_order_relaxed),
         .sleeps = atomic_load_explicit(&w->sleeps, memory_order_relaxed),
         .tid = wf_thread_tid(w->thread),
+        .cpu_ns = wf_thread_cpu_ns(w->thread),
         .asleep = w->rest != WF_AWAKE,
         .blocked = atomic_load_explicit(&w->blocked, memory_order_relaxed),
     };

@@ -114,6 +114,7 @@ typedef struct wf_worker_facts {
   uint64_t injected; /* units that it took from the common queue */
   uint64_t sleeps;
   int64_t tid;
+  uint64_t cpu_ns;   /* that its thread has used */
   bool asleep, blocked;
 } wf_worker_facts;
 bool wf_workers_facts(uint32_t no, wf_worker_facts *f);

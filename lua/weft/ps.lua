@@ -1,76 +1,99 @@
--- weft.ps(): what lives in this Lua state now: its tasks, and the threads, isolates and processes that it has started. A
--- list that prints itself.
+--- weft.ps: what lives now, in this isolate and in all others of the program, and the workers.
+--
+-- core.ps collects the rows; here they are put into order and drawn as a table.
 
 local core = require "weft.core"
 local term = require "weft.term"
 
-local List = { __name = "weft.ps" }
+local M = {}
 
--- CPU seconds and state of a thread of this process, or of another process, from the system; nil where it does not say.
-local function facts(tid, pid)
-  local f = (tid or pid) and io.open(tid and ("/proc/self/task/%d/stat"):format(tid) or ("/proc/%d/stat"):format(pid), "r")
-  if not f then return nil end
-  local text = f:read "a" or ""
-  f:close()
-  local state, rest = text:match "%) (%a) (.*)$"
-  if not state then return nil end
-  local n, user, system = 0, 0, 0
-  for v in rest:gmatch "%S+" do
-    n = n + 1
-    if n == 11 then user = tonumber(v) elseif n == 12 then system = tonumber(v) break end
+local TIMEOUT = 0.1 -- seconds that others have for their answer: who computes may not look at its mail
+local RANK = { main = 0, thread = 0, isolate = 0, task = 1, process = 2 }
+
+local List = {}
+List.__index = List
+List.__name = "weft.ps"
+
+local function compare(a, b)
+  if a.kind == "worker" or b.kind == "worker" then
+    if a.kind ~= b.kind then return b.kind == "worker" end
+    return a.id < b.id
   end
-  return (user + system) / 100, state == "R" and "running" or "waiting"
+  if a.isolate ~= b.isolate then return a.isolate < b.isolate end
+  if RANK[a.kind] ~= RANK[b.kind] then return RANK[a.kind] < RANK[b.kind] end
+  return a.id < b.id
 end
 
-local function row_of(task)
-  local row = { id = task.id, name = task.name, kind = task.kind, state = task.state }
-  row.started = task.started ~= "" and task.started or nil
-  -- The report's line is "name: waits in recv for weft.channel 1 (0 of 0) at file:3 (started at file:1)".
-  local text = task.text and task.text:sub(#task.name + 3) or ""
-  text = text:gsub(" %(started at [^()]*%)$", "")
-  row.at = text:match " at (%S+:%d+)$"
-  local what = text:gsub(" at %S+:%d+$", ""):gsub("^waits in ", "")
-  if task.state == "waiting" or what:find "^ready, but" then row.waits = what end
-  return row
+---------------------------------------------------------------------- as text
+
+local function bytes(n)
+  if not n then return "" end
+  if n < 10240 then return ("%d"):format(n) end
+  if n < 10240 * 1024 then return ("%dK"):format(n // 1024) end
+  return ("%dM"):format(n // (1024 * 1024))
+end
+
+local function seconds(s) return s and ("%.3f"):format(s) or "" end
+
+-- "1.3": task 3 of isolate 1; "w2": worker 2.
+local function identity(row)
+  if row.kind == "worker" then return "w" .. row.id end
+  if row.kind ~= "task" then return tostring(row.isolate) end
+  return row.isolate .. "." .. (row.id & 0xffffffff)
+end
+
+local function doing(row)
+  local text = row.waits or ""
+  if row.at then text = text .. (text == "" and "at " or " at ") .. row.at end
+  if row.slices then text = ("%d slices, %d stolen"):format(row.slices, row.stolen) end
+  if row.worker then text = text .. (text == "" and "on w" or ", on w") .. row.worker end
+  return text
 end
 
 function List:__tostring()
   local ascii = not term.unicode()
-  local rows, widths = { { "kind", "name", "state", "cpu", "waits for", "started at" } }, {}
-  for i, p in ipairs(self) do
-    local where = p.waits and p.at and ("%s at %s"):format(p.waits, p.at) or p.waits or ""
-    rows[i + 1] = { p.kind, term.clean(p.name, ascii), p.state, p.cpu and ("%.2f s"):format(p.cpu) or "", term.clean(where, ascii),
-      term.clean(p.started or "", ascii) }
-  end
-  for _, row in ipairs(rows) do
-    for c, text in ipairs(row) do widths[c] = math.max(widths[c] or 0, term.columns(text)) end
-  end
-  for i, row in ipairs(rows) do
-    local out = {}
-    for c, text in ipairs(row) do out[c] = text .. (" "):rep(widths[c] - term.columns(text)) end
-    rows[i] = table.concat(out, "  "):gsub(" +$", "")
-  end
-  return table.concat(rows, "\n")
-end
-
-return function()
-  local list = setmetatable({}, List)
-  local running = core.identity()
-  for _, task in ipairs(core.tasks()) do
-    local row = row_of(task)
-    if row.id == running then row.state, row.waits = "running", nil end
-    if row.kind == "main" then
-      row.cpu, row.memory = os.clock(), collectgarbage "count" * 1024 // 1 | 0 -- of the process, of this Lua state
-    end
-    list[#list + 1] = row
-  end
-  for _, child in ipairs(core.children()) do
-    local cpu, state = facts(child.tid, child.pid)
-    list[#list + 1] = {
-      id = child.id, kind = child.kind, name = child.name or ("%s %d"):format(child.kind, child.id >> 32),
-      state = state or "running", cpu = cpu, tid = child.tid, pid = child.pid,
-      started = child.started ~= "" and child.started or nil,
+  local lines, width = { { "id", "kind", "state", "cpu", "memory", "name", "waits" } }, {}
+  for _, row in ipairs(self) do
+    lines[#lines + 1] = {
+      identity(row), row.kind, row.state, seconds(row.cpu), bytes(row.memory), term.clean(row.name or "", ascii),
+      term.clean(doing(row), ascii),
     }
   end
-  return list
+  for _, line in ipairs(lines) do
+    for i, text in ipairs(line) do width[i] = math.max(width[i] or 0, term.columns(text)) end
+  end
+  for k, line in ipairs(lines) do
+    for i, text in ipairs(line) do
+      local fill = (" "):rep(width[i] - term.columns(text))
+      line[i] = (i == 4 or i == 5) and fill .. text or text .. fill
+    end
+    lines[k] = table.concat(line, "  "):gsub(" +$", "")
+  end
+  return table.concat(lines, "\n")
 end
+
+---------------------------------------------------------------------- the call
+
+--- weft.ps([opts]): a list of rows; options: timeout.
+function M.list(opts)
+  local timeout = TIMEOUT
+  if opts ~= nil then
+    if type(opts) ~= "table" then error(("bad argument #1 to 'ps' (table of options expected, got %s)"):format(type(opts)), 2) end
+    for key in pairs(opts) do
+      if key ~= "timeout" then error(("bad argument #1 to 'ps' (unknown option '%s')"):format(tostring(key)), 2) end
+    end
+    timeout = opts.timeout or TIMEOUT
+    if type(timeout) ~= "number" or timeout ~= timeout or timeout < 0 then
+      error(("bad argument #1 to 'ps' (option 'timeout': seconds >= 0 expected, got %s)"):format(tostring(timeout)), 2)
+    end
+  end
+  local rows = core.ps(timeout)
+  for _, row in ipairs(rows) do
+    if row.kind == "main" and not row.name then row.name = "main" end
+    if row.wait then row.waits = row.on and row.wait .. " for " .. row.on or row.wait end
+  end
+  table.sort(rows, compare)
+  return setmetatable(rows, List)
+end
+
+return M

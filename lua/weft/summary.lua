@@ -6,9 +6,11 @@
 --   switches              how often a carrier went over to another task
 --   longest_stall         the longest time that a ready task waited for a carrier; stalled = { id, name, at, by }
 --                         says which, since when, and who ran meanwhile (by: a name, or nil)
+--   migrations            how often a task went on on another carrier than before: an isolate that another worker took over
+--   preemptions           how often a task gave way at the end of its time slice
 --   events, lost          recorded and lost
---   jobs                  a list: { id, name, kind, running, ready, parked, runs, outcome, waits = { [reason] = s },
---                         resources = { ["recv jobs"] = s } }; jobs[name] too
+--   jobs                  a list: { id, name, kind, running, ready, parked, runs, migrations, preemptions, outcome,
+--                         waits = { [reason] = s }, resources = { ["recv jobs"] = s } }; jobs[name] too
 --   carriers              a list: { name, tid, running, tasks }
 
 local model = require "weft.trace_model"
@@ -59,13 +61,17 @@ end
 local function job(m, task, wall, stall)
   local j = {
     id = task.id, name = task.name, kind = task.kind or "task", runs = task.runs, outcome = task.outcome,
-    running = 0, ready = 0, parked = 0, waits = {}, resources = {},
+    running = 0, ready = 0, parked = 0, waits = {}, resources = {}, migrations = 0, preemptions = task.preempted or 0,
   }
-  local running, ready, sums = 0, 0, {}
+  local running, ready, sums, carrier = 0, 0, {}, nil
   local at, states = task.at, task.state
   for i = 1, task.n do
     local state = states[i]
     local took = (at[i + 1] or wall) - at[i]
+    if state == model.RUN then
+      if carrier and carrier ~= task.by[i] then j.migrations = j.migrations + 1 end
+      carrier = task.by[i]
+    end
     if took > 0 then
       if state == model.RUN then
         running = running + took
@@ -110,11 +116,12 @@ function M.new(t)
   local stall = { took = 0 }
   local s = {
     wall = t.wall, cpu = t.cpu, parallelism = t.wall > 0 and t.cpu / t.wall or 0,
-    switches = m.switches, events = t.count, lost = t.lost, jobs = {}, carriers = {},
+    switches = m.switches, migrations = 0, preemptions = 0, events = t.count, lost = t.lost, jobs = {}, carriers = {},
   }
   for i, task in ipairs(m.tasks) do
     local j = job(m, task, wall, stall)
     s.jobs[i] = j
+    s.migrations, s.preemptions = s.migrations + j.migrations, s.preemptions + j.preemptions
     s.jobs[j.name] = s.jobs[j.name] or j
   end
   for i, carrier in ipairs(m.carriers) do s.carriers[i] = carrier_row(carrier) end
@@ -139,6 +146,8 @@ function M.footer(s, ascii, width)
     "wall " .. term.seconds(s.wall, ascii), "cpu " .. term.seconds(s.cpu, ascii),
     ("parallelism %.2f"):format(s.parallelism), ("switches %d"):format(s.switches), stall,
   }
+  if s.migrations > 0 then parts[#parts + 1] = ("migrations %d"):format(s.migrations) end
+  if s.preemptions > 0 then parts[#parts + 1] = ("preemptions %d"):format(s.preemptions) end
   if s.lost > 0 then
     parts[#parts + 1] = ("%d of %d events lost (full rings: option 'capacity')"):format(s.lost, s.lost + s.events)
   end

@@ -103,6 +103,7 @@ function on.run(self, task, time, _, _, carrier)
 end
 
 function on.stop(self, task, time, why, arg, carrier)
+  if why == "preempt" then task.preempted = (task.preempted or 0) + 1 end
   if task.n == 0 and not task.live and not carrier.running then
     start_running(self, task, carrier, carrier.free or backdated(self, task, time))
   end

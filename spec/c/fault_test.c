@@ -145,6 +145,16 @@ static const struct script {
                  "ch:send(2) ch:close() r:join() weft.select {{back}, timeout = 1} weft.select {{t}, {back}, timeout = 1}\n"
                  "t:cancel() t:wait()"},
 
+    {"locks that cross", "local m, rw, s, e, g = weft.mutex(), weft.rwlock(), weft.semaphore(1), weft.event(), weft.waitgroup()\n"
+                         "g:add(1) m:lock() local w = weft.go(function() m:lock() m:unlock() end) weft.yield()\n"
+                         "local t = weft.thread(function(m, rw, s, e, g) if m:try_lock(1e-4) then m:unlock() end\n"
+                         "  rw:rlock() s:acquire() e:set() g:done() s:release() rw:runlock() m:with(function() end) end, m, rw, s, e, g)\n"
+                         "m:unlock() rw:lock() rw:unlock() s:with(function() end) e:wait(0.1) g:wait(0.1) t:wait() w:wait()"},
+
+    {"jobs that cross", "local j = weft.go(function() weft.sleep(1e-4) return {1} end)\n"
+                        "local t = weft.thread(function(j) return j:join(), j:wait() end, j)\n"
+                        "local u = weft.thread(function(t) t:cancel('c') return t:result() end, t) j:wait() t:wait() u:wait()"},
+
     {"trace", "weft.trace.start() weft.go({name = 'n'}, weft.yield):join() weft.thread(function() end):wait() weft.trace.stop()"},
 };
 
@@ -235,8 +245,8 @@ int main(int argc, char **argv) {
     for (int h = 0; h < 2; h++) {
       for (int for_ever = 0; for_ever < 2; for_ever++) {
         long at = argc > 2 ? atol(argv[2]) : 1;
-        /* Quick: the first 30, then ever fewer. */
-        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 30 ? 1 + at / 12 : 1;
+        /* Quick: the first 20, then ever fewer. */
+        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
       }
     }
   }
