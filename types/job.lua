@@ -21,7 +21,7 @@
 ---@class weft.job
 ---@field id integer  unique in this process
 ---@field name string?  as given in the options
----@field kind string  "task", "isolate" or "thread"; of pool:submit the pool's kind
+---@field kind string  "task", "isolate", "thread" or "process"; of pool:submit the pool's kind
 local job = {}
 
 ---Waits for the end and returns the function's results, or raises its error: the same value, a string unchanged. From
@@ -181,7 +181,7 @@ function job:set(key, value) end
 ---@class weft.main
 ---@field id integer  unique in this process
 ---@field name string  "main"
----@field kind string  "main"; "isolate" or "thread" in the function of one
+---@field kind string  "main"; "isolate", "thread" or "process" in the function of one
 local main = {}
 
 ---As job:get.

@@ -52,7 +52,7 @@ function weft.pool(opts) end
 
 ---Options of weft.pool.
 ---@class weft.pool.options
----@field kind? string  "inline" "task" "isolate" "thread"; default "isolate"
+---@field kind? string  "inline" "task" "isolate" "thread" "process"; default "isolate"
 ---@field size? integer  workers, 1 to 10000; default weft.cpus(); an inline pool has one
 ---@field init? function  called in each worker as `init(number)`
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sys/identity.h"
 #include "sys/limits.h"
 
 enum { WF_ATTR_CPUS = 1024 };
@@ -32,15 +33,7 @@ typedef struct wf_limit_opt {
 /* limits = { nofile = 64, as = { soft = , hard = } }: how many there are in `list`, which has room for all. [-0, +0, e] */
 int wf_limits_check(lua_State *L, int arg, wf_limit_opt *list);
 
-/* uid, gid, groups. */
-typedef struct wf_identity {
-  bool has_uid, has_gid, has_groups;
-  uint32_t uid, gid;
-  const gid_t *groups; /* in a userdata that was pushed, when there are some */
-  size_t ngroups;
-} wf_identity;
-
-/* Pushes one value, the list's memory or nil. [-0, +1, e] */
+/* uid, gid, groups. Pushes one value, the memory of the list of groups or nil. [-0, +1, e] */
 void wf_identity_check(lua_State *L, int arg, wf_identity *id);
 
 #endif

@@ -10,12 +10,16 @@
 
 enum { OPTS = 1 };
 
+/* On the new thread. */
+static int take_identity(void *arg, const char **what) { return wf_identity_take(arg, what); }
+
 /* weft.thread([opts,] f, ...): a job, or nil, message, code. */
 static int lib_thread(lua_State *L) {
-  static const char *const known[] = {"name", "stack", "nice", "policy", "priority", "affinity", "memory", NULL};
+  static const char *const known[] = {"name", "stack", "nice", "policy", "priority", "affinity", "memory", "uid", "gid", "groups", NULL};
   wf_iso *iso = wf_iso_up(L);
   wf_thread_opts o;
   wf_attrs attrs;
+  wf_identity identity;
   int nargs = lua_gettop(L) - 1;
   const char *name = NULL;
   size_t memory = 0;
@@ -36,6 +40,12 @@ static int lib_thread(lua_State *L) {
     o.priority = attrs.priority;
     o.ncpus = attrs.ncpus;
     if (o.ncpus > 0) o.cpus = attrs.cpus;
+    wf_identity_check(L, OPTS, &identity);
+    lua_insert(L, OPTS); /* the groups live as long as the call */
+    if (wf_identity_any(&identity)) {
+      o.setup = take_identity;
+      o.setup_arg = &identity;
+    }
   } else {
     lx_check_callable(L, OPTS);
   }

@@ -298,6 +298,12 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   iso->by_process = true;
   iso->press_end = WF_NEVER;
   wf_press_by_signal(iso);
+  wf_peer_read(p); /* a signal that came before found no handler; what it was about is there */
+  if (r->cancelled) {
+    atomic_store(&iso->port->interrupt, 1);
+    wf_press_begin(iso, WF_NEVER);
+    wf_run_cancel_here(iso, r);
+  }
   if (r->memory > 0) cap_memory(L, r->memory);
   r->outcome = WF_FAILED;
   lua_pushcfunction(L, wf_run_body);

@@ -1,0 +1,82 @@
+---@meta _
+-- luacheck: ignore 211 212 241 431
+
+---# Worker processes
+---
+---A function in a process of its own has its own address space, its own limits and its own identity, and can die without taking
+---anybody along. It costs the start of an interpreter, and what crosses is copied through a socket.
+---
+---What is the same as for threads: arguments, results, errors with tracebacks, cancellation, also of what computes, task-locals,
+---`<close>`, weft.select, scopes, pools (`kind = "process"`). Functions travel as bytecode, since the two belong together; addresses
+---(light userdata, C functions outside modules) and locks do not.
+---
+---The isolate that started a worker moves what goes between the two, when it blocks or looks around; while it computes for long,
+---others wait.
+---
+---A channel stays at home in the process that it was made in. In another one its mirror has as much room again, so that sending need
+---not wait for the way; `#ch` counts what is on this side. A rendezvous is made when a receiver has been seen waiting. Each value is
+---received once, in order; what a worker had sent is received even if it dies then, what was on its way to it is lost with it. A
+---deadlock of several processes is not found.
+---
+---A buffer is shared memory, without a copy, and atomic operations on it work across processes; `wait` and `wake` concern the
+---tasks of one process. A buffer that threads share already cannot go to a process: send it there first.
+---
+---Standard streams are inherited. Ctrl-C is for the starter, which ends its workers. A worker dies with its starter, however
+---that ends. One that dies first fails with an error of kind "process"; `os.exit` there ends that process alone.
+
+---Starts a function in a process of its own: a fresh interpreter that finds the same modules.
+---
+---A table as first argument gives options (weft.process.options).
+---
+---Blocks: no.
+---Errors: not a function; an option that is unknown or out of range; a value that cannot travel (`transfer`). What the system
+---refuses is `nil, message, code`, as for weft.exec.
+---
+---```lua
+---local job = weft.process({ name = "worker" }, function(n)
+---  local sum = 0
+---  for i = 1, n do sum = sum + i end
+---  return sum
+---end, 1000)
+---print(job.kind, job:join())          --> process 500500
+---local bad = weft.process(function() os.exit(3) end)
+---print(select(2, bad:result()))
+-----> the process exited with code 3 before its function had ended
+---```
+---@param f function  what to run
+---@param ... any  its arguments
+---@return weft.job? job
+---@return string? message
+---@return string? code
+---@overload fun(opts: weft.process.options, f: function, ...): weft.job?, string?, string?
+function weft.process(f, ...) end
+
+---Options of weft.process; all but `name` and `memory` as of weft.exec.
+---@class weft.process.options
+---@field name? string  shown in pictures and reports
+---@field memory? integer  bytes that its Lua state may hold
+---@field env? table
+---@field cwd? string
+---@field uid? integer
+---@field gid? integer
+---@field groups? integer[]
+---@field nice? integer
+---@field policy? string
+---@field priority? integer
+---@field affinity? integer[]
+---@field limits? table
+---@field umask? integer
+---@field no_new_privs? boolean
+
+---The interpreter that worker processes run: by default the program that runs this. A host that is no Lua interpreter
+---names one, a `lua5.4` of the same version, before it starts processes.
+---
+---Blocks: no.
+---
+---```lua
+---print(weft.interpreter():match "lua" ~= nil)
+-----> true
+---```
+---@param path? string  from now on, for processes that this Lua state starts
+---@return string path
+function weft.interpreter(path) end
