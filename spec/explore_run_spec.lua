@@ -269,7 +269,7 @@ describe("an explored run", function()
   end)
 
   it("refuses what it does not control", function()
-    for _, name in ipairs { "thread", "preempt" } do
+    for _, name in ipairs { "thread", "spawn", "process", "signal", "ticker", "poll", "preempt" } do
       local r = weft.explore(function() weft[name](function() end) end)
       assert.truthy(r.failure.message:find("cannot use '" .. name .. "' here", 1, true))
     end

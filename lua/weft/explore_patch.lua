@@ -30,7 +30,7 @@ local ORDER = {
 -- Functions of the module that may go ahead without waiting.
 local FUNCTIONS = { select = "select", wait = "all" }
 -- What would run outside the schedule's control.
-local REFUSED = { "thread", "spawn", "process", "exec", "blocking", "poll", "signal", "preempt" }
+local REFUSED = { "thread", "spawn", "process", "exec", "blocking", "poll", "signal", "ticker", "preempt" }
 
 local REACH = 2000 -- functions and tables looked at, the nearest first
 
