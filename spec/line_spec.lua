@@ -8,6 +8,9 @@ local help = require "weft.help"
 local pretty = require "weft.pretty"
 local weft = require "weft"
 
+-- The help looks at all that weft has, and the first look at a stream makes the loop of this carrier, which stays.
+assert(weft.stdin)
+
 -- Feeds keys; the line with | for the cursor, the events as words, and the editor.
 local function feed(keys, opts)
   local line = editor.new(opts or {})

@@ -79,7 +79,7 @@ static const part parts[] = {
     {wf_lib_thread, "thread ", NO_CLASS, NO_CLASS},
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
     {wf_lib_ps, "ps ", NO_CLASS, NO_CLASS},
-    {wf_lib_pool, "seal seal_for_peers unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
+    {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain seal_for_peers ", NO_CLASS, NO_CLASS},
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
@@ -89,7 +89,7 @@ static const part parts[] = {
     {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
     {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},
-    {wf_lib_info, "process_facts thread_facts cards own_ids job_tid ", NO_CLASS, NO_CLASS},
+    {wf_lib_info, "process_facts thread_facts cards own_ids job_tid job_pid ", NO_CLASS, NO_CLASS},
     {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
     {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "
                      "explore_lines explore_watch explore_unwatch explore_access ", WF_CLASS_EXPLORE, WF_CLASS_EXPLORE},

@@ -185,10 +185,8 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_run_hold(r); /* the list's */
   wf_run_hold(r); /* the thread's */
   wf_list_append(&iso->children, &r->link);
-  if (!way->process) {
-    wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->start == start_isolate ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
-    wf_family_join(&r->member, iso->member, &who);
-  }
+  wf_member_id who = {.iso = r->id, .name = r->name, .kind = way->pooled ? WF_MEMBER_ISOLATE : WF_MEMBER_THREAD};
+  if (!way->process) wf_family_join(&r->member, iso->member, &who);
   const char *what = "thread";
   int err = way->start(iso, r, way->ud, &what);
   if (err == 0) {

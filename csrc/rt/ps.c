@@ -37,7 +37,8 @@ static const char *kind_of(const wf_iso *iso, const wf_task *t) {
 
 /* What only the row of the whole isolate has. */
 static void set_isolate(wf_iso *iso, lua_State *L) {
-  set_integer(L, "memory", (uint64_t)lua_gc(L, LUA_GCCOUNT) * 1024u + (uint64_t)lua_gc(L, LUA_GCCOUNTB) + iso->outside_bytes);
+  set_integer(L, "memory",
+              (uint64_t)lua_gc(L, LUA_GCCOUNT) * 1024u + (uint64_t)lua_gc(L, LUA_GCCOUNTB) + iso->outside_bytes);
   set_integer(L, "tasks", iso->live);
   if (iso->pooled) {
     set_integer(L, "worker", wf_worker_self());
@@ -135,7 +136,7 @@ struct wf_ps {
   _Atomic uint32_t awaited; /* answers that are to come, and one while the questions are posted */
   wf_port *to;              /* the asker's, held; NULL once the last answer has been told there */
   wf_mail done;
-  wf_task *task;            /* the asker's alone */
+  wf_task *task; /* the asker's alone */
   uint32_t n, room;
   question questions[];
 };
@@ -238,7 +239,8 @@ bool wf_ps_complete(const wf_ps *p) { return atomic_load_explicit(&p->awaited, m
 void wf_ps_waiter(wf_ps *p, wf_task *t) { p->task = t; }
 
 static void push_unanswered(lua_State *L, const question *q) {
-  static const char *const kinds[] = {[WF_MEMBER_ROOT] = "main", [WF_MEMBER_THREAD] = "thread", [WF_MEMBER_ISOLATE] = "isolate"};
+  static const char *const kinds[] = {
+      [WF_MEMBER_ROOT] = "main", [WF_MEMBER_THREAD] = "thread", [WF_MEMBER_ISOLATE] = "isolate"};
   lua_createtable(L, 0, 5);
   set_string(L, "kind", kinds[q->id.kind]);
   set_integer(L, "id", (uint64_t)q->id.iso << 32 | 1);

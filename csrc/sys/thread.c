@@ -411,6 +411,13 @@ int64_t wf_thread_tid(wf_thread *t) {
   return atomic_load_explicit(&t->tid, memory_order_relaxed);
 }
 
+int64_t wf_thread_await_tid(wf_thread *t) {
+#if defined(__linux__)
+  while (wf_thread_tid(t) == 0) sched_yield();
+#endif
+  return wf_thread_tid(t);
+}
+
 uint64_t wf_thread_self_cpu_ns(void) {
   struct timespec ts;
   if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0) return 0;
@@ -424,13 +431,6 @@ uint64_t wf_thread_cpu_ns(wf_thread *t) {
   if (t->stage == ENDED || pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) != 0) ts = (struct timespec){0, 0};
   pthread_mutex_unlock(&t->lock);
   return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-int64_t wf_thread_await_tid(wf_thread *t) {
-#if defined(__linux__)
-  while (wf_thread_tid(t) == 0) sched_yield();
-#endif
-  return wf_thread_tid(t);
 }
 
 int wf_thread_signal(wf_thread *t, int sig) {

@@ -101,14 +101,14 @@ bool wf_thread_ended(wf_thread *t);
 /* The kernel's id, 0 before the thread first ran (and on systems without). */
 int64_t wf_thread_tid(wf_thread *t);
 
+/* The same, but waits for the moment that the thread needs to say it. */
+int64_t wf_thread_await_tid(wf_thread *t);
+
 /* The CPU time that it has used; 0 when that is not known, or it has ended. */
 uint64_t wf_thread_cpu_ns(wf_thread *t);
 
 /* The calling thread's. */
 uint64_t wf_thread_self_cpu_ns(void);
-
-/* The same, but waits for the moment that the thread needs to say it. */
-int64_t wf_thread_await_tid(wf_thread *t);
 
 /*
 ** Sends a signal to that very thread: 0, or ESRCH once fn has returned. The id
