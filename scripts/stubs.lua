@@ -17,7 +17,10 @@
 local M = {}
 
 -- The order of the files is that of the reference.
-M.FILES = { "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "exec", "process", "info", "trace", "ps", "plot", "bench", "explore", "command", "library" }
+M.FILES = {
+  "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io",
+  "exec", "process", "info", "trace", "ps", "plot", "bench", "explore", "command", "library",
+}
 
 local function fail(file, line, ...) error(("%s:%d: %s"):format(file, line, string.format(...)), 0) end
 

@@ -5,7 +5,8 @@
 ---
 ---A trace records what every task did when: started, ran, was ready, waited and for what, ended. It is of the whole
 ---process, threads included, and there is one at a time. Each OS thread writes to memory of its own; when that is
----full the oldest events go and are counted as lost.
+---full the oldest events go and are counted as lost. Worker processes (weft.process) that the state which traces has
+---started meanwhile, and that have ended, are in it too.
 
 ---@class weft
 ---@field trace weft.trace.module
