@@ -4,7 +4,8 @@
 #   make demo       the picture: one function after the other, as tasks, as threads
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
-#   make bench examples rock docs lint fmt deep
+#   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
+#   make bench examples rock docs lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
@@ -29,7 +30,7 @@ SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all luapath clean lint fmt docs $(SETUP_GOALS)
+.PHONY: all luapath clean lint fmt docs tls models $(SETUP_GOALS)
 
 # Build on all cores unless the caller said how. (`make clean all` must stay in order.)
 ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
@@ -62,6 +63,7 @@ LUA_ARCHIVE := $(firstword $(wildcard $(LUA_LIBDIR)/liblua5.4.a $(LUA_LIBDIR)/li
 endif
 UV_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libuv 2>/dev/null))
 UV_LIBS   := $(shell pkg-config --libs libuv 2>/dev/null)
+SSL_LIBS  := $(shell pkg-config --exists "openssl >= 3" 2>/dev/null && pkg-config --libs openssl)
 MISSING   := $(strip $(if $(LUA_DIR)$(LUA_PC),,headers of Lua 5.4) $(if $(UV_LIBS),,libuv))
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
@@ -150,7 +152,14 @@ $$(BUILD)/flags-$(1): FORCE
 .PRECIOUS: $$(DIR_$(1))/obj/%.o $$(DIR_$(1))/obj/lua/%.o $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/test/%
 -include $$(OBJ_$(1):.o=.d) $$(DIR_$(1))/obj/host.d $$(CTEST_NAMES:%=$$(DIR_$(1))/obj/ctest/%.d)
 
-tests-$(1): $$(DIR_$(1))/weft/core.so $$(CTEST_NAMES:%=$$(DIR_$(1))/test/%)
+# Optional: TLS over OpenSSL, a module of its own.
+$$(DIR_$(1))/weft/tls_core.so: tls/core.c $$(BUILD)/flags-$(1)
+	@mkdir -p $$(@D)
+	$$(call say,BUILD $$@)
+	$$(Q)$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(shell pkg-config --cflags openssl) -shared -Wl,--as-needed $$(LINK_$(1)) \
+	  -o $$@ $$< $$(SSL_LIBS)
+
+tests-$(1): $$(if $$(SSL_LIBS),$$(DIR_$(1))/weft/tls_core.so) $$(DIR_$(1))/weft/core.so $$(CTEST_NAMES:%=$$(DIR_$(1))/test/%)
 .PHONY: tests-$(1)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
@@ -216,8 +225,15 @@ lint:
 	@scripts/setup.sh lint
 	@CC='$(CC)' LUA='$(LUA)' MAKE='$(MAKE)' scripts/lint.sh
 
+# The protocols between threads, in every interleaving (spec/models, spin; spec/c/parker_model_test.c has store buffers).
+models: $(BUILD)/check/test/parker_model_test
+	@$(BUILD)/check/test/parker_model_test && CC='$(CC)' scripts/models.sh $(BUILD)/models
+
 fmt:
 	@clang-format -i $(wildcard csrc/*.[ch] csrc/*/*.[ch] spec/c/*.[ch] bench/c/*.[ch])
+
+tls: $(if $(SSL_LIBS),$(BUILD)/weft/tls_core.so)
+	@$(if $(SSL_LIBS),:,echo "weft: OpenSSL 3 is missing (Debian: apt install libssl-dev)" >&2; exit 1)
 
 # docs/api.md is generated from the annotations in types/.
 docs: types

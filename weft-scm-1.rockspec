@@ -187,6 +187,8 @@ build = {
     ["weft.bench"] = "lua/weft/bench.lua",
     ["weft.bench_result"] = "lua/weft/bench_result.lua",
     ["weft.bench_run"] = "lua/weft/bench_run.lua",
+    ["weft.cli"] = "lua/weft/cli.lua",
+    ["weft.cli_tools"] = "lua/weft/cli_tools.lua",
     ["weft.complete"] = "lua/weft/complete.lua",
     ["weft.every"] = "lua/weft/every.lua",
     ["weft.exec"] = "lua/weft/exec.lua",
@@ -240,6 +242,7 @@ build = {
     ["weft.timeline_cells"] = "lua/weft/timeline_cells.lua",
     ["weft.timeline_paint"] = "lua/weft/timeline_paint.lua",
     ["weft.timeline_panel"] = "lua/weft/timeline_panel.lua",
+    ["weft.tls"] = "lua/weft/tls.lua",
     ["weft.trace"] = "lua/weft/trace.lua",
     ["weft.trace_chrome"] = "lua/weft/trace_chrome.lua",
     ["weft.trace_file"] = "lua/weft/trace_file.lua",
@@ -256,4 +259,8 @@ build = {
     ["weft.trace_user"] = "lua/weft/trace_user.lua",
     -- END generated
   },
+  install = {
+    bin = { "bin/weft" },
+  },
+  copy_directories = { "examples" },
 }

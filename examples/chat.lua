@@ -1,6 +1,6 @@
--- A chat: lua5.4 examples/chat.lua [port], then `nc 127.0.0.1 port` from several terminals. Each line goes to all the
--- others. A client that reads too slowly is put out rather than making the others wait. Without a port, three clients
--- talk and the script ends.
+-- Claim: a slow reader holds nobody up. A chat: lua5.4 examples/chat.lua [port], then `nc 127.0.0.1 port` from several
+-- terminals. Each line goes to all the others; a client that reads too slowly is put out rather than waited for. Without
+-- a port, three clients talk and the script ends.
 
 local weft = require "weft"
 local ROOM = 100 -- lines that may wait for a client

@@ -31,6 +31,7 @@ local function clients(port, n, rounds)
     end)
   end
   local seconds = weft.now() - start
+  for _, conn in ipairs(conns) do conn:close() end
   table.sort(times)
   print(#times / seconds)
   for _, t in ipairs(times) do print(("%.1f"):format(t)) end

@@ -83,7 +83,8 @@ end
 print(("waking everyone wastes work: %d workers wait, each event is for one of them\n"):format(WORKERS))
 local rows = {}
 for i, case in ipairs {
-  { "broadcast", by_condition, "broadcast" }, { "signal", by_condition, "signal" }, { "channel", by_channel }, { "accept", by_accept },
+  { "broadcast", by_condition, "broadcast" }, { "signal", by_condition, "signal" },
+  { "channel", by_channel }, { "accept", by_accept },
 } do
   local wakes, cost = case[2](case[3])
   rows[i] = { case[1], wakes, ("%.4g wakes an event, %.1f us of CPU"):format(wakes, cost) }

@@ -1,5 +1,5 @@
--- An HTTP/1.1 client: lua5.4 examples/http_client.lua http://host[:port]/path ... fetches all of them at once and tells
--- what came and how long it took. Without arguments it starts a little server and fetches from that.
+-- Claim: requests overlap by themselves: five that take 50 ms each take 50 ms. An HTTP/1.1 client:
+-- lua5.4 examples/http_client.lua http://host[:port]/path ...; without arguments it asks a little server of its own.
 
 local weft = require "weft"
 
@@ -40,7 +40,7 @@ local function get(url)
   return tonumber(status), headers, body_of(conn, headers)
 end
 
-local urls, server = arg, nil
+local urls, server = table.move(arg, 1, #arg, 1, {}), nil
 if #urls == 0 then
   server = weft.net.listen("127.0.0.1", 0, function(conn)
     conn:read "l"

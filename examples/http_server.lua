@@ -1,5 +1,5 @@
--- An HTTP/1.1 server: lua5.4 examples/http_server.lua [port]. Keep-alive, pipelining and bodies work; a request that is
--- too large or wrong is refused. Ctrl-C ends it. With WEFT_QUICK=1 it asks itself once and ends.
+-- Claim: an HTTP/1.1 server is 58 lines in direct style. Keep-alive, pipelining and bodies work, wrong and too large
+-- requests are refused. lua5.4 examples/http_server.lua [port]; Ctrl-C ends it. WEFT_QUICK=1: it asks itself and ends.
 
 local weft = require "weft"
 local LINE, BODY = 8192, 1 << 20

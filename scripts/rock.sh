@@ -16,7 +16,7 @@ lua=${LUA:-lua5.4}
 rm -rf "$tree" "$tree.src"
 mkdir -p "$tree" "$tree.src"
 trap 'rm -rf "$tree.src"' EXIT
-for f in csrc lua bin weft-scm-1.rockspec LICENSE README.md CHANGELOG.md docs; do
+for f in csrc lua bin examples weft-scm-1.rockspec LICENSE README.md CHANGELOG.md docs; do
   [ ! -e "$f" ] || cp -R "$f" "$tree.src/"
 done
 

@@ -67,21 +67,21 @@ describe((kind == "isolate" and "an " or "a ") .. kind, function()
     package.preload.spec_here = function(name, extra) return { name = name, extra = extra, secret = secret[1] } end
     package.preload.spec_stuck = function() return _G, coroutine.create(print) and secret end
     package.preload.spec_c = math.floor -- called with two strings, it complains of the first
-    local lock = weft.mutex()
-    package.preload.spec_lock = function() return lock end
+    local stuck = coroutine.create(print)
+    package.preload.spec_bound = function() return stuck end
     local job = start(function()
       local m = require "spec_here"
-      local ok, err = pcall(require, "spec_lock")
+      local ok, err = pcall(require, "spec_bound")
       -- And so on, to whoever it starts.
       local deep = weft.spawn(function() return require("spec_here").secret end):join()
       assert(select(2, pcall(require, "spec_c")):find("number expected", 1, true))
       return m.name, m.extra, m.secret, m == package.loaded.spec_here, deep, ok, err, package.preload.spec_here ~= nil
     end)
     local name, extra, number, same, deep, ok, err, listed = job:join()
-    for _, name in ipairs { "spec_here", "spec_stuck", "spec_lock", "spec_c" } do package.preload[name] = nil end
+    for _, key in ipairs { "spec_here", "spec_stuck", "spec_bound", "spec_c" } do package.preload[key] = nil end
     assert.same({ "spec_here", ":preload:", 42, true, 42, false, true }, { name, extra, number, same, deep, ok, listed })
-    assert.truthy(err:find("package.preload['spec_lock'] of the isolate that started this one is not here", 1, true), err)
-    assert.truthy(err:find("a weft.mutex cannot cross isolates", 1, true), err)
+    assert.truthy(err:find("package.preload['spec_bound'] of the isolate that started this one is not here", 1, true), err)
+    assert.truthy(err:find("a coroutine cannot cross isolates", 1, true), err)
     assert.is_false((start(pcall, require, "spec_here"):join()))
   end)
 
@@ -156,17 +156,17 @@ describe((kind == "isolate" and "an " or "a ") .. kind, function()
   end)
 
   it("does not keep the tasks of its joiner from running", function()
-    local turns = 0
-    local job = start(function() weft.sleep(0.02) end)
-    local ticker = weft.go(function()
-      while true do
+    local ch, turns = weft.channel(), 0
+    local job = start(function(c) return (c:recv()) end, ch)
+    weft.go(function()
+      for _ = 1, 5 do
         turns = turns + 1
         weft.sleep(0.001)
       end
+      ch:send "now"
     end)
-    job:join()
-    ticker:cancel()
-    assert.is_true(turns > 1)
+    assert.equal("now", job:join())
+    assert.equal(5, turns)
   end)
 
   it("is joined by many tasks", function()

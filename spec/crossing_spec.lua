@@ -250,3 +250,97 @@ describe("a deadlock of several threads", function()
     end
   end)
 end)
+
+describe("a wait that only other isolates could end, when none of them can any more", function()
+  -- Somebody else lives on all the time, so it is no deadlock of all.
+  local function with_company(f)
+    local gate = weft.channel()
+    local company = weft.thread(function(g)
+      require("weft").sleep(1e6)
+      return g
+    end, gate)
+    local ok, err = pcall(f)
+    company:cancel()
+    company:wait()
+    if not ok then error(err, 0) end
+  end
+
+  for _, verb in ipairs { "thread", "spawn" } do
+    it("is an error: the sender has gone (" .. verb .. ")", function()
+      with_company(function()
+        local ch = weft.channel()
+        local job = weft[verb](function(c) c:send(1) end, ch)
+        assert.equal(1, ch:recv())
+        local err = helper.raises_kind("deadlock", ch.recv, ch)
+        assert.truthy(err.message:find("waits in recv for weft.channel", 1, true), err.message)
+        job:wait()
+      end)
+    end)
+
+    it("is an error in the isolate that waits (" .. verb .. ")", function()
+      with_company(function()
+        local ch = weft.channel()
+        local job = weft[verb](function(c) return (c:recv()) end, ch)
+        ch = nil -- luacheck: ignore 311
+        helper.collect()
+        local ok, err = job:result()
+        assert.is_false(ok)
+        assert.is_true(weft.is(err, "deadlock"), tostring(err))
+      end)
+    end)
+
+    it("is an error for a sender, a select, a lock (" .. verb .. ")", function()
+      with_company(function()
+        local full, a, b = weft.channel(1), weft.channel(), weft.channel()
+        weft[verb](function(c) c:try_recv() end, full, a, b):join()
+        full:send(1)
+        helper.raises_kind("deadlock", full.send, full, 2)
+        helper.raises_kind("deadlock", weft.select, { { a }, { b } })
+        local e = weft.event()
+        weft[verb](function(x) x:is_set() end, e):join()
+        helper.raises_kind("deadlock", e.wait, e)
+        local m = weft.mutex()
+        weft[verb](function(x) x:with(function() end) end, m):join()
+        weft.go(function() m:lock() end):join()
+        helper.raises_kind("deadlock", m.lock, m)
+      end)
+    end)
+
+    it("is none while another isolate, a message or a timer can end it (" .. verb .. ")", function()
+      with_company(function()
+        for _ = 1, helper.scale(200, 20) do
+          local ch, relay = weft.channel(), weft.channel(2)
+          relay:send(ch) -- the channel is only in another channel, for a while
+          local job = weft[verb](function(r)
+            local c = r:recv()
+            c:send "got"
+            c:send "again"
+          end, relay)
+          assert.equal("got", (ch:recv()))
+          assert.equal("again", (ch:recv()))
+          job:join()
+          local late = weft.channel()
+          weft.thread(function() end):join()
+          local sender = weft.go(function() weft.sleep(1e-5) late:send(1) end)
+          weft[verb](function() end, late):join()
+          assert.equal(1, (late:recv()))
+          sender:join()
+          assert.is_nil((weft.select { { late }, timeout = 1e-5 }))
+        end
+      end)
+    end)
+  end
+
+  it("is none while a job is waited for, and one when that has ended", function()
+    with_company(function()
+      local ch = weft.channel()
+      weft.thread(function() end, ch):join()
+      local waiter = weft.go(function() return (ch:recv()) end)
+      local other = weft.thread(function() require("weft").sleep(0.01) return "slept" end)
+      assert.equal("slept", (other:join()))
+      helper.raises_kind("deadlock", waiter.join, waiter)
+      waiter:cancel()
+      waiter:wait()
+    end)
+  end)
+end)

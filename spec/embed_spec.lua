@@ -10,7 +10,8 @@ local test = (helper.sanitizer == nil or helper.sanitizer == "valgrind") and it 
 describe("a host's own loop", function()
   test("drives two states in one thread", function()
     local dir = helper.tmpdir()
-    local command = ("cd %s && %s -Wall -Wextra -Werror -o %s/host examples/embed/two_states.c -Icsrc $(pkg-config --cflags --libs lua5.4) %s -Wl,-rpath,%s 2>&1")
+    local command = ("cd %s && %s -Wall -Wextra -Werror -o %s/host examples/embed/two_states.c -Icsrc "
+      .. "$(pkg-config --cflags --libs lua5.4) %s -Wl,-rpath,%s 2>&1")
       :format(helper.quote(helper.root), os.getenv "CC" or "cc", dir, module, module:match "^(.*)/")
     local p = io.popen(command)
     local said = p:read "a"

@@ -436,7 +436,8 @@ end)
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
-      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs" } do
+      "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs",
+      "herd", "jitter", "port_scan" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

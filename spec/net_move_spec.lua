@@ -137,7 +137,9 @@ describe("isolates", function()
     for _, served in ipairs(weft.all(servers)) do assert.equal(10, served) end
   end)
 
-  it("of the worker pool are not starved by one that computes", function()
+  -- TSan holds back the signals that end the slices of those who compute.
+  local test = helper.sanitizer == "tsan" and pending or it
+  test("of the worker pool are not starved by one that computes", function()
     local port = weft.channel()
     local server = weft.spawn(function()
       local s = assert(weft.net.listen(HOST, 0, function(conn)

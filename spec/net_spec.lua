@@ -90,6 +90,11 @@ describe("a stream", function()
   end)
 
   it("refuses a line that is longer than allowed", function()
+    a:write(("x"):rep(50), "\n", ("x"):rep(51), "\n")
+    assert.equal(50, #b:read("l", 50))
+    helper.fails("EMSGSIZE", b.read, b, "l", 50)
+    helper.fails("EMSGSIZE", b.read, b, "a", 50)
+    assert.equal(51, #b:read("L", 51) - 1)
     a:write(("x"):rep(100))
     helper.fails("EMSGSIZE", b.read, b, "l", 50)
   end)
@@ -474,7 +479,7 @@ describe("connecting", function()
     -- A backlog that is full: connections beyond it are not answered.
     local server <close> = weft.net.listen(HOST, 0, { backlog = 1 })
     local host, port = server:sockname()
-    local held, last, code = {}, nil, nil
+    local held, last, _, code = {}, nil, nil, nil
     for i = 1, 8 do
       last, _, code = weft.net.connect(host, port, { timeout = 0.05 })
       if not last then break end

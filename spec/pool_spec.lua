@@ -303,8 +303,8 @@ end
 
 describe("a pool", function()
   it("refuses options", function()
-    helper.raises("bad argument #1 to 'pool' (option 'kind': 'inline', 'task', 'isolate' or 'thread' expected, got 'process')",
-      weft.pool, { kind = "process" })
+    helper.raises("bad argument #1 to 'pool' (option 'kind': 'inline', 'task', 'isolate', 'thread' or 'process' expected, got 'x')",
+      weft.pool, { kind = "x" })
     helper.raises("expected, got 'mpi')", weft.pool, { kind = "mpi" })
     helper.raises("bad argument #1 to 'pool' (option 'size': an integer from 1 to 10000 expected, got 0)", weft.pool, { size = 0 })
     helper.raises("option 'size': an integer from 1 to 10000 expected, got 1.5)", weft.pool, { size = 1.5 })
@@ -476,7 +476,8 @@ describe("weft.map", function()
     helper.raises("bad argument #1 to 'map' (function expected, got nil)", weft.map)
     helper.raises("bad argument #2 to 'map' (list expected, got function)", weft.map, print, print)
     helper.raises("bad argument #3 to 'map' (unknown option 'ordered')", weft.map, print, { 1 }, { ordered = true })
-    helper.raises("bad argument #3 to 'map' (option 'kind': 'inline', 'task', 'isolate' or 'thread' expected, got 'x')", weft.map, print,
+    helper.raises("bad argument #3 to 'map' (option 'kind': 'inline', 'task', 'isolate', 'thread' or 'process' expected, got 'x')",
+      weft.map, print,
       { 1 }, { kind = "x" })
   end)
 

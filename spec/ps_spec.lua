@@ -25,6 +25,7 @@ describe("weft.ps", function()
     local row = find(list, "id", job.id)
     assert.same({ "task", "waiter", "waiting", "recv", main.isolate }, { row.kind, row.name, row.state, row.wait, row.isolate })
     assert.truthy(row.on:find "^weft%.channel %d+")
+    assert.equal("recv for " .. row.on, row.waits)
     assert.truthy(row.at:find("ps_spec.lua:", 1, true))
     assert.truthy(row.started:find("ps_spec.lua:", 1, true))
     row = find(list, "id", sleeper.id)
@@ -111,6 +112,28 @@ describe("weft.ps", function()
     assert.truthy(text:find "main +running")
     job:cancel()
     job:wait()
+  end)
+
+  it("copes with odd names", function()
+    local job = weft.go({ name = "a: b at c:1 (started at \27[31m" }, weft.sleep, 60)
+    weft.yield()
+    local list = weft.ps()
+    assert.equal("sleep", find(list, "id", job.id).waits)
+    assert.is_nil(tostring(list):find "\27")
+    job:cancel()
+    job:wait()
+  end)
+
+  it("has processes that were started here", function()
+    assert.equal("process\tfar\trunning\n", (helper.run_ok [[
+      local weft = require "weft"
+      local job = weft.process({ name = "far" }, function() require("weft").sleep(60) end)
+      for _, row in ipairs(weft.ps()) do
+        if row.id == job.id then print(row.kind, row.name, row.state) end
+      end
+      job:cancel()
+      job:wait()
+    ]]))
   end)
 
   it("works where it cannot park, and in many tasks at once", function()

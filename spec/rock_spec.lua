@@ -56,6 +56,19 @@ describe("the rock", function()
     assert.same(tree(helper.root .. "/lua"), tree(dir .. "/tree/share/lua/5.4"))
   end)
 
+  run("has the command, with examples and reference", function()
+    local function command(args)
+      local p = io.popen(("cd / && env -u LUA_PATH -u LUA_CPATH WEFT_QUICK=1 %s %s 2>&1"):format(q(dir .. "/tree/bin/weft"), args))
+      local out = p:read "a"
+      p:close()
+      return out
+    end
+    assert.equal("42\n", command "-e 'print(weft.go(function() return 42 end):join())'")
+    assert.truthy(command "examples":find "three_ways")
+    assert.truthy(command "demo":find "parallel")
+    assert.truthy(command "help channel:recv":find "^channel:recv%(%)")
+  end)
+
   -- lua_close closes the libraries that scripts loaded; a thread of weft's may still be inside this one.
   run("stays mapped when Lua closes it", function()
     local out = run_from_tree [[

@@ -725,3 +725,21 @@ function udp:detach() end
 ---```
 ---@return boolean ok  true
 function udp:close() end
+
+---# TLS and LuaSocket
+---
+---`require "weft.tls"` gives TLS 1.2 and 1.3 over OpenSSL. It is optional: `make tls`, or the rock `weft-tls`, builds what
+---it needs, and without that the `require` raises and says so. Its functions are `connect(host, port, opts)`,
+---`listen(host, port, opts, handler)` and `wrap(conn, opts)` for a connection that is there already (`server = true` for
+---that side); they give streams with `read lines write shutdown close timeout buffered is_closed sockname peername` as
+---above, and `info()`: a table with `version cipher alpn name subject issuer`. Besides the options of weft.net.connect and
+---weft.net.listen there are `cert` and `key` (file names or PEM texts; a server must have them), `ca` (whom to trust; a
+---client trusts the system's list, a server that has `ca` asks clients for a certificate), `alpn` (a list of protocols),
+---`name` (which the server's certificate must have, also sent as SNI; default the host), and `verify = false`, with which a
+---client talks to anybody. What goes wrong in TLS is `nil, message, "EPROTO"`; so is a stream that ends without the
+---peer's orderly end, as when somebody cuts it.
+---
+---`require "weft.socket"` gives LuaSocket's interface (`tcp udp connect bind select gettime sleep dns newtry protect` and
+---so on) over weft's sockets, so that a call of a library written for LuaSocket parks its task alone. `install()` puts it in
+---the place of `socket` and `socket.unix` for all that is loaded later. What LuaSocket has in Lua (`socket.http`,
+---`socket.url`, `ltn12`) is LuaSocket's own, if it is installed.

@@ -6,7 +6,7 @@
 ---`weft.ps()` tells of every unfinished task of this program, of whichever isolate, where it waits and for what, and of the
 ---workers. Other isolates are asked, and answer when they look at their mail: at once when they wait, at the end of their
 ---slice when they compute on a worker. A thread that computes does not look until it calls weft; it is listed without
----details then.
+---details then, and so is a process. A worker is "blocked" while it sits in an isolate that waits where it cannot yield.
 
 ---@class weft
 local weft = {}
@@ -16,14 +16,14 @@ local weft = {}
 
 ---One unfinished task, or one worker. Fields that are not known are nil.
 ---@class weft.ps.row
----@field kind "main"|"task"|"thread"|"isolate"|"worker"  the main chunk, a task, the function of a thread or an isolate, a worker
+---@field kind "main"|"task"|"thread"|"isolate"|"process"|"worker"
 ---@field id integer       the job's; of a worker its number
 ---@field isolate? integer the number of the isolate that it is in
 ---@field name? string
----@field state "ready"|"running"|"waiting"|"awake"|"asleep"|"blocked"  of workers the last three; blocked: see *wait*
----@field wait? string     what it does there: "recv", "send", "select", "join", "lock", "sleep", "wait", "io"; a worker is
----blocked while its isolate waits where it cannot yield
----@field on? string       what it waits for
+---@field state "ready"|"running"|"waiting"|"awake"|"asleep"|"blocked"  of workers the last three
+---@field wait? string     what it does: "recv", "send", "select", "join", "lock", "sleep", "wait", "io"
+---@field on? string       what it waits for, as text
+---@field waits? string    both in one: "recv for weft.channel 1 (0 of 0)"
 ---@field at? string       file and line
 ---@field started? string  file and line of the call that started it; of tasks
 ---@field cpu? number      seconds of the thread: of the main chunk, threads and workers

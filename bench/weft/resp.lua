@@ -17,15 +17,19 @@ function run.INCR(key)
 end
 
 local server = assert(weft.net.listen("127.0.0.1", 0, function(conn)
+  local words = {}
   for line in conn:lines() do
-    local words = {}
-    for i = 1, tonumber(line:match "^%*(%d+)") or 0 do
-      local n = tonumber(conn:read "l":match "^$(%d+)")
-      words[i] = conn:read(n + 2):sub(1, -3)
+    if line:byte() == 42 then -- "*3": three words, each after a line with its length
+      for i = 1, tonumber(line:sub(2, -2)) do
+        local n = tonumber(conn:read "l":sub(2, -2))
+        words[i] = conn:read(n)
+        conn:read "l"
+      end
+    else
+      words[1], words[2], words[3] = line:match "^(%S*)%s*(%S*)%s*(%S*)"
     end
-    if #words == 0 then for w in line:gmatch "%S+" do words[#words + 1] = w end end
-    local f = run[(words[1] or ""):upper()]
-    conn:write(f and f(table.unpack(words, 2)) or "-ERR unknown command\r\n")
+    local f = run[words[1]] or run[words[1]:upper()]
+    conn:write(f and f(words[2], words[3]) or "-ERR unknown command\r\n")
   end
 end))
 print((select(2, server:sockname())))

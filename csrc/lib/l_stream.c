@@ -58,6 +58,9 @@ static int push_kept(lua_State *L, wf_stream *s, size_t n, size_t cut) {
   return 1;
 }
 
+/* The longest line, or longest all, that is asked for. */
+static size_t longest(lua_State *L) { return lua_isnil(L, LIMIT) ? SIZE_MAX : (size_t)lua_tointeger(L, LIMIT); }
+
 /* Push a line if a whole one is kept; 0: there is none. */
 static int take_line(lua_State *L, wf_stream *s, bool cut) {
   size_t kept = wf_stream_kept(s);
@@ -68,6 +71,7 @@ static int take_line(lua_State *L, wf_stream *s, bool cut) {
     s->scanned = kept;
     return 0;
   }
+  if ((size_t)(end - from) > longest(L)) return wf_stream_fail(L, s, EMSGSIZE);
   return push_kept(L, s, (size_t)(end - from) + 1, cut);
 }
 
@@ -112,7 +116,7 @@ static void wake_next_reader(wf_stream *s) {
 }
 
 static bool too_long(lua_State *L, const wf_stream *s) {
-  return !lua_isnil(L, LIMIT) && wf_stream_kept(s) > (size_t)lua_tointeger(L, LIMIT) && lua_type(L, WHAT) == LUA_TSTRING;
+  return wf_stream_kept(s) > longest(L) && lua_type(L, WHAT) == LUA_TSTRING;
 }
 
 /* Read until there is an answer, or wait. */
@@ -164,6 +168,25 @@ static int read_k(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
+/* What is kept already answers the read: push it. 0: it does not, or something is unusual. */
+static int read_kept(lua_State *L, wf_stream *s, int what) {
+  size_t len;
+  if (wf_stream_kept(s) == 0 || !wf_list_empty(&s->readers) || (s->object.iso->cur->flags & WF_F_CANCEL)) return 0;
+  if (lua_type(L, what) == LUA_TSTRING) {
+    const char *how = lua_tolstring(L, what, &len);
+    if (len != 1 || (*how != 'l' && *how != 'L')) return 0;
+    size_t kept = wf_stream_kept(s);
+    const char *from = s->in + s->in_head;
+    const char *end = memchr(from + s->scanned, '\n', kept - s->scanned);
+    if (end != NULL) return push_kept(L, s, (size_t)(end - from) + 1, *how == 'l');
+    s->scanned = kept;
+    return 0;
+  }
+  int ok;
+  lua_Integer n = lua_tointegerx(L, what, &ok);
+  return ok && n > 0 && (size_t)n <= wf_stream_kept(s) ? push_kept(L, s, (size_t)n, 0) : 0;
+}
+
 /* Check how much is to be read. */
 static void check_what(lua_State *L, int arg) {
   if (lua_isnoneornil(L, arg)) return;
@@ -191,6 +214,8 @@ static int read_begin(lua_State *L, wf_stream *s) {
 /* s:read([n | "l" | "L" | "a" [, longest]]). */
 static int stream_read(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
+  int now = lua_gettop(L) == WHAT ? read_kept(L, s, WHAT) : 0;
+  if (wf_likely(now > 0)) return now;
   if (lua_gettop(L) > SELF) {
     check_what(L, WHAT);
     if (!lua_isnoneornil(L, LIMIT)) luaL_argcheck(L, luaL_checkinteger(L, LIMIT) >= 0, LIMIT, "a number of bytes >= 0 expected");
@@ -201,6 +226,8 @@ static int stream_read(lua_State *L) {
 
 /* The iterator of s:lines(). Upvalues: isolate, stream, what, longest. */
 static int next_line(lua_State *L) {
+  int now = lua_isnil(L, lua_upvalueindex(4)) ? read_kept(L, lua_touserdata(L, lua_upvalueindex(2)), lua_upvalueindex(3)) : 0;
+  if (wf_likely(now > 0)) return now;
   lua_settop(L, 0);
   for (int i = 2; i <= 4; i++) lua_pushvalue(L, lua_upvalueindex(i));
   return read_begin(L, lua_touserdata(L, SELF));

@@ -79,7 +79,7 @@ static const part parts[] = {
     {wf_lib_thread, "thread ", NO_CLASS, NO_CLASS},
     {wf_lib_spawn, "spawn workers worker_facts worker ", NO_CLASS, NO_CLASS},
     {wf_lib_ps, "ps ", NO_CLASS, NO_CLASS},
-    {wf_lib_pool, "seal seal_for_peers unseal discard stand_in place background failure fail atomically bare drain ", NO_CLASS, NO_CLASS},
+    {wf_lib_pool, "seal unseal discard stand_in place background failure fail atomically bare drain seal_for_peers ", NO_CLASS, NO_CLASS},
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},

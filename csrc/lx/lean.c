@@ -122,6 +122,7 @@ lua_State *wf_state_open(const wf_state_opts *o) {
 void wf_state_close(lua_State *L) {
   wf_lean *s = wf_lean_of(L);
   wf_assert(s);
+  wf_heap_die(&s->heap);
   lua_close(L);
   wf_assert(atomic_load_explicit(&s->heap.used, memory_order_relaxed) == 0);
   record_free(s);

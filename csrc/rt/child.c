@@ -10,8 +10,8 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
-#include "rt/process.h"
 #include "rt/loaders.h"
+#include "rt/process.h"
 #include "rt/report.h"
 #include "rt/run.h"
 #include "rt/sched.h"
@@ -136,6 +136,13 @@ static void on_end_dropped(wf_mail *m) {
   wf_run_release(r);
 }
 
+static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  (void)ud, (void)what;
+  int err = wf_slice_prepare(iso, r);
+  if (err == 0) wf_slice_start(r);
+  return err;
+}
+
 wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name, size_t memory, const wf_child_way *way) {
   enum wf_pack_reach reach = way->process ? WF_REACH_PEERS : WF_REACH_PROCESS;
   if (iso->closing || wf_family_ending(iso->member)) luaL_error(L, "cannot start %s: the script is ending", way->noun);
@@ -157,7 +164,7 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
-  r->loaders = wf_loaders_pack(L);
+  if (!way->process) r->loaders = wf_loaders_pack(L);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;
@@ -197,13 +204,6 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   lua_settop(L, first - 1);
   lx_fail_errno(L, err, what);
   return NULL;
-}
-
-static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
-  (void)ud, (void)what;
-  int err = wf_slice_prepare(iso, r);
-  if (err == 0) wf_slice_start(r);
-  return err;
 }
 
 static int start_thread(wf_iso *iso, wf_run *r, void *ud, const char **what) {

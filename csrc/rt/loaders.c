@@ -77,14 +77,10 @@ static int absent(lua_State *L) {
 /* A C function goes by its address: by its name, as a value would, it would be looked for in preload itself. */
 static void make_fit_c(lua_State *L, int at) {
   lua_CFunction f = lua_tocfunction(L, at);
-  if (f == absent)
-    lua_getupvalue(L, at, 2);
-  else if (lua_getupvalue(L, at, 1) != NULL)
-    lua_pushliteral(L, "a C function with upvalues cannot cross isolates");
-  else if (wf_pin_code((void (*)(void))f))
-    lua_pushlightuserdata(L, (void *)(uintptr_t)f);
-  else
-    lua_pushliteral(L, "the library of a C function cannot be kept");
+  if (f == absent) lua_getupvalue(L, at, 2);
+  else if (lua_getupvalue(L, at, 1) != NULL) lua_pushliteral(L, "a C function with upvalues cannot cross isolates");
+  else if (wf_pin_code((void (*)(void))f)) lua_pushlightuserdata(L, (void *)(uintptr_t)f);
+  else lua_pushliteral(L, "the library of a C function cannot be kept");
   lua_replace(L, at);
   lua_settop(L, at);
 }

@@ -10,6 +10,7 @@ wf_port *wf_port_new(wf_workers *pool, enum wf_unit_end (*run)(wf_unit *u)) {
   atomic_init(&p->refs, 1);
   atomic_init(&p->inbox.head, NULL);
   atomic_init(&p->interrupt, 0);
+  atomic_init(&p->look, 0);
   wf_parker_init(&p->parker);
   if (pool != NULL) {
     p->pooled = true;

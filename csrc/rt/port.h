@@ -34,6 +34,9 @@ struct wf_port {
   /* Set by whoever wants the isolate to stop what it runs (cancel of a thread) before it sends the
    * signal, read by its carrier in the signal handler and in hooks (press.c). */
   _Atomic uint32_t interrupt;
+  /* Set by whoever leaves a shared object to those who wait for it, before it wakes the port, and by the isolate itself:
+   * it is to look whether it waits in vain (swait.h). */
+  _Atomic uint32_t look;
   wf_card card;
   bool pooled;             /* set once */
   wf_unit unit;            /* if it is */

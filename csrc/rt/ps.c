@@ -9,6 +9,7 @@
 #include "rt/family.h"
 #include "rt/port.h"
 #include "rt/report.h"
+#include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 #include "sys/thread.h"
@@ -36,7 +37,8 @@ static const char *kind_of(const wf_iso *iso, const wf_task *t) {
 
 /* What only the row of the whole isolate has. */
 static void set_isolate(wf_iso *iso, lua_State *L) {
-  set_integer(L, "memory", (uint64_t)lua_gc(L, LUA_GCCOUNT) * 1024u + (uint64_t)lua_gc(L, LUA_GCCOUNTB) + iso->outside_bytes);
+  set_integer(L, "memory",
+              (uint64_t)lua_gc(L, LUA_GCCOUNT) * 1024u + (uint64_t)lua_gc(L, LUA_GCCOUNTB) + iso->outside_bytes);
   set_integer(L, "tasks", iso->live);
   if (iso->pooled) {
     set_integer(L, "worker", wf_worker_self());
@@ -72,6 +74,18 @@ static void push_row(wf_iso *iso, lua_State *L, wf_task *t) {
   if (t->flags & WF_F_MAIN) set_isolate(iso, L);
 }
 
+/* A process that this isolate has started: it has no port to be asked at. */
+static void push_process(wf_iso *iso, lua_State *L, const wf_run *r) {
+  char started[LUA_IDSIZE + 16];
+  lua_createtable(L, 0, 6);
+  set_string(L, "kind", "process");
+  set_integer(L, "id", wf_child_id(r->child));
+  set_integer(L, "isolate", iso->id);
+  set_string(L, "name", wf_child_name(r->child));
+  set_string(L, "state", "running");
+  set_string(L, "started", wf_child_started(iso, r->child, started, sizeof started));
+}
+
 /* Protected. Stack: isolate. */
 static int build_rows(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
@@ -84,6 +98,12 @@ static int build_rows(lua_State *L) {
   wf_walk w = {0, NULL};
   for (wf_task *t; (t = wf_iso_walk(iso, &w)) != NULL;) {
     push_row(iso, L, t);
+    lua_rawseti(L, 2, ++n);
+  }
+  for (const wf_link *l = iso->children.next; l != &iso->children; l = l->next) {
+    const wf_run *r = wf_list_entry(l, wf_run, link);
+    if (!r->process || r->child == NULL) continue;
+    push_process(iso, L, r);
     lua_rawseti(L, 2, ++n);
   }
   return 1;
@@ -116,7 +136,7 @@ struct wf_ps {
   _Atomic uint32_t awaited; /* answers that are to come, and one while the questions are posted */
   wf_port *to;              /* the asker's, held; NULL once the last answer has been told there */
   wf_mail done;
-  wf_task *task;            /* the asker's alone */
+  wf_task *task; /* the asker's alone */
   uint32_t n, room;
   question questions[];
 };
@@ -219,7 +239,8 @@ bool wf_ps_complete(const wf_ps *p) { return atomic_load_explicit(&p->awaited, m
 void wf_ps_waiter(wf_ps *p, wf_task *t) { p->task = t; }
 
 static void push_unanswered(lua_State *L, const question *q) {
-  static const char *const kinds[] = {[WF_MEMBER_ROOT] = "main", [WF_MEMBER_THREAD] = "thread", [WF_MEMBER_ISOLATE] = "isolate"};
+  static const char *const kinds[] = {
+      [WF_MEMBER_ROOT] = "main", [WF_MEMBER_THREAD] = "thread", [WF_MEMBER_ISOLATE] = "isolate"};
   lua_createtable(L, 0, 5);
   set_string(L, "kind", kinds[q->id.kind]);
   set_integer(L, "id", (uint64_t)q->id.iso << 32 | 1);

@@ -93,7 +93,8 @@ bool wf_wake(wf_iso *iso, wf_task *t, int how) {
     wait_unlink(iso, t);
   }
   wf_trace(WF_TRACE_READY, why_of(how), iso->id, wf_task_id(iso, t),
-           how == WF_TIMEOUT || iso->cur->state != WF_RUNNING ? 0 : wf_task_id(iso, iso->cur)); /* 0: mail or the loop */
+           how == WF_TIMEOUT || (iso->cur->state != WF_RUNNING && !wf_task_finished(iso->cur)) ? 0 /* mail, or the loop */
+                                                                                              : wf_task_id(iso, iso->cur));
   if (t->flags & WF_F_INLINE)
     t->state = WF_READY;
   else
@@ -383,7 +384,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   if (iso->head != NULL || t->claim != WF_ARMED) return;
   if (iso->unseen != 0 && wf_report_flush(iso, L)) return;
   uint64_t next = wf_wheel_next(&iso->wheel);
-  if (next == WF_NEVER && iso->outside == 0) {
+  if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
     wf_report_deadlock(iso, L);
     wf_wait_fail(iso, L, t);
     return;

@@ -20,6 +20,7 @@
 #include "rt/iso.h"
 #include "rt/press.h"
 #include "rt/shutdown.h"
+#include "rt/swait.h"
 
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
@@ -138,6 +139,7 @@ wf_node *wf_waitq_peek(wf_link *queue);
 
 /* Only something outside the isolate can end this wait (too). Before or after the task is queued. */
 static inline void wf_wait_outside(wf_iso *iso, wf_task *t) {
+  if (t->flags & WF_F_SHARED) wf_swait_look(iso, t);
   if (t->flags & WF_F_OUTSIDE) return;
   t->flags |= WF_F_OUTSIDE;
   iso->outside++;

@@ -16,10 +16,17 @@ static void shchan_free(wf_shared *shared) {
   wf_free(s);
 }
 
+static wf_snode *waiter(wf_shared *shared) {
+  wf_shchan *s = wf_container_of(shared, wf_shchan, shared);
+  wf_link *q = wf_list_empty(&s->receivers) ? &s->senders : &s->receivers;
+  return wf_list_empty(q) ? NULL : wf_list_entry(q->next, wf_snode, link);
+}
+
 wf_shchan *wf_shchan_new(size_t capacity) {
   wf_shchan *s = wf_calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   wf_shared_init(&s->shared, shchan_free);
+  s->shared.waiter = waiter;
   wf_list_init(&s->receivers);
   wf_list_init(&s->senders);
   wf_list_init(&s->bells);

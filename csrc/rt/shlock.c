@@ -15,11 +15,17 @@ static void shlock_free(wf_shared *shared) {
   wf_free(s);
 }
 
+static wf_snode *waiter(wf_shared *shared) {
+  wf_link *q = &wf_container_of(shared, wf_shlock, shared)->waiters;
+  return wf_list_empty(q) ? NULL : wf_list_entry(q->next, wf_snode, link);
+}
+
 wf_shlock *wf_shlock_new(enum wf_class c) {
   wf_shlock *s = wf_calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   wf_shared_init(&s->shared, shlock_free);
   s->shared.settle = settle;
+  s->shared.waiter = waiter;
   s->class = c;
   wf_list_init(&s->waiters);
   wf_list_init(&s->holds);

@@ -18,7 +18,7 @@
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4 };
+enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4, STUCK_SHOWN = 16 };
 
 /* Set once, in a forked child, before it runs anything else; read by the same single thread. */
 _Atomic bool wf_fork_seen;
@@ -59,10 +59,14 @@ static void say_what_ran(wf_iso *iso) {
 
 static void say_what_is_stuck(wf_iso *iso) {
   char started[LUA_IDSIZE + 16];
+  uint32_t n = 0;
   wf_task *t;
-  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;)
+  for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
+    if (n++ >= STUCK_SHOWN) continue;
     fprintf(stderr, "weft: task %u (started at %s) does not end and is left behind\n", t->seq,
             wf_task_started(iso, t, started, sizeof started));
+  }
+  if (n > STUCK_SHOWN) fprintf(stderr, "weft: so are %u more tasks\n", n - STUCK_SHOWN);
   if (!wf_list_empty(&iso->children)) wf_family_stuck(iso->member);
   wf_children_abandon(iso);
   fflush(stderr);

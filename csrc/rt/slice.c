@@ -120,7 +120,7 @@ static enum wf_unit_end slice(wf_unit *u) {
     }
     uint64_t next = wf_wheel_next(&iso->wheel);
     if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
-    if (next == WF_NEVER && iso->outside == 0) {
+    if (next == WF_NEVER && (iso->outside == 0 || wf_iso_stuck(iso))) {
       deadlock(iso);
       if (!iso->ended) continue;
       end(p->run, iso);

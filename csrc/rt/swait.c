@@ -2,6 +2,7 @@
 #include "rt/swait.h"
 
 #include "base/alloc.h"
+#include "rt/copool.h"
 #include "rt/sched.h"
 
 /* Parcels ------------------------------------------------------------------------------------- */
@@ -87,12 +88,53 @@ void wf_shared_init(wf_shared *s, void (*release)(wf_shared *s)) {
   pthread_mutex_init(&s->lock, NULL);
   s->free = release;
   s->settle = NULL;
+  s->waiter = NULL;
+}
+
+/* The port of one who waits for it, held, or NULL. */
+static wf_port *waiters_port(wf_shared *s) {
+  if (s->waiter == NULL) return NULL;
+  pthread_mutex_lock(&s->lock);
+  const wf_snode *n = s->waiter(s);
+  wf_port *port = n == NULL ? NULL : n->wait->port;
+  if (port != NULL) wf_port_hold(port);
+  pthread_mutex_unlock(&s->lock);
+  return port;
+}
+
+static void shared_drop(wf_shared *s, uint64_t what) {
+  if ((uint32_t)atomic_fetch_sub_explicit(&s->refs, what, memory_order_acq_rel) != 1) return;
+  pthread_mutex_destroy(&s->lock);
+  s->free(s);
 }
 
 void wf_shared_release(wf_shared *s) {
-  if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-  pthread_mutex_destroy(&s->lock);
-  s->free(s);
+  uint64_t r = atomic_load_explicit(&s->refs, memory_order_relaxed);
+  if (wf_likely(r < WF_SHARED_NODE)) { /* nobody waits; who begins to will look by itself */
+    if (atomic_compare_exchange_strong_explicit(&s->refs, &r, r - 1, memory_order_acq_rel, memory_order_relaxed)) {
+      if ((uint32_t)r != 1) return;
+      pthread_mutex_destroy(&s->lock);
+      s->free(s);
+      return;
+    }
+  }
+  /* When it gets lonely, those who wait are to be told: who that is must be known before, for afterwards it may be gone. */
+  wf_port *port = NULL;
+  bool lonely;
+  do {
+    lonely = r >= WF_SHARED_NODE && (uint32_t)r - (uint32_t)(r >> 32) == 2;
+    if (lonely && port == NULL) port = waiters_port(s);
+  } while (!atomic_compare_exchange_weak_explicit(&s->refs, &r, r - 1, memory_order_acq_rel, memory_order_relaxed));
+  if ((uint32_t)r == 1) {
+    pthread_mutex_destroy(&s->lock);
+    s->free(s);
+  }
+  if (port == NULL) return;
+  if (lonely) {
+    atomic_store(&port->look, 1);
+    wf_port_wake(port);
+  }
+  wf_port_release(port);
 }
 
 /* Records ------------------------------------------------------------------------------------- */
@@ -164,13 +206,40 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
 wf_snode *wf_swait_add(wf_swait *w, wf_shared *owner, uint16_t index) {
   wf_snode *n = wf_calloc(1, sizeof *n);
   if (n == NULL) return NULL;
-  wf_shared_hold(owner);
+  atomic_fetch_add_explicit(&owner->refs, 1 + WF_SHARED_NODE, memory_order_relaxed);
   n->owner = owner;
   n->wait = w;
   n->index = index;
   n->next = w->nodes;
   w->nodes = n;
   return n;
+}
+
+/* Is the wait open, and nothing that it is for in others' reach? */
+static bool is_stuck(const wf_task *t) {
+  wf_swait *w = t->ext->shared;
+  if (!wf_swait_open(w)) return false;
+  for (wf_snode *n = w->nodes; n != NULL; n = n->next)
+    if (n->owner->waiter == NULL || !wf_shared_lonely(n->owner)) return false;
+  return true;
+}
+
+void wf_swait_look(wf_iso *iso, const wf_task *t) {
+  for (wf_snode *n = t->ext->shared->nodes; n != NULL; n = n->next)
+    if (wf_shared_lonely(n->owner)) atomic_store_explicit(&iso->port->look, 1, memory_order_relaxed);
+}
+
+bool wf_iso_stuck(wf_iso *iso) {
+  if (wf_likely(atomic_load_explicit(&iso->port->look, memory_order_relaxed) == 0)) return false;
+  uint32_t stuck = 0;
+  wf_walk w = {0, NULL};
+  for (const wf_task *t = &iso->main; t != NULL; t = wf_iso_walk(iso, &w)) {
+    if (!(t->flags & WF_F_OUTSIDE) || t->claim != WF_ARMED) continue;
+    if (!(t->flags & WF_F_SHARED) || !is_stuck(t)) return false; /* look again when this one has ended */
+    stuck++;
+  }
+  if (stuck == 0) atomic_store(&iso->port->look, 0);
+  return stuck > 0 && stuck == iso->outside && !wf_mpsc_maybe_nonempty(&iso->port->inbox);
 }
 
 static bool take(wf_swait *w, uint32_t by) {
@@ -191,7 +260,7 @@ static void swait_free(wf_swait *w) {
     pthread_mutex_unlock(&n->owner->lock);
     if (n->owner->settle != NULL) n->owner->settle(n->owner, n, w->iso, w->task, served && n->index == w->won);
     wf_parcel_free(&n->parcel);
-    wf_shared_release(n->owner);
+    shared_drop(n->owner, 1 + WF_SHARED_NODE);
     wf_free(n);
   }
   wf_port_release(w->port);

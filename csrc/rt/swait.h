@@ -46,15 +46,27 @@ typedef struct wf_snode wf_snode;
 
 /* The head of every shared object: reference count, lock. Malloc'ed. */
 struct wf_shared {
-  /* Holders: relaxed increments by holders, acquire-release decrements; the last one frees. */
-  _Atomic uint32_t refs;
+  /* Holders: relaxed increments by holders, acquire-release decrements; the last one frees. The upper half counts those
+   * of them that are nodes of waits: in one word, so that both are seen at one moment. */
+  _Atomic uint64_t refs;
   pthread_mutex_t lock;
   void (*free)(wf_shared *s);
   /* NULL, or what is to be done when a node leaves its wait: `won` says whether another thread has handed over what the
    * node waited for; `t` is the task that has it then, NULL: it does not exist any more. On the isolate's carrier (iso),
    * or, when that has closed (NULL), on any thread. */
   void (*settle)(wf_shared *s, wf_snode *n, wf_iso *iso, wf_task *t, bool won);
+  /* NULL, or one of those who wait, under the lock (NULL: nobody): its isolate is to look when the object gets lonely. */
+  wf_snode *(*waiter)(wf_shared *s);
 };
+
+#define WF_SHARED_NODE ((uint64_t)1 << 32)
+
+/* Does nobody hold it but those who wait for it and one handle? Who asks is such a waiter: then only its own isolate can
+ * reach the object, and nothing that others do will end the wait. */
+static inline bool wf_shared_lonely(wf_shared *s) {
+  uint64_t r = atomic_load_explicit(&s->refs, memory_order_acquire);
+  return (uint32_t)r - (uint32_t)(r >> 32) <= 1;
+}
 
 void wf_shared_init(wf_shared *s, void (*release)(wf_shared *s));
 static inline void wf_shared_hold(wf_shared *s) { atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed); }
@@ -102,6 +114,13 @@ bool wf_swait_take_here(wf_swait *w);
 
 /* Has nobody won it yet? */
 static inline bool wf_swait_open(wf_swait *w) { return atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_OPEN; }
+
+/* Of an isolate in which nothing is ready: can nothing outside end any of the waits that count in iso->outside, because
+ * what they wait for is out of others' reach? */
+bool wf_iso_stuck(wf_iso *iso);
+
+/* The task waits now for these objects: note whether one of them is out of others' reach. */
+void wf_swait_look(wf_iso *iso, const wf_task *t);
 
 /* The isolate: the wait is over; take its nodes out of their queues and free all. */
 void wf_swait_end(wf_task *t);

@@ -352,7 +352,7 @@ void *wf_heap_alloc(void *heap, void *block, size_t osize, size_t nsize) {
     return block;
   }
   if (nsize != 0) return resize(h, block, osize, nsize);
-  block_free(h, block, osize);
+  if (wf_likely(!h->dying) || (osize > WF_HEAP_SMALL && !in_nest(h, block))) block_free(h, block, osize);
   size_t used = atomic_load_explicit(&h->used, memory_order_relaxed);
   atomic_store_explicit(&h->used, used - osize, memory_order_relaxed);
   return NULL;

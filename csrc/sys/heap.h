@@ -45,6 +45,7 @@ typedef struct wf_heap {
   struct wf_heap_span *idle;                   /* the one that has only free pages, kept back */
   unsigned pages;                              /* in use */
   bool clean;                                  /* blocks are cleared when they are freed */
+  bool dying;                                  /* what is freed in nest, annex or pages need not be found again */
   size_t large;                                /* blocks in use that came from wf_malloc one by one */
 } wf_heap;
 
@@ -52,6 +53,9 @@ typedef struct wf_heap {
    the heap. */
 void wf_heap_init(wf_heap *h, void *nest, size_t nest_size, size_t cap);
 void wf_heap_fini(wf_heap *h);
+
+/* The state is about to close: what it frees from now on is not used again but goes with the heap. */
+static inline void wf_heap_die(wf_heap *h) { h->dying = true; }
 
 /*
 ** A lua_Alloc whose ud is the heap. NULL when the cap or the system's memory is

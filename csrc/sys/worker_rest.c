@@ -2,9 +2,9 @@
 ** Sleeping and waking of workers. See worker_pool.h.
 **
 ** No wake is lost. Who has made work visible (under a queue's lock) reads `asleep`, then `searching`; when nobody
-** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep ends its search
-** (searching - 1), puts itself among the sleepers (asleep + 1), and only then looks at all queues once more. All of these
-** are sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
+** sleeps, or somebody who was woken is still looking, it does nothing. A worker that is to sleep puts itself among the
+** sleepers (asleep + 1), ends its search (searching - 1), and only then looks at all queues once more. All of these are
+** sequentially consistent read-modify-writes, so of the two, work made visible and the last look, one comes second:
 **   - the pusher read asleep == 0 before the worker's increment: the worker's look comes after the push;
 **   - it read searching > 0 before the searcher's decrement: the searcher's look comes after the push;
 **   - else it wakes a sleeper, if one is left when it has the lock.

@@ -9,11 +9,14 @@ local weft = require "weft"
 local QUICK = os.getenv "WEFT_QUICK" ~= nil
 local LINES, NAMES = QUICK and 2000 or 10000, QUICK and 108 or 540
 
+-- The source tree around the examples; where weft is installed without it, the modules.
 local root = (arg[0]:match "^(.*/)" or "./") .. ".."
+local installed = package.searchpath("weft", package.path):gsub("init%.lua$", "")
 local lines = {}
-local files = assert(io.popen("cd '" .. root .. "' && find csrc lua -name '*.[ch]' -o -name '*.lua' | LC_ALL=C sort"))
+local files = assert(io.popen(("cd '%s' && find $([ -d csrc ] && echo csrc lua || echo '%s') -name '*.[ch]' -o -name '*.lua' | "
+  .. "LC_ALL=C sort"):format(root, installed)))
 for path in files:lines() do
-  for line in io.lines(root .. "/" .. path) do
+  for line in io.lines(path:sub(1, 1) == "/" and path or root .. "/" .. path) do
     if #lines < LINES and line:find "%w" then lines[#lines + 1] = line end
   end
 end

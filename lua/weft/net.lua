@@ -26,7 +26,7 @@ end
 -- Connect to one of several addresses: the first attempt that succeeds wins.
 local function race(addresses, port, opts, deadline)
   local results = core.channel(#addresses)
-  local jobs, started, ended, failure = {}, 0, 0, nil
+  local jobs, started, ended = {}, 0, 0
   local guard <close> = setmetatable({}, { -- luacheck: ignore 211
     __close = function()
       for _, job in ipairs(jobs) do job:cancel() end
@@ -51,8 +51,8 @@ local function race(addresses, port, opts, deadline)
     local case, r = core.select { { results }, timeout = wait }
     if case then
       if r[1] then return r[1] end
-      ended, failure = ended + 1, r
-      if ended == #addresses then return table.unpack(failure, 1, 3) end
+      ended = ended + 1
+      if ended == #addresses then return table.unpack(r, 1, 3) end
     elseif deadline and core.now() >= deadline then
       return fail("ETIMEDOUT", "connection timed out", addresses[started] .. ":" .. port)
     end

@@ -3,11 +3,12 @@
 -- core.ps collects the rows; here they are put into order and drawn as a table.
 
 local core = require "weft.core"
+local term = require "weft.term"
 
 local M = {}
 
 local TIMEOUT = 0.1 -- seconds that others have for their answer: who computes may not look at its mail
-local RANK = { main = 0, thread = 0, isolate = 0, task = 1, worker = 2 }
+local RANK = { main = 0, thread = 0, isolate = 0, task = 1, process = 2 }
 
 local List = {}
 List.__index = List
@@ -42,8 +43,7 @@ local function identity(row)
 end
 
 local function doing(row)
-  local text = row.wait or ""
-  if row.on then text = text .. " for " .. row.on end
+  local text = row.waits or ""
   if row.at then text = text .. (text == "" and "at " or " at ") .. row.at end
   if row.slices then text = ("%d slices, %d stolen"):format(row.slices, row.stolen) end
   if row.worker then text = text .. (text == "" and "on w" or ", on w") .. row.worker end
@@ -51,19 +51,20 @@ local function doing(row)
 end
 
 function List:__tostring()
-  local lines = { { "id", "kind", "state", "cpu", "memory", "name", "waits" } }
+  local ascii = not term.unicode()
+  local lines, width = { { "id", "kind", "state", "cpu", "memory", "name", "waits" } }, {}
   for _, row in ipairs(self) do
     lines[#lines + 1] = {
-      identity(row), row.kind, row.state, seconds(row.cpu), bytes(row.memory), row.name or "", doing(row),
+      identity(row), row.kind, row.state, seconds(row.cpu), bytes(row.memory), term.clean(row.name or "", ascii),
+      term.clean(doing(row), ascii),
     }
   end
-  local width = {}
   for _, line in ipairs(lines) do
-    for i, text in ipairs(line) do width[i] = math.max(width[i] or 0, utf8.len(text) or #text) end
+    for i, text in ipairs(line) do width[i] = math.max(width[i] or 0, term.columns(text)) end
   end
   for k, line in ipairs(lines) do
     for i, text in ipairs(line) do
-      local fill = (" "):rep(width[i] - (utf8.len(text) or #text))
+      local fill = (" "):rep(width[i] - term.columns(text))
       line[i] = (i == 4 or i == 5) and fill .. text or text .. fill
     end
     lines[k] = table.concat(line, "  "):gsub(" +$", "")
@@ -89,6 +90,7 @@ function M.list(opts)
   local rows = core.ps(timeout)
   for _, row in ipairs(rows) do
     if row.kind == "main" and not row.name then row.name = "main" end
+    if row.wait then row.waits = row.on and row.wait .. " for " .. row.on or row.wait end
   end
   table.sort(rows, compare)
   return setmetatable(rows, List)

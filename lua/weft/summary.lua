@@ -63,20 +63,37 @@ local function job(m, task, wall, stall)
     id = task.id, name = task.name, kind = task.kind or "task", runs = task.runs, outcome = task.outcome,
     running = 0, ready = 0, parked = 0, waits = {}, resources = {}, migrations = 0, preemptions = task.preempted or 0,
   }
-  local carrier
+  local running, ready, sums, carrier = 0, 0, {}, nil
+  local at, states = task.at, task.state
   for i = 1, task.n do
-    local from, state = task.at[i], task.state[i]
-    local took = math.max(0, (task.at[i + 1] or wall) - from)
+    local state = states[i]
+    local took = (at[i + 1] or wall) - at[i]
     if state == model.RUN then
-      j.running = j.running + took * NS
       if carrier and carrier ~= task.by[i] then j.migrations = j.migrations + 1 end
       carrier = task.by[i]
-    elseif state == model.READY then
-      j.ready = j.ready + took * NS
-      if took > stall.took then stall.took, stall.task, stall.i = took, task, i end
-    elseif state ~= model.GONE then
-      local why, what = m.whys[state], model.wait_text(m, state, task.by[i])
-      if why == "" then why = "wait" end
+    end
+    if took > 0 then
+      if state == model.RUN then
+        running = running + took
+      elseif state == model.READY then
+        ready = ready + took
+        if took > stall.took then stall.took, stall.task, stall.i = took, task, i end
+      elseif state ~= model.GONE then
+        local per, by = sums[state], task.by[i]
+        if not per then
+          per = {}
+          sums[state] = per
+        end
+        per[by] = (per[by] or 0) + took
+      end
+    end
+  end
+  j.running, j.ready = running * NS, ready * NS
+  for state, per in pairs(sums) do
+    local why = m.whys[state]
+    if why == "" then why = "wait" end
+    for by, took in pairs(per) do
+      local what = model.wait_text(m, state, by)
       j.parked = j.parked + took * NS
       j.waits[why] = (j.waits[why] or 0) + took * NS
       j.resources[what] = (j.resources[what] or 0) + took * NS

@@ -60,13 +60,36 @@ end
 
 -- Adds a task's whole history.
 function M.add_task(row, m, task, weight)
-  local known = row.from
-  model.each_state(task, row.from, row.to, function(a, b, state, by)
-    if a > known then M.add(row, NONE, known, a, nil, weight) end
-    M.add(row, M.class(m.whys, state), a, b, state == model.RUN and by or nil, weight)
-    known = b
-  end)
-  if known < row.to then M.add(row, NONE, known, row.to, nil, weight) end
+  local from, to = row.from, row.to
+  local known, width = from, (row.to - row.from) / row.n
+  local at, states, by, n = task.at, task.state, task.by, task.n
+  local classes, share, total, most = {}, row.share, row.total, row.most
+  for i = 1, n do
+    local a, b = at[i], at[i + 1] or to
+    if b > from and a < to then
+      if a < from then a = from end
+      if b > to then b = to end
+      local state = states[i]
+      local class = classes[state]
+      if not class then
+        class = M.class(m.whys, state)
+        classes[state] = class
+      end
+      if a > known then M.add(row, NONE, known, a, nil, weight) end
+      known = b
+      local c = (a - from) // width
+      if b - from < (c + 1) * width then -- most states lie in one column
+        c = (c | 0) + 1
+        local part = (b - a) / width * weight
+        share[class][c] = share[class][c] + part
+        total[class] = total[class] + part
+        if state == model.RUN and part > most[c] then most[c], row.carrier[c] = part, by[i] end
+      else
+        M.add(row, class, a, b, state == model.RUN and by[i] or nil, weight)
+      end
+    end
+  end
+  if known < to then M.add(row, NONE, known, to, nil, weight) end
 end
 
 -- Which rows run in column c (rule 3): a set.

@@ -56,7 +56,7 @@ local function backdated(self, task, time)
 end
 
 local function stop_running(carrier, time)
-  local n = #carrier.at
+  local n = carrier.n
   if carrier.running then
     carrier.till[n] = math.max(time, carrier.at[n])
     carrier.running = nil
@@ -73,8 +73,8 @@ local function start_running(self, task, carrier, time)
     stop_running(carrier, time)
   end
   if task.on then stop_running(task.on, time) end -- the same, on another carrier
-  local n = #carrier.at + 1
-  carrier.at[n], carrier.till[n], carrier.task[n] = time, time, task
+  local n = carrier.n + 1
+  carrier.n, carrier.at[n], carrier.till[n], carrier.task[n] = n, time, time, task
   carrier.running = task
   if carrier.last and carrier.last ~= task then self.switches = self.switches + 1 end
   carrier.last = task
@@ -163,6 +163,63 @@ function here.post(self, _, _, carrier, _, id)
   if task then task.posted = carrier.running and carrier.running.id or 0 end
 end
 
+-- Walks over the records. Nearly all of them are runs, stops for a wait and wakes that follow each other as they
+-- should: those are done here, at once, all others by the functions above.
+function Builder:read(raw)
+  local records, unpack, format = raw.records, string.unpack, M.RECORD
+  local events, whys, by_id, carriers = raw.events, raw.whys, self.by_id, self.carriers
+  local parks, run, stop, ready = {}, nil, nil, nil
+  for code, name in pairs(events) do
+    if name == "run" then run = code elseif name == "stop" then stop = code elseif name == "ready" then ready = code end
+  end
+  for code, name in pairs(whys) do parks[code] = not KEEPS_READY[name] and not ENDS[name] end
+  for pos = 1, #records, M.RECORD_SIZE do
+    local time, ev, why, thread, iso, id, arg = unpack(format, records, pos)
+    local task, carrier = by_id[id], carriers[thread + 1]
+    local n = task and task.n or 0
+    local simple = false
+    if n > 0 and time > task.at[n] then
+      local state = task.state[n]
+      if ev == run then
+        if not carrier.running and not task.on and state ~= RUN then
+          local k = carrier.n + 1
+          carrier.n, carrier.at[k], carrier.till[k], carrier.task[k], carrier.running = k, time, time, task, task
+          if carrier.last ~= task then
+            if carrier.last then self.switches = self.switches + 1 end
+            carrier.last = task
+          end
+          task.on, task.woken, task.runs = carrier, nil, task.runs + 1
+          n = n + 1
+          task.n, task.at[n], task.state[n], task.by[n] = n, time, RUN, carrier.index
+          simple = true
+        end
+      elseif ev == stop then
+        if carrier.running == task and parks[why] and not task.woken then
+          carrier.till[carrier.n], carrier.running, carrier.free = time, nil, time
+          n = n + 1
+          task.on, task.n, task.at[n], task.state[n], task.by[n] = nil, n, time, why, arg
+          simple = true
+        end
+      elseif ev == ready then
+        if state < RUN and not task.posted then
+          n = n + 1
+          task.n, task.at[n], task.state[n], task.by[n] = n, time, READY, arg
+          simple = true
+        end
+      end
+    end
+    if not simple then
+      local name = events[ev]
+      local handler = on[name]
+      if handler then
+        handler(self, task or self:task(id, iso), time, whys[why], arg, carrier)
+      elseif here[name] then
+        here[name](self, time, arg, carrier, raw, id)
+      end
+    end
+  end
+end
+
 -- raw: what weft.core's trace_stop gives, with `events` and `whys`, the words of trace_words.
 function M.build(raw)
   local self = setmetatable({
@@ -172,20 +229,9 @@ function M.build(raw)
   for code, name in pairs(raw.whys) do self.why_code[name] = code end
   for i, thread in ipairs(raw.threads) do
     self.carriers[i] = { index = i, tid = thread.tid, pid = thread.pid,
-      name = thread.name, lost = thread.lost, at = {}, till = {}, task = {} }
+      name = thread.name, lost = thread.lost, n = 0, at = {}, till = {}, task = {} }
   end
-  local records, unpack = raw.records, string.unpack
-  local events, whys = raw.events, raw.whys
-  for pos = 1, #records, M.RECORD_SIZE do
-    local time, ev, why, thread, iso, id, arg = unpack(M.RECORD, records, pos)
-    local name, carrier = events[ev], self.carriers[thread + 1]
-    local handler = on[name]
-    if handler then
-      handler(self, self:task(id, iso), time, whys[why], arg, carrier)
-    elseif here[name] then
-      here[name](self, time, arg, carrier, raw, id)
-    end
-  end
+  self:read(raw)
   for _, carrier in ipairs(self.carriers) do
     if carrier.running then carrier.till[#carrier.till] = raw.wall end
   end
@@ -199,7 +245,8 @@ function M.build(raw)
   end
   local home = M.name_tasks(self, raw.names)
   return { tasks = self.tasks, by_id = self.by_id, carriers = self.carriers, switches = self.switches,
-    marks = self.marks, regions = self.regions, labels = raw.labels, whys = whys, home = home }
+    marks = self.marks, regions = self.regions, labels = raw.labels, whys = raw.whys, home = home,
+    texts = {} }
 end
 
 -- A name for each task: its own, or made of kind and number. Ids hold the isolate in the upper half and count
@@ -241,6 +288,20 @@ end
 -- What a parked state waits for: the reason and the resource: "recv jobs", "join p1"; "recv channel 3" or "lock #3"
 -- when it has no name.
 function M.wait_text(model, state, by)
+  local texts = model.texts[state]
+  if not texts then
+    texts = {}
+    model.texts[state] = texts
+  end
+  local text = texts[by]
+  if not text then
+    text = M.make_wait_text(model, state, by)
+    texts[by] = text
+  end
+  return text
+end
+
+function M.make_wait_text(model, state, by)
   local why = model.whys[state]
   if why == "" then why = "wait" end
   if by == 0 or why == "sleep" then return why end

@@ -10,15 +10,37 @@ local PARK, IO = cells.PARK, cells.IO
 
 -- What the task waited for longest, and how it ended when that was not well.
 function M.note(m, task, from, to, ascii)
+  local sums, waits = {}, {} -- by state and resource: the same text for most
+  for i = 1, task.n do
+    local state = task.state[i]
+    local class = waits[state]
+    if class == nil then
+      class = cells.class(m.whys, state)
+      class = class == PARK or class == IO
+      waits[state] = class
+    end
+    if class then
+      local a, b = math.max(task.at[i], from), math.min(task.at[i + 1] or to, to)
+      if b > a then
+        local per, by = sums[state], task.by[i]
+        if not per then
+          per = {}
+          sums[state] = per
+        end
+        per[by] = (per[by] or 0) + b - a
+      end
+    end
+  end
   local spent, longest, most = {}, nil, 0
-  model.each_state(task, from, to, function(a, b, state, by)
-    local class = cells.class(m.whys, state)
-    if class ~= PARK and class ~= IO then return end
-    local text = model.wait_text(m, state, by)
-    local sum = (spent[text] or 0) + b - a
-    spent[text] = sum
-    if sum > most then longest, most = text, sum end
-  end)
+  for state, per in pairs(sums) do
+    for by, ns in pairs(per) do
+      local text = model.wait_text(m, state, by)
+      spent[text] = (spent[text] or 0) + ns
+    end
+  end
+  for text, ns in pairs(spent) do
+    if ns > most or ns == most and longest and text < longest then longest, most = text, ns end
+  end
   local parts = {}
   if longest then parts[1] = longest .. " " .. term.seconds(most * 1e-9, ascii) end
   if task.outcome and task.outcome ~= "done" then parts[#parts + 1] = task.outcome end

@@ -2,7 +2,7 @@
  *
  * For libFuzzer:
  *   clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -DWF_FUZZER -Icsrc -Ispec/c $(pkg-config --cflags lua5.4)
- *     spec/c/fuzz_unpack.c csrc/base/alloc.c csrc/sys/pin.c csrc/lx/{error,msg,pack,unpack}*.c -llua5.4 -luv -lm -ldl
+ *     spec/c/fuzz_unpack.c (and every C file of csrc/base, csrc/sys, csrc/lx) -llua5.4 -luv -lm -ldl
  * Without WF_FUZZER its main replays the files named as arguments; pack_hostile_test.c includes it and
  * feeds it mutants.
  *

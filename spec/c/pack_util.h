@@ -132,7 +132,7 @@ static void *box_take(lua_State *L, int idx) {
 
 static void box_give(lua_State *L, void *handle) { box_push(L, handle); }
 
-static const wf_transfer box_transfer = {"test.box", box_take, box_give, box_drop};
+static const wf_transfer box_transfer = {"test.box", box_take, box_give, box_drop, 0, NULL, NULL, NULL};
 
 static int box_value(lua_State *L) {
   box **u = luaL_checkudata(L, 1, "test.box");
