@@ -56,7 +56,8 @@ local right = {
   { "security context, may differ", ("uid %d gid %d"):format(t.euid, t.egid) },
   { "shares the environment", "" },
   { "priority of its own", ("%s, nice %d"):format(t.policy, t.nice) },
-  { "registers: where it stopped", ("last on CPU %d, %d + %d switches"):format(t.last_cpu, t.switches.voluntary, t.switches.involuntary) },
+  { "registers: where it stopped", ("last on CPU %d, %d + %d switches"):format(t.last_cpu, t.switches.voluntary,
+    t.switches.involuntary) },
   { "signal mask of its own", named(#t.sigmask, "signal") .. " blocked" },
 }
 

@@ -10,8 +10,7 @@ if weft.info().euid ~= 0 then
   os.exit(0)
 end
 
-local dir = os.getenv "TMPDIR" or "/tmp"
-local path = ("%s/weft-impersonation-%d"):format(dir, weft.info().pid)
+local path = ("/tmp/weft-impersonation-%d"):format(weft.info().pid) -- a folder that all may enter
 local f = assert(io.open(path, "w"))
 f:write "for the owner and the group\n"
 f:close()
@@ -37,13 +36,15 @@ local rows = {
   { "owner", { uid = 1001, gid = 1001 } }, { "in the group", { uid = 1002, gid = 1002, groups = { 2001 } } },
   { "a stranger", { uid = 1003, gid = 1003 } }, { "root", {} },
 }
-print(("%-13s  %5s %5s  %-7s %12s  %-9s  %-18s %s"):format("thread", "uid", "gid", "groups", "capabilities", "its child", "the file", "become root again"))
+print(("%-13s  %5s %5s  %-7s %12s  %-9s  %-18s %s"):format("thread", "uid", "gid", "groups", "capabilities", "its child",
+  "the file", "become root again"))
 local allowed = 0
 for _, row in ipairs(rows) do
   row[2].name = row[1]
   local words, uid, gid, groups, caps, child, back = assert(weft.thread(row[2], try, path)):join()
   if words == "opens it" then allowed = allowed + 1 end
-  print(("%-13s  %5d %5d  %-7s %12d  uid %-5d  %s %s"):format(row[1], uid, gid, groups, caps, child, term.fit(words, 18, draw.ascii),
+  print(("%-13s  %5d %5d  %-7s %12d  uid %-5d  %s %s"):format(row[1], uid, gid, groups, caps, child, term.fit(words, 18,
+    draw.ascii),
     uid == 0 and "(it is)" or back))
 end
 os.remove(path)

@@ -61,7 +61,8 @@ local function lanes(stamps, with_middle)
   local wide = 48
   local function at(t) return math.max(0, math.min(wide, math.floor((t - from) / (to - from) * wide + 0.5))) end
   local function lane(name, a, b, mark)
-    print(("  %-7s|%s%s%s|"):format(name, (" "):rep(at(a)), mark:rep(math.max(1, at(b) - at(a))), (" "):rep(wide - at(a) - math.max(1, at(b) - at(a)))))
+    print(("  %-7s|%s%s%s|"):format(name, (" "):rep(at(a)), mark:rep(math.max(1, at(b) - at(a))),
+      (" "):rep(wide - at(a) - math.max(1, at(b) - at(a)))))
   end
   lane("high", stamps[3], stamps[4], draw.ascii and "." or "░")
   if with_middle then lane("middle", stamps[5], stamps[6], draw.full) end
@@ -76,4 +77,5 @@ print "\nwith one in between: low does not come to let go"
 lanes(all, true)
 print(draw.ascii and "  . waits for the lock   # computes   = holds the lock, when it gets the CPU"
   or "  ░ waits for the lock   █ computes   ▒ holds the lock, when it gets the CPU")
-print(("\nhigh priority waited %s without the one in between, %s with it"):format(term.seconds(alone, draw.ascii), term.seconds(blocked, draw.ascii)))
+print(("\nhigh priority waited %s without the one in between, %s with it"):format(term.seconds(alone, draw.ascii),
+  term.seconds(blocked, draw.ascii)))

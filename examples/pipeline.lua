@@ -28,7 +28,7 @@ local held, read = 0, 0
 for round = 1, 5 do
   local before = weft.info(endless.pid).cpu
   local paused_at = weft.now()
-  local asleep = false
+  local asleep
   repeat -- until it sleeps: the pipe is full
     weft.sleep(0.001)
     asleep = weft.info(endless.pid).state == "S"
@@ -37,7 +37,8 @@ for round = 1, 5 do
   held = held + (asleep and 1 or 0)
   local spent = after.cpu.user + after.cpu.system - before.user - before.system
   print(("  pause %d: yes %s, %.0f ms of CPU time, %.1f MiB in memory; read so far %4d KiB %s"):format(round,
-    asleep and "waits" or "runs ", spent * 1e3, after.memory.rss / (1 << 20), read // 1024, draw.full:rep(math.min(40, read // 65536))))
+    asleep and "waits" or "runs ", spent * 1e3, after.memory.rss / (1 << 20), read // 1024, draw.full:rep(math.min(40,
+      read // 65536))))
   for _ = 1, 256 do read = read + #assert(endless.stdout:read(1024)) end
 end
 endless.stdout:close()

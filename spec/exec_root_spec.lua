@@ -39,7 +39,8 @@ describe("a child of root", function()
 
   test("may run before others, with a real-time policy", function()
     assert.equal("-5\n", sh("nice", { nice = -5 }))
-    assert.equal("SCHED_FIFO\n3\n", sh("chrt -p $$ | sed -n 's/.*policy: //p; s/.*priority: //p'", { policy = "fifo", priority = 3 }))
+    assert.equal("SCHED_FIFO\n3\n", sh("chrt -p $$ | sed -n 's/.*policy: //p; s/.*priority: //p'", { policy = "fifo",
+      priority = 3 }))
   end)
 end)
 

@@ -47,7 +47,8 @@ describe("weft.exec", function()
     assert.truthy(helper.fails("ENOENT", weft.exec, { "true", stdin = "/no/such/file" }):find("/no/such/file", 1, true))
     helper.fails("EBADF", weft.exec, { "true", stdout = 999 })
     helper.fails("EINVAL", weft.exec, { "true", affinity = { 1000 } })
-    assert.truthy(helper.fails("EINVAL", weft.exec, { "true", limits = { nofile = { soft = 1, hard = 1 } }, priority = 5 }):find "policy")
+    assert.truthy(helper.fails("EINVAL", weft.exec, { "true", limits = { nofile = { soft = 1, hard = 1 } },
+      priority = 5 }):find "policy")
     local many = { "true" }
     for i = 2, 200000 do many[i] = "an argument of some length, again and again" end
     helper.fails("E2BIG", weft.exec, many)
@@ -212,7 +213,8 @@ end)
 
 describe("what a child is given", function()
   it("is an environment", function()
-    assert.equal("A=1\nB=x y\n", (weft.exec { "sh", "-c", "env | sort | grep -v '^PWD\\|^_=\\|^SHLVL\\|^OLDPWD'", env = { A = "1", B = "x y" }, stdout = "pipe" }:output()))
+    assert.equal("A=1\nB=x y\n", (weft.exec { "sh", "-c", "env | sort | grep -v '^PWD\\|^_=\\|^SHLVL\\|^OLDPWD'",
+      env = { A = "1", B = "x y" }, stdout = "pipe" }:output()))
     local with = sh("echo $EXTRA; env | grep -c =", { env = { inherit = true, EXTRA = "e", WEFT_ROOT = false } })
     local n = 0
     for name in pairs(weft.info().env) do n = n + (name ~= "WEFT_ROOT" and 1 or 0) end
@@ -297,7 +299,8 @@ describe("the end of a child", function()
       assert.is_true(c:kill(...))
       return c:wait().signal
     end
-    assert.same({ "SIGTERM", "SIGINT", "SIGUSR1", "SIGKILL", "SIGTERM" }, { killed(), killed "SIGINT", killed "USR1", killed(9), killed(15) })
+    assert.same({ "SIGTERM", "SIGINT", "SIGUSR1", "SIGKILL", "SIGTERM" }, { killed(), killed "SIGINT", killed "USR1", killed(9),
+      killed(15) })
     local c = weft.exec { "sleep", "60" }
     assert.is_true(c:kill(0))
     helper.raises("no signal is called 'SIGFOO'", c.kill, c, "SIGFOO")
@@ -416,7 +419,8 @@ describe("many children", function()
   end)
 
   it("leave nothing behind", function()
-    helper.no_growth(function() weft.exec { "true", stdout = "pipe", stderr = "pipe" }:output() end, { n = 40, lua = 128, rss = 4096 })
+    helper.no_growth(function() weft.exec { "true", stdout = "pipe", stderr = "pipe" }:output() end, { n = 40, lua = 128,
+      rss = 4096 })
     helper.no_growth(function() weft.exec { "/no/such", stdout = "pipe" } end, { n = 100, lua = 64 })
   end)
 end)

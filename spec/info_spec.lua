@@ -30,7 +30,8 @@ local function with_child(setup, f)
   local dir = helper.tmpdir()
   local fifo = dir .. "/fifo"
   assert(os.execute("mkfifo " .. fifo))
-  local p = assert(io.popen(("%s exec 3<>%s; echo $$ >%s/pid; exec sh -c 'read x <&3; exit' one 'two  three'"):format(setup, fifo, dir), "w"))
+  local p = assert(io.popen(("%s exec 3<>%s; echo $$ >%s/pid; exec sh -c 'read x <&3; exit' one 'two  three'"):format(setup,
+    fifo, dir), "w"))
   local pid = helper.eventually(function()
     local f_pid = io.open(dir .. "/pid", "r")
     local n = f_pid and f_pid:read "n"
@@ -276,8 +277,10 @@ describe("the tree of weft.info", function()
     helper.eventually(function() return weft.info(job).name == "drawn" and weft.info(job).tasks end)
     local text = tostring(weft.info())
     for _, part in ipairs { "process %d+ ", "parent %d+", "executable /", "arguments ", "environment %d+ variables",
-      "address space: ", "working set: ", "open handles: %d+", "security context", "capabilities ", "priority class: policy other, nice ",
-      "CPU time: ", "switches: ", "limits\n", "nofile %d+", "threads: %d+\n", "thread %d+ drawn", "stack at 0x%x+: ", "blocked signals ",
+      "address space: ", "working set: ", "open handles: %d+", "security context", "capabilities ",
+        "priority class: policy other, nice ",
+      "CPU time: ", "switches: ", "limits\n", "nofile %d+", "threads: %d+\n", "thread %d+ drawn", "stack at 0x%x+: ",
+        "blocked signals ",
       "isolate %d+: " } do
       assert.truthy(text:find(part), part .. " is not in\n" .. text)
     end
@@ -293,7 +296,8 @@ describe("weft.set", function()
     assert.equal("33 x nil /tmp 18 true\n", script [[
       assert(weft.set { limits = { nofile = 33 }, env = { A = "x", HOME = false }, cwd = "/tmp", umask = 18 })
       local i = weft.info()
-      io.write(("%d %s %s %s %d %s\n"):format(i.limits.nofile.soft, os.getenv "A", os.getenv "HOME", i.cwd, i.umask, i.env.A == "x"))
+      io.write(("%d %s %s %s %d %s\n"):format(i.limits.nofile.soft, os.getenv "A", os.getenv "HOME", i.cwd, i.umask,
+        i.env.A == "x"))
     ]])
   end)
 

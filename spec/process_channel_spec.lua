@@ -435,7 +435,8 @@ describe("a pool of processes", function()
       if x == 5 then os.exit(9) end
       return x
     end
-    helper.raises("item 5: a worker has ended: the process exited with code 9", pool.map, pool, f, { 1, 2, 3, 4, 5, 6 }, { chunk = 1 })
+    helper.raises("item 5: a worker has ended: the process exited with code 9", pool.map, pool, f, { 1, 2, 3, 4, 5, 6 },
+      { chunk = 1 })
     for _ = 1, 3 do assert.same({ 1, 2, 3, n = 3 }, pool:map(f, { 1, 2, 3 })) end
     local bad, good = pool:submit(f, 5), pool:submit(f, 6)
     assert.is_false((bad:result()))
@@ -453,6 +454,7 @@ describe("a pool of processes", function()
 
   it("prepares its workers", function()
     local pool <close> = weft.pool { kind = "process", size = 2, init = function(slot) _G.slot = slot end }
-    for _, v in ipairs(pool:map(function() return _G.slot end, { 1, 2, 3, 4 }, { chunk = 1 })) do assert.is_true(v == 1 or v == 2) end
+    for _, v in ipairs(pool:map(function() return _G.slot end, { 1, 2, 3, 4 },
+      { chunk = 1 })) do assert.is_true(v == 1 or v == 2) end
   end)
 end)

@@ -67,10 +67,12 @@ describe("a worker process", function()
   end)
 
   it("takes options", function()
-    local info = weft.process({ name = "n", nice = 7, umask = 63, limits = { nofile = 123 }, env = { inherit = true, SPEC = "e" }, cwd = "/usr",
+    local info = weft.process({ name = "n", nice = 7, umask = 63, limits = { nofile = 123 }, env = { inherit = true,
+      SPEC = "e" }, cwd = "/usr",
       affinity = { weft.info().affinity[1] }, no_new_privs = true }, function()
       local i = require("weft").info()
-      return { nice = i.nice, umask = i.umask, nofile = i.limits.nofile.hard, env = os.getenv "SPEC", cwd = i.cwd, cpus = #i.affinity, nnp = i.no_new_privs }
+      return { nice = i.nice, umask = i.umask, nofile = i.limits.nofile.hard, env = os.getenv "SPEC", cwd = i.cwd,
+        cpus = #i.affinity, nnp = i.no_new_privs }
     end):join()
     assert.same({ nice = 7, umask = 63, nofile = 123, env = "e", cwd = "/usr", cpus = 1, nnp = true }, info)
     helper.raises("unknown option 'stack'", weft.process, { stack = 1 }, print)
@@ -211,8 +213,8 @@ describe("the end of a worker process", function()
     local killed = weft.process(function() require("weft").sleep(1000) end)
     os.execute("kill -9 " .. weft.info(killed).pid)
     assert.truthy(tostring(select(2, killed:result())):find "killed by SIGKILL")
-    local crashed = weft.process(function() os.execute("kill -SEGV " .. require("weft").info().pid) end)
-    assert.truthy(tostring(select(2, crashed:result())):find "killed by SIGSEGV")
+    local crashed = weft.process(function() os.execute("kill -USR1 " .. require("weft").info().pid) end)
+    assert.truthy(tostring(select(2, crashed:result())):find "killed by SIGUSR1")
   end)
 
   it("comes when the starter dies, however it dies", function()
@@ -255,7 +257,8 @@ describe("the end of a worker process", function()
     local list = weft.all { weft.process(function() return 1 end), weft.process(function() return 2 end) }
     assert.same({ 1, 2, n = 2 }, list)
     local order = {}
-    for job in weft.completed { weft.process(function() return "a" end), weft.process(function() return "b" end) } do order[#order + 1] = job:join() end
+    for job in weft.completed { weft.process(function() return "a" end),
+      weft.process(function() return "b" end) } do order[#order + 1] = job:join() end
     table.sort(order)
     assert.same({ "a", "b" }, order)
   end)

@@ -292,7 +292,7 @@ function weft.preempt(slice) end
 -----> true true false
 ---```
 ---@param value any
----@param kind? string  "cancelled" "timeout" "closed" "deadlock" "transfer" "memory" "item" "init"; any of them when nil
+---@param kind? string  "cancelled" "timeout" "closed" "deadlock" "transfer" "memory" "process" "item" "init"; any of them when nil
 ---@return boolean yes
 function weft.is(value, kind) end
 

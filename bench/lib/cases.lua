@@ -172,6 +172,19 @@ return {
     goals = { { subject = "C thread + lean state", most = 1.3 } },
   },
   {
+    name = "process", title = "programs and worker processes",
+    metric = "exec_us", unit = "us", seconds = 30,
+    subjects = {
+      weft("process", { size(400) },
+        { { "exec_us", "exec{true} + wait" }, { "exec8_us", "the same, 8 at once" }, { "lua_us", "process of an empty function + join" },
+          { "trip_us", "round trip of an integer" }, { "buffer_us", "round trip of a 1 MiB buffer" }, { "message_ns", "64 bytes one way, ns" } }),
+      c("C", "limit_process", { size(400) },
+        { { "exec_us", "posix_spawn + wait" }, { "exec8_us", "the same, 8 at once" }, { "lua_us", "posix_spawn of lua5.4 -e ''" },
+          { "trip_us", "round trip over a socket pair" }, { "message_ns", "64 bytes through a pipe, ns" } }),
+    },
+    goals = { { subject = "C", most = 1.1 } },
+  },
+  {
     name = "thread-1cpu", title = "the same with both threads on one CPU",
     metric = "us", unit = "us", pin = true, seconds = 15,
     subjects = {

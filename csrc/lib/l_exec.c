@@ -64,7 +64,7 @@ static void read_argv(lua_State *L, wf_exec *e, lua_Integer n) {
   char **argv = lua_newuserdatauv(L, (size_t)(n + 1) * sizeof *argv, 1);
   lua_createtable(L, (int)n, 0);
   for (lua_Integer i = 1; i <= n; i++) {
-    size_t len;
+    size_t len = 0;
     int type = lua_rawgeti(L, WF_EXEC_OPTS, i);
     const char *s = type == LUA_TSTRING || type == LUA_TNUMBER ? lua_tolstring(L, -1, &len) : NULL;
     if (s == NULL) luaL_argerror(L, WF_EXEC_OPTS, lua_pushfstring(L, "argument %d: string expected, got %s", (int)i, luaL_typename(L, -1)));

@@ -141,11 +141,13 @@ size_t wf_state_reserved(lua_State *L) {
 size_t wf_state_cap(lua_State *L) { return atomic_load_explicit(&wf_lean_of(L)->heap.cap, memory_order_relaxed); }
 
 void wf_state_set_cap(lua_State *L, size_t bytes) {
-  atomic_store_explicit(&wf_lean_of(L)->heap.cap, bytes, memory_order_relaxed);
+  wf_lean *s = wf_lean_of(L);
+  if (s != NULL) atomic_store_explicit(&s->heap.cap, bytes, memory_order_relaxed);
 }
 
 bool wf_state_hit_cap(lua_State *L) {
-  return atomic_exchange_explicit(&wf_lean_of(L)->heap.hit_cap, false, memory_order_relaxed);
+  wf_lean *s = wf_lean_of(L); /* NULL: the state of a worker process is its interpreter's */
+  return s != NULL && atomic_exchange_explicit(&s->heap.hit_cap, false, memory_order_relaxed);
 }
 
 bool wf_state_package_closed(lua_State *L) {

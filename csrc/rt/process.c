@@ -203,6 +203,7 @@ static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_b
 
 static void on_cancel_mail(wf_iso *iso, wf_mail *m) { wf_run_cancel_here(iso, wf_container_of(m, wf_run, mail)); }
 static void on_cancel_dropped(wf_mail *m) { (void)m; }
+static void on_late_cancel(wf_iso *iso, wf_mail *m) { (void)iso, (void)m; }
 
 static void on_starter_frame(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
   wf_run *r = p->owner;
@@ -324,5 +325,7 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   iso->name = NULL;
   r->peer = NULL;
   wf_peer_free(p);
+  r->mail.deliver = on_late_cancel; /* it may be in the inbox still */
+  wf_port_deliver(iso->port, iso);
   wf_run_release(r);
 }

@@ -71,7 +71,7 @@ static rlim_t to_rlim(uint64_t v) { return v == WF_NO_LIMIT ? RLIM_INFINITY : (r
 static int read_own(wf_limit *limits) {
   for (int i = 0; i < KNOWN; i++) {
     struct rlimit r;
-    if (getrlimit(limits_known[i].resource, &r) != 0) return errno;
+    if (getrlimit((unsigned)limits_known[i].resource, &r) != 0) return errno;
     limits[i] = (wf_limit){from_rlim(r.rlim_cur), from_rlim(r.rlim_max)};
   }
   return 0;
@@ -108,5 +108,5 @@ int wf_limits_read(pid_t pid, wf_limit *limits) {
 
 int wf_limit_set(int i, wf_limit limit) {
   struct rlimit r = {to_rlim(limit.soft), to_rlim(limit.hard)};
-  return setrlimit(limits_known[i].resource, &r) == 0 ? 0 : errno;
+  return setrlimit((unsigned)limits_known[i].resource, &r) == 0 ? 0 : errno;
 }
