@@ -244,6 +244,7 @@ build = {
     ["weft.timeline_panel"] = "lua/weft/timeline_panel.lua",
     ["weft.tls"] = "lua/weft/tls.lua",
     ["weft.trace"] = "lua/weft/trace.lua",
+    ["weft.trace_child"] = "lua/weft/trace_child.lua",
     ["weft.trace_chrome"] = "lua/weft/trace_chrome.lua",
     ["weft.trace_file"] = "lua/weft/trace_file.lua",
     ["weft.trace_flows"] = "lua/weft/trace_flows.lua",

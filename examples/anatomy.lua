@@ -78,5 +78,6 @@ for _, each in ipairs(p.threads) do
 end
 for _ = 1, #jobs do go:send(true) end
 weft.all(jobs)
+while #weft.info().threads > 1 do weft.sleep(0.001) end -- a job has ended just before its thread has
 print(("\none process: %d handles, %s in memory, %d threads; after they ended: %d"):format(#p.fds, mib(p.memory.rss), #p.threads,
   #weft.info().threads))

@@ -78,7 +78,7 @@ describe((kind == "isolate" and "an " or "a ") .. kind, function()
       return m.name, m.extra, m.secret, m == package.loaded.spec_here, deep, ok, err, package.preload.spec_here ~= nil
     end)
     local name, extra, number, same, deep, ok, err, listed = job:join()
-    for _, name in ipairs { "spec_here", "spec_stuck", "spec_bound", "spec_c" } do package.preload[name] = nil end
+    for _, key in ipairs { "spec_here", "spec_stuck", "spec_bound", "spec_c" } do package.preload[key] = nil end
     assert.same({ "spec_here", ":preload:", 42, true, 42, false, true }, { name, extra, number, same, deep, ok, listed })
     assert.truthy(err:find("package.preload['spec_bound'] of the isolate that started this one is not here", 1, true), err)
     assert.truthy(err:find("a coroutine cannot cross isolates", 1, true), err)

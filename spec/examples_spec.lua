@@ -390,6 +390,49 @@ describe("four_bugs", function()
   end)
 end)
 
+describe("pipeline", function()
+  it("joins programs, and the writer waits for its reader", function()
+    local out = run "pipeline"
+    local n, lines = read(out, "\nseq 1 (%d+) | grep 7 | wc %-l says (%d+), in ")
+    local sevens = 0
+    for i = 1, n do sevens = sevens + (tostring(i):find "7" and 1 or 0) end
+    assert.equal(sevens, lines)
+    assert.equal(3, count(out, "\n  %a+ +exit 0, "))
+    assert.is_true(read(out, "\nyes waited in (%d) of 5 pauses; when nobody read any more it was ended by SIGPIPE\n$") > 0)
+  end)
+end)
+
+describe("supervise", function()
+  it("starts a worker again as often as it dies", function()
+    local out = run "supervise"
+    local finished, jobs, lives, killed = read(out, "\n(%d+) of (%d+) jobs done in (%d+) lives, (%d+) killed their worker")
+    assert.same({ 4, 6, 2, 2 }, { finished, jobs, lives, killed })
+    read(out, "life 1: 2 results, then the process exited with code 3; next")
+    read(out, "life 2: 2 results, then the process was killed by SIGKILL; next")
+    read(out, "\nresults     1   4   ✗  16  25   ✗\n")
+  end)
+end)
+
+describe("impersonation", function()
+  it("shows who may open a file, or says what it needs", function()
+    local out = run "impersonation"
+    if weft.info().euid ~= 0 then return has(out, "this needs root") end
+    read(out, "\nowner +1001 +1001 .-uid 1001 +opens it +EPERM")
+    read(out, "\na stranger +1003 +1003 .-uid 1003 +Permission denied +EPERM")
+    read(out, "\n3 of 4 threads may open it; the process as a whole is still uid 0\n$")
+  end)
+end)
+
+describe("inversion", function()
+  it("draws who waits, or says what it needs", function()
+    local out = run "inversion"
+    if out:find "this needs the right" then return end
+    assert.equal(2, count(out, "\n  high +|"))
+    assert.equal(1, count(out, "\n  middle +|"))
+    read(out, "\nhigh priority waited ([%d.]+) .- without the one in between, ([%d.]+) .- with it\n$")
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",

@@ -167,8 +167,10 @@ describe("the end of a worker process", function()
     local begun = weft.channel(1)
     local catches = weft.process(function()
       local weft = require "weft" -- luacheck: ignore 431
-      begun:send(true)
-      local ok, err = pcall(weft.sleep, 1000)
+      local ok, err = pcall(function()
+        begun:send(true)
+        weft.sleep(1000)
+      end)
       return ok, err.reason
     end)
     begun:recv()

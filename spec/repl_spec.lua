@@ -63,7 +63,7 @@ ch:recv()
     local out = plain(".load " .. dir .. "/x.lua\nloaded\n.ps\n.trace weft.sleep(0.001)\n_\n.nonsense\n.load /none\n.help yield\n"
       .. ".quit\n5\n")
     helper.remove_dir(dir)
-    assert.truthy(out:find "^7\n7\nkind +name +state")
+    assert.truthy(out:find "^7\n7\nid +kind +state")
     assert.truthy(out:find "0 s .*line %d+ .*sleep")
     assert.truthy(out:find("weft.trace: ", 1, true))
     assert.truthy(out:find("no command .nonsense", 1, true))

@@ -228,7 +228,7 @@ static void buffer_drop(void *handle) { wf_view_release(handle); }
 
 static void *buffer_take_for_peer(lua_State *L, int idx) { return wf_buffer_take_for_peer(L, idx); }
 
-static const wf_transfer buffer_transfer = {"weft.buffer", buffer_take, buffer_give, buffer_drop, 2, buffer_take_for_peer, NULL, NULL};
+const wf_transfer wf_buffer_transfer = {"weft.buffer", buffer_take, buffer_give, buffer_drop, 2, buffer_take_for_peer, NULL, NULL};
 
 /* Replace the table of methods by the function that knows b[i] too. Stack: metatable. */
 static void set_index(wf_iso *iso, lua_State *L) {
@@ -249,8 +249,7 @@ void wf_lib_buffer(wf_iso *iso, lua_State *L) {
   wf_class_new(iso, L, WF_CLASS_BUFFER, "weft.buffer", methods, meta);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_BUFFER]);
   set_index(iso, L);
-  iso->transfers[buffer_transfer.peer_kind] = &buffer_transfer;
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&buffer_transfer);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_buffer_transfer);
   lua_setfield(L, -2, "__weft_transfer");
   lua_pop(L, 1);
   wf_lib_add(iso, L, funcs);

@@ -264,7 +264,6 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
     wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
-    iso->transfers[wf_channel_transfer.peer_kind] = &wf_channel_transfer;
     lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_channel_transfer);
     lua_setfield(L, -2, "__weft_transfer");
     if (c == WF_CLASS_SHARED_CHANNEL) luaL_setfuncs(L, gc, 0);

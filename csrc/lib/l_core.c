@@ -15,7 +15,7 @@
 
 /* weft.is(value[, kind]): is it one of weft's errors, of this kind? A kind that there is not would never be found. */
 static int lib_is(lua_State *L) {
-  static const char *const kinds[] = {"cancelled", "timeout", "closed", "deadlock", "transfer", "memory", "item", "init", NULL};
+  static const char *const kinds[] = {"cancelled", "timeout", "closed", "deadlock", "transfer", "memory", "process", "item", "init", NULL};
   luaL_checkany(L, 1);
   const char *kind = lua_isnoneornil(L, 2) ? NULL : kinds[luaL_checkoption(L, 2, NULL, kinds)];
   lua_pushboolean(L, lx_error_is(L, 1, kind));

@@ -94,7 +94,7 @@ static void *sealed_of_msg(wf_msg *m) {
   return s;
 }
 
-static const wf_transfer transfer = {"weft.sealed", sealed_take, sealed_give, sealed_drop, 3, sealed_take_for_peer, sealed_msg, sealed_of_msg};
+const wf_transfer wf_sealed_transfer = {"weft.sealed", sealed_take, sealed_give, sealed_drop, 3, sealed_take_for_peer, sealed_msg, sealed_of_msg};
 
 static int seal(lua_State *L, enum wf_pack_reach reach) {
   const char *what = luaL_checkstring(L, 1);
@@ -237,8 +237,7 @@ void wf_lib_pool(wf_iso *iso, lua_State *L) {
   lua_setfield(L, -2, "__name");
   lua_pushcfunction(L, lib_discard);
   lua_setfield(L, -2, "__gc");
-  iso->transfers[transfer.peer_kind] = &transfer;
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&transfer);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_sealed_transfer);
   lua_setfield(L, -2, "__weft_transfer");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &META);
   wf_lib_add(iso, L, funcs);

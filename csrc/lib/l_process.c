@@ -14,6 +14,7 @@
 enum { BOX = 1, PROGRAM = 2 };
 
 static const char INTERPRETER = 0; /* its address is the registry key of the path */
+static const char TRACER = 0;      /* and this of the function that core.trace_children was given */
 
 /* Push the path of the interpreter that worker processes run, or nil. [-0, +1, m] */
 static const char *push_interpreter(lua_State *L) {
@@ -39,7 +40,22 @@ static int lib_interpreter(lua_State *L) {
   return 1;
 }
 
-/* The script that the interpreter is given: the same modules are found there as here. [-0, +1, m] */
+/* Push what the worker is to run before it serves: nothing, or while a trace runs what records there too. [-0, +1, e] */
+static void push_tracer(lua_State *L) {
+  if (wf_trace_on() != 0 && lua_rawgetp(L, LUA_REGISTRYINDEX, &TRACER) == LUA_TFUNCTION)
+    lua_call(L, 0, 1);
+  else
+    lua_pushliteral(L, "");
+}
+
+/* core.trace_children(f | nil): f() -> Lua source that each worker process started from now on runs first. */
+static int lib_trace_children(lua_State *L) {
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACER);
+  return 0;
+}
+
+/* The script that the interpreter is given: the same modules are found there as here. [-0, +1, e] */
 static const char *push_bootstrap(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) != LUA_TTABLE) { /* a thread's, which has not needed it so far */
@@ -48,10 +64,11 @@ static const char *push_bootstrap(lua_State *L) {
   }
   lua_getglobal(L, "string");
   lua_getfield(L, -1, "format");
-  lua_pushliteral(L, "package.path=%q package.cpath=%q require'weft.core'.serve(3)");
+  lua_pushliteral(L, "package.path=%q package.cpath=%q %s require'weft.core'.serve(3)");
   lua_getfield(L, -4, "path");
   lua_getfield(L, -5, "cpath");
-  lua_call(L, 3, 1);
+  push_tracer(L);
+  lua_call(L, 4, 1);
   return lua_tostring(L, -1);
 }
 
@@ -119,6 +136,10 @@ static int lib_serve(lua_State *L) {
 }
 
 void wf_lib_process(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"process", lib_process}, {"interpreter", lib_interpreter}, {"serve", lib_serve}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"process", lib_process}, {"interpreter", lib_interpreter}, {"serve", lib_serve}, {"trace_children", lib_trace_children},
+                                   {NULL, NULL}};
+  /* What can come from another process. */
+  static const wf_transfer *const transfers[] = {&wf_channel_transfer, &wf_buffer_transfer, &wf_sealed_transfer};
+  for (size_t i = 0; i < sizeof transfers / sizeof *transfers; i++) iso->transfers[transfers[i]->peer_kind] = transfers[i];
   wf_lib_add(iso, L, funcs);
 }

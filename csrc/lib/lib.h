@@ -18,6 +18,7 @@ void wf_lib_thread(wf_iso *iso, lua_State *L);    /* l_thread.c */
 void wf_lib_info(wf_iso *iso, lua_State *L);      /* l_info.c: facts about processes and threads */
 void wf_lib_set(wf_iso *iso, lua_State *L);       /* l_set.c: weft.set */
 void wf_lib_exec(wf_iso *iso, lua_State *L);      /* l_exec.c: programs */
+extern const struct wf_transfer wf_buffer_transfer, wf_sealed_transfer; /* how these cross; l_channel.h has the other */
 void wf_lib_process(wf_iso *iso, lua_State *L);   /* l_process.c: functions in processes */
 void wf_lib_program(wf_iso *iso, lua_State *L);   /* l_program.c: the handles of running programs */
 void wf_lib_spawn(wf_iso *iso, lua_State *L);     /* l_spawn.c */

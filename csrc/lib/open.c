@@ -88,7 +88,7 @@ static const part parts[] = {
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
     {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
-    {wf_lib_process, "process interpreter serve ", NO_CLASS, NO_CLASS},
+    {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},
     {wf_lib_info, "process_facts thread_facts cards own_ids job_tid job_pid ", NO_CLASS, NO_CLASS},
     {wf_lib_set, "set_facts ", NO_CLASS, NO_CLASS},
     {wf_lib_explore, "explore_new explore_run explore_trace explore_unseen explore_current explore_wrap explore_classes "

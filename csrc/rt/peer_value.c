@@ -27,10 +27,32 @@ static void put_object(wf_peer *p, const wf_transfer *ops, void *held) {
     wf_peer_put_msg(p, ops->msg_of(held));
 }
 
+/* Parts of weft.core open when they are first used: here an object of this kind is. The name of one of its functions does it.
+ * Protected. Stack: isolate, kind. */
+static int open_kind(lua_State *L) {
+  static const char *const names[] = {[KIND_CHANNEL] = "channel", [KIND_BUFFER] = "buffer", [KIND_MESSAGE] = "seal"};
+  wf_iso *iso = lua_touserdata(L, 1);
+  lua_pushcfunction(L, iso->open_core);
+  lua_call(L, 0, 1);
+  lua_getfield(L, -1, names[lua_tointeger(L, 2)]);
+  return 0;
+}
+
+static const wf_transfer *ops_of(wf_iso *iso, uint8_t kind) {
+  lua_State *L = iso->bench;
+  if (iso->transfers[kind] == NULL && iso->open_core != NULL && lua_checkstack(L, 4)) {
+    lua_pushcfunction(L, open_kind);
+    lua_pushlightuserdata(L, iso);
+    lua_pushinteger(L, kind);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  return iso->transfers[kind];
+}
+
 static bool get_object(wf_peer *p, wf_peer_bytes *b, const wf_transfer **ops, void **held) {
   uint8_t kind;
   if (!wf_peer_get(b, &kind, sizeof kind) || kind == KIND_NONE || kind > KIND_MESSAGE) return false;
-  *ops = p->iso->transfers[kind];
+  *ops = ops_of(p->iso, kind);
   if (*ops == NULL) return false;
   *held = NULL;
   if (kind == KIND_CHANNEL) {

@@ -257,9 +257,14 @@ static void cap_memory(lua_State *L, size_t cap) {
   lua_setallocf(L, capped_alloc, NULL);
 }
 
+void wf_process_settle(wf_run *r) {
+  if (!r->process || r->peer == NULL || !r->peer->is_child) return;
+  wf_peer_settle(r->peer);
+  wf_peer_flush(r->peer, true);
+}
+
 static void send_end(wf_peer *p, const wf_run *r) {
   uint8_t outcome = r->outcome, has_output = r->output != NULL;
-  wf_peer_settle(p);
   wf_peer_begin(p, WF_PEER_END, 0, 0);
   wf_peer_put(p, &outcome, sizeof outcome);
   wf_peer_put(p, &has_output, sizeof has_output);

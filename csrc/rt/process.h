@@ -30,6 +30,9 @@ void wf_process_cancel(wf_run *r);
 /* The process's number. */
 pid_t wf_process_pid(const wf_run *r);
 
+/* A worker ends, by os.exit perhaps: what it has sent goes, what has come for nobody goes back. Nothing for other runs. */
+void wf_process_settle(wf_run *r);
+
 /* The worker: serve the connection on this descriptor, until the function has ended. [-0, +0, e] */
 void wf_process_serve(wf_iso *iso, lua_State *L, int fd);
 

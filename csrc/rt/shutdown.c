@@ -13,6 +13,7 @@
 #include "rt/explore.h"
 #include "rt/family.h"
 #include "rt/press.h"
+#include "rt/process.h"
 #include "rt/program.h"
 #include "rt/sched.h"
 #include "rt/task.h"
@@ -132,6 +133,7 @@ static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
     if (!wf_iso_all_ended(iso, iso->cur)) say_what_is_stuck(iso);
   }
   if (!iso->closed) wf_programs_end(iso);
+  if (!wf_forked() && iso->run != NULL) wf_process_settle(iso->run);
   if (!wf_forked()) wf_thread_rest_join(&iso->rest); /* the second time too: os.exit while the first goes on */
 }
 

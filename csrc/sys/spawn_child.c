@@ -287,9 +287,9 @@ IN_CHILD int wf_spawn_child(void *arg) {
   if (o->tty >= 0 && CALL(ioctl, o->tty, TIOCSCTTY, 0) < 0) return fail(plan, WF_SPAWN_TERMINAL, errno);
   if (!o->session && o->group >= 0 && CALL(setpgid, 0, o->group) < 0) return fail(plan, WF_SPAWN_GROUP, errno);
   if (o->umask >= 0) CALL(umask, (mode_t)o->umask);
-  if ((e = set_affinity(plan)) != 0) return fail(plan, WF_SPAWN_AFFINITY, e);
   if (o->has_nice && CALL(setpriority, PRIO_PROCESS, 0, o->nice) < 0) return fail(plan, WF_SPAWN_NICE, errno);
   if (o->has_policy && (e = set_policy(o)) != 0) return fail(plan, WF_SPAWN_POLICY, e);
+  if ((e = set_affinity(plan)) != 0) return fail(plan, WF_SPAWN_AFFINITY, e); /* see thread.c: after the policy */
   if ((e = place_fds(plan)) != 0) return fail(plan, WF_SPAWN_FDS, e);
   if ((e = set_limits(o)) != 0) return fail(plan, WF_SPAWN_LIMITS, e);
   if ((o->has_groups || o->has_gid || o->has_uid) && (e = set_groups(plan)) != 0) return fail(plan, WF_SPAWN_GROUPS, e);

@@ -155,13 +155,14 @@ static bool needs_handshake(const wf_thread_opts *o) {
    the very rights that the others need. */
 static int apply(const wf_thread_opts *o, const char **what) {
   int e;
-  *what = "affinity";
-  if (o->cpus && (e = wf_set_affinity(0, o->cpus, o->ncpus)) != 0) return e;
   *what = "nice";
   if (o->has_nice && (e = wf_set_nice(0, o->nice)) != 0) return e;
   if ((o->has_policy || o->has_priority) &&
       (e = wf_set_policy(0, o->has_policy, o->policy, o->has_priority, o->priority, what)) != 0)
     return e;
+  /* After the policy: on a CPU that a real-time thread has, one of the ordinary policy would not come to set it. */
+  *what = "affinity";
+  if (o->cpus && (e = wf_set_affinity(0, o->cpus, o->ncpus)) != 0) return e;
   *what = "setup";
   return o->setup ? o->setup(o->setup_arg, what) : 0;
 }

@@ -7,6 +7,7 @@
 -- only through the table given to `new`, so that it can be tried on another one; `from_records` makes a trace
 -- by hand.
 
+local child = require "weft.trace_child"
 local file = require "weft.trace_file"
 local model = require "weft.trace_model"
 local store = require "weft.trace_store"
@@ -171,6 +172,7 @@ end
 local function new(core)
   local trace = {}
   local events, whys
+  local children -- what looks after the traces of worker processes
   local function user() return require "weft.trace_user" end
 
   local function finish(raw, seconds)
@@ -186,6 +188,19 @@ local function new(core)
     opts = check_options(opts, level + 1)
     local ok, message = core.trace_start(opts.capacity or 0)
     if not ok then error("weft.trace: " .. message, level + 1) end
+    children = core.trace_children and child.new(core, opts.capacity or 0) or nil
+  end
+
+  -- Stops: the records with those of worker processes.
+  local function stop()
+    local raw, message = core.trace_stop()
+    if raw then
+      if not events then events, whys = core.trace_words() end
+      raw.events, raw.whys = events, whys
+    end
+    if children then raw = children.take(raw) or raw end
+    children = nil
+    return raw, message
   end
 
   -- Starts recording. opts.capacity: events kept of each thread (default 65536; the oldest are overwritten).
@@ -193,7 +208,7 @@ local function new(core)
 
   -- Stops recording and gives the trace.
   function trace.stop()
-    local raw, message = core.trace_stop()
+    local raw, message = stop()
     if not raw then error("weft.trace: " .. message, 2) end
     return finish(raw)
   end
@@ -259,7 +274,7 @@ local function new(core)
     local t
     do
       local _ <close> = setmetatable({}, { __close = function()
-        local raw = core.trace_stop()
+        local raw = stop()
         t = raw and finish(raw)
       end })
       args = table.pack(f(table.unpack(args, from, args.n)))

@@ -10,7 +10,8 @@ end
 local server, port, pid
 if arg[2] == "redis-server" then
   port = 7300 + os.time() % 500
-  server = assert(io.popen(("exec taskset -c 0 redis-server --bind 127.0.0.1 --port %d --save '' --appendonly no"):format(port)))
+  local command = "exec taskset -c 0 redis-server --bind 127.0.0.1 --port %d --save '' --appendonly no"
+  server = assert(io.popen(command:format(port)))
   for line in server:lines() do
     if line:find "eady to accept" then break end
   end
@@ -21,7 +22,8 @@ else
 end
 
 local function rate(options, n)
-  local text = output(("taskset -c 1 redis-benchmark -h 127.0.0.1 -p %d -t ping_mbulk -n %d -c 50 --csv %s"):format(port, n, options))
+  local command = "taskset -c 1 redis-benchmark -h 127.0.0.1 -p %d -t ping_mbulk -n %d -c 50 --csv %s"
+  local text = output(command:format(port, n, options))
   return tonumber(text:match '"PING_MBULK","([%d.]+)"' or text:match '"PING_[%u]*","([%d.]+)"')
 end
 
