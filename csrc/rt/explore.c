@@ -191,14 +191,20 @@ static bool only_detached(const wf_explore *e) {
   return true;
 }
 
-void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle) {
+void wf_explore_gone(wf_iso *iso, const wf_task *t) {
   wf_explore *e = iso->explore;
   uint32_t no = wf_explore_number(e, t);
   if (no == 0) return;
   e->info[no].task = NULL;
+  if (!e->draining && ((no == 1 && t->state != WF_DONE) || only_detached(e))) e->stop = true;
+}
+
+void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle) {
+  wf_explore *e = iso->explore;
+  if (wf_explore_number(e, t) == 0) return;
+  wf_explore_gone(iso, t);
   if (e->hook != NULL && lua_gethook(L) == e->hook) lua_sethook(L, NULL, 0, 0);
   if (e->draining) return;
-  if ((no == 1 && t->state != WF_DONE) || only_detached(e)) e->stop = true;
   if (e->on_end != NULL) e->on_end(iso, L, t, handle);
 }
 

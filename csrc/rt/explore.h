@@ -151,6 +151,9 @@ void wf_explore_started(wf_iso *iso, wf_task *t);
 /* A task has ended; its handle is at that index of its coroutine L. [-0, +0, m] */
 void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle);
 
+/* The same without a word: memory ran out for it. */
+void wf_explore_gone(wf_iso *iso, const wf_task *t);
+
 /* The state closes, or the process ends, during a run: make the tasks the isolate's own. */
 void wf_explore_abandon(wf_iso *iso);
 

@@ -286,6 +286,7 @@ void wf_task_failed(wf_iso *iso, wf_task *t) {
   t->state = WF_FAILED;
   t->flags |= WF_F_NOMEM;
   t->flags &= ~(uint32_t)WF_F_PACKED;
+  if (wf_unlikely(iso->explore != NULL)) wf_explore_gone(iso, t);
   if (t->more & WF_M_CROSSED) wf_shjob_task_ended(iso, iso->bench, t, 0);
   lua_checkstack(iso->bench, LUA_MINSTACK);
   if (t->flags & WF_F_WATCHED) task_tell_watchers(iso, iso->bench, t);
