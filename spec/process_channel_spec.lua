@@ -444,6 +444,7 @@ describe("a pool of processes", function()
   end)
 
   it("cancels what runs", function()
+    if helper.sanitizer == "tsan" then return pending "the thread sanitizer holds signals back" end
     local pool <close> = weft.pool { kind = "process", size = 1 }
     local job = pool:submit(function() while true do end end)
     weft.sleep(0.05)

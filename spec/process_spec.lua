@@ -164,6 +164,7 @@ end)
 
 describe("the end of a worker process", function()
   it("can be asked for, while it waits and while it computes", function()
+    if helper.sanitizer == "tsan" then return pending "the thread sanitizer holds signals back" end
     local waits = weft.process(function() require("weft").sleep(1000) end)
     local spins = weft.process(function() while true do end end)
     local begun = weft.channel(1)

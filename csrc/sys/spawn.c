@@ -129,8 +129,6 @@ static void plan_free(wf_spawn_plan *plan) {
 
 /* Starting ------------------------------------------------------------------------------------- */
 
-#if WF_SPAWN_VFORK
-
 static int pidfd_of(pid_t pid) {
 #ifdef SYS_pidfd_open
   return (int)syscall(SYS_pidfd_open, pid, 0); /* closed on exec by itself */
@@ -139,6 +137,8 @@ static int pidfd_of(pid_t pid) {
   return -1;
 #endif
 }
+
+#if WF_SPAWN_VFORK
 
 /* The child's stack is a part of this frame, which stays as it is while the child has the memory. */
 static __attribute__((noinline)) int start(wf_process *p, wf_spawn_plan *plan) {
@@ -171,6 +171,7 @@ static int start(wf_process *p, wf_spawn_plan *plan) {
     return e;
   }
   p->pid = pid;
+  p->pidfd = pidfd_of(pid);
   return 0;
 }
 

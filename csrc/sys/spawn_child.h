@@ -4,7 +4,8 @@
 
 #include "sys/spawn.h"
 
-#if defined(__linux__) && !defined(WF_SPAWN_FORK)
+/* The thread sanitizer takes a clone for a fork, and its shared memory for the child's. */
+#if defined(__linux__) && !defined(WF_SPAWN_FORK) && !defined(WEFT_TSAN)
 #define WF_SPAWN_VFORK 1
 #else
 #define WF_SPAWN_VFORK 0
