@@ -4,6 +4,8 @@
 --   lua5.4 examples/three_ways.lua                  two functions on weft's own source text (lib/sources.lua)
 --   lua5.4 examples/three_ways.lua FILE.lua [runs]  the two functions that FILE.lua returns: `return f, g`
 --
+-- A first argument `tasks`, `isolates` or `threads` (the default) says what they are the third time.
+--
 -- They are called without arguments. To take turns as tasks they call weft.yield() now and then; to run as threads
 -- they must be able to cross: what they use from outside themselves (upvalues) is copied, an open file cannot be.
 -- The last line is for programs: three_ways general=S concurrent=S parallel=S speedup=X cpus=N
@@ -13,6 +15,8 @@ local panel = require("weft.timeline").panel
 local here = arg[0]:match "^(.*/)" or ""
 local show = dofile(here .. "lib/show.lua")
 
+local VERBS = { tasks = weft.go, isolates = weft.spawn, threads = weft.thread }
+local parallel_start = VERBS[arg[1]] and VERBS[table.remove(arg, 1)] or weft.thread
 local file, quick = arg[1], os.getenv "WEFT_QUICK" ~= nil
 local runs = math.tointeger(arg[2] or (file or quick) and 1 or 3)
 local f, g = dofile(file or here .. "lib/sources.lua")
@@ -32,7 +36,7 @@ end
 local ways = {
   { name = "general", run = function() return run(weft.go, true) end },
   { name = "concurrent", run = function() return run(weft.go) end },
-  { name = "parallel", run = function() return run(weft.thread) end },
+  { name = "parallel", run = function() return run(parallel_start) end },
 }
 
 -- What the records say happened, in a few words; and how often p1 and p2 took turns.

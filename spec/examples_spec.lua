@@ -433,6 +433,39 @@ describe("inversion", function()
   end)
 end)
 
+describe("three_ways with isolates", function()
+  it("runs them on workers", function()
+    local out = run("three_ways", { args = { "isolates" } })
+    read(out, LAST_LINE)
+    has(out, "the same answers each time")
+  end)
+
+  it("or as tasks, which are not parallel", function()
+    local out = run("three_ways", { args = { "tasks" } })
+    read(out, LAST_LINE)
+  end)
+end)
+
+describe("goroutines", function()
+  it("shares isolates among one worker, then two", function()
+    local out = run "goroutines"
+    read(out, "^(many isolates share few workers[^\n]*)\n")
+    local one = read(out, "\n1 worker: [%d.]+ s, each isolate says (%d+)\n")
+    local two = read(out, "\n2 workers: [%d.]+ s, each isolate says (%d+)\n")
+    assert.equal(one, two)
+    read(out, "\nworker 2 [^\n]*of CPU, (%d+) slices, %d+ isolates stolen")
+    read(out, "\ntwo workers are ([%d.]+) times as fast as one")
+  end)
+end)
+
+describe("skynet", function()
+  it("adds up its leaves", function()
+    local out = run "skynet"
+    has(out, "sum 49995000, as it must be: true\n")
+    read(out, "; (%d+) ns for a task")
+  end)
+end)
+
 describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
