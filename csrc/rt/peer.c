@@ -35,8 +35,20 @@ static void lose(wf_peer *p) {
   if (p->on_lost != NULL) p->on_lost(p);
 }
 
+/* The other side does not read any more. A worker that has ended in good order has sent its last values and its end before
+ * that: they lie in the socket, and are read when the descriptor or the end of the process says so. */
+static void deafen(wf_peer *p) {
+  if (p->is_child) {
+    lose(p); /* without its starter it has nothing to do */
+    return;
+  }
+  p->deaf = true;
+  p->out_head = p->out_len = 0;
+  wf_list_unlink(&p->dirty);
+}
+
 static bool out_reserve(wf_peer *p, size_t n) {
-  if (p->lost) return false;
+  if (p->lost || p->deaf) return false;
   if (p->out_len + n <= p->out_room) return true;
   if (p->out_head > 0 && p->nfds_out == 0) {
     memmove(p->out, p->out + p->out_head, p->out_len - p->out_head);
@@ -91,7 +103,7 @@ void wf_peer_attach(wf_peer *p, int fd) {
 }
 
 void wf_peer_end(wf_peer *p) {
-  if (p->lost) return;
+  if (p->lost || p->deaf) return;
   char *head = p->out + p->out_head + p->frame;
   uint32_t size = (uint32_t)(p->out_len - p->out_head - p->frame - sizeof(wf_peer_head));
   memcpy(head, &size, sizeof size);
@@ -142,7 +154,7 @@ void wf_peer_flush(wf_peer *p, bool wait) {
   while (!p->lost && p->out_head < p->out_len) {
     if (send_some(p) >= 0) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      lose(p);
+      deafen(p);
       return;
     }
     if (!wait) {

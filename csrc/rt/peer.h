@@ -69,6 +69,7 @@ struct wf_peer {
   int fds_in[16];    /* descriptors that have come before their frames were looked at */
   int nfds_in;
   bool lost;         /* memory ran out, or the other side is gone */
+  bool deaf;         /* it does not take anything any more; what it has sent before is still to be read */
   bool failed;       /* frames made no sense, or memory ran out: not in order */
   bool reading;
   bool is_child;     /* this is the worker's side */

@@ -173,7 +173,7 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
 
 void wf_process_cancel(wf_run *r) {
   wf_peer *p = r->peer;
-  if (p == NULL || p->lost) return;
+  if (p == NULL || p->lost || p->deaf) return;
   worker *w = p->owner;
   uint8_t has_reason = r->reason != NULL;
   wf_peer_begin(p, WF_PEER_CANCEL, 0, 0);
