@@ -10,7 +10,7 @@ weft.exec({ "true" }):wait() -- makes the loop, which stays
 describe("what a worker process has sent before it ended", function()
   for _, room in ipairs { 100, 5000 } do
     it("comes whole, with room for " .. room, function()
-      for round = 1, helper.scale(120, 10) do
+      for round = 1, helper.scale(400, 120) do
         local n, ch, last = 4000 + round * 37 % 3000, weft.channel(room), 0
         local job = weft.process(function()
           for i = 1, n do ch:send(i) end
