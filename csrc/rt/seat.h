@@ -20,10 +20,14 @@
 #include "rt/iso.h"
 #include "sys/cstack.h"
 
-enum {
-  WF_SEATS = 31,        /* at most: their number fits the bits of wf_task.more */
-  WF_SEATS_AFTER = 512, /* resumes of waiting tasks before the first is made */
-};
+enum { WF_SEATS = 31 }; /* at most: their number fits the bits of wf_task.more */
+
+/* Resumes of waiting tasks before the first seat is made; in test builds soon, so that most tests have both. */
+#ifdef WF_DEBUG
+enum { WF_SEATS_AFTER = 10 };
+#else
+enum { WF_SEATS_AFTER = 500 };
+#endif
 
 typedef struct wf_seat {
   wf_cstack stack;
