@@ -51,6 +51,7 @@ static void work(uv_work_t *req) {
   wf_file_op *u = wf_container_of(req, wf_file_op, req);
   wf_quick_look();
   u->job.run(&u->job);
+  if (atomic_load_explicit(&u->job.stop, memory_order_relaxed)) wf_file_clean(&u->job); /* here, where it may take its time */
 }
 
 static void on_done(uv_work_t *req, int status) {

@@ -127,14 +127,19 @@ static void end_operations(wf_iso *iso) {
   }
 }
 
-void wf_io_close(wf_iso *iso) {
-  wf_io_awake(iso);
+void wf_io_settle(wf_iso *iso) {
   wf_link *l, *next;
+  if (wf_forked()) return; /* all of it is the parent's */
   wf_list_each(l, next, &iso->handles) {
     wf_handle *h = wf_list_entry(l, wf_handle, link);
     h->close(iso, h);
   }
   if (iso->loop != NULL) end_operations(iso);
+}
+
+void wf_io_close(wf_iso *iso) {
+  wf_io_awake(iso);
+  wf_io_settle(iso);
   if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
   if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
   iso->loop = NULL;

@@ -53,7 +53,10 @@ void wf_handle_close(wf_iso *iso, wf_handle *h); /* harmless when it is closed *
 void wf_handle_note(wf_iso *iso, lua_State *L, const void *object);
 void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object);
 
-/* The end of the isolate: close what is open, and the loop if it is its own. */
+/* Close what is open, and see that what was written to files gets there. The process is about to exit. */
+void wf_io_settle(wf_iso *iso);
+
+/* The end of the isolate: the same, and the loop goes if it is its own. */
 void wf_io_close(wf_iso *iso);
 
 /* The armed task waits for the world outside the process's isolates. */
