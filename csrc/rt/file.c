@@ -118,6 +118,7 @@ static void job_start(wf_file *f, file_job *k) {
     if (err == 0) err = -uv_queue_work(uv, &k->req, work, on_done);
   }
   if (err == 0) {
+    k->handle.lasts = true;
     wf_handle_open(f->iso, &k->handle, on_iso_end);
     return;
   }
@@ -344,6 +345,7 @@ wf_stream *wf_file_push(wf_iso *iso, lua_State *L, int fd, const char *path, boo
   f->known = true;
   s->file = f;
   s->is_file = true;
+  s->handle.lasts = true;
   wf_stream_own(s, fd);
   return s;
 }

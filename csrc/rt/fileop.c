@@ -74,6 +74,7 @@ int wf_file_op_run(wf_iso *iso, lua_State *L, lua_KFunction k) {
     u->job.err = err;
     return wf_file_op_fail(L, u);
   }
+  u->op.handle.lasts = true;
   wf_op_started(&u->op, (uv_req_t *)&u->req);
   if (wf_unlikely(wf_trace_on() != 0)) {
     char text[WF_TRACE_TEXT + 1];
