@@ -11,6 +11,7 @@ before_each(function() dir = helper.tmpdir() end)
 after_each(function()
   helper.remove_dir(dir)
   weft.wait()
+  fs.access "/" -- a job of the pool: what was cancelled is told of by now, too
 end)
 
 local function at(name) return dir .. "/" .. name end

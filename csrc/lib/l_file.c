@@ -104,8 +104,6 @@ static int temp_k(lua_State *L, int status, lua_KContext ctx) {
   wf_file_op *u = wf_file_op_end(L, ctx);
   if (u->job.err != 0) return wf_file_op_fail(L, u);
   u->job.flags = 0;
-  u->job.temp = u->job.target; /* goes, if the file cannot be pushed */
-  u->job.target = NULL;
   int n = push_opened(L, u->op.iso, &u->job, u->job.temp, u->job.last);
   if (u->job.err == 0) {
     wf_free(u->job.temp);
