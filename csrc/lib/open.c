@@ -9,6 +9,7 @@
 
 #include "lib/lib.h"
 #include "lx/lean.h"
+#include "rt/errand.h"
 #include "rt/io.h"
 #include "rt/report.h"
 
@@ -83,10 +84,12 @@ static const part parts[] = {
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
+    {wf_errand_classes, "", WF_CLASS_ERRAND, WF_CLASS_ERRAND},
     {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
-    {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {wf_lib_dns, "resolve reverse ", NO_CLASS, NO_CLASS},
+    {wf_lib_blocking, "blocking blocking_call blocking_pool ", NO_CLASS, NO_CLASS},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
     {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},
     {wf_lib_info, "process_facts thread_facts cards own_ids job_tid job_pid ", NO_CLASS, NO_CLASS},

@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <unistd.h>
 
+static __thread bool own; /* the thread's alone */
+
+bool wf_identity_own(void) { return own; }
+
 #if defined(__linux__)
 #include <sys/syscall.h>
 
@@ -20,6 +24,7 @@
 
 int wf_identity_take(const wf_identity *id, const char **what) {
   static const gid_t none[1];
+  own = true;
   *what = "groups";
   if (syscall(SETGROUPS, id->ngroups, id->ngroups > 0 ? id->groups : none) != 0) return errno;
   *what = "gid";

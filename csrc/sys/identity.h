@@ -27,4 +27,7 @@ static inline bool wf_identity_any(const wf_identity *id) { return id->has_uid |
  * errno with *what "groups", "gid" or "uid": then the thread may be in between, and must not go on. */
 int wf_identity_take(const wf_identity *id, const char **what);
 
+/* Has the calling thread taken one? Then what it wants done with its rights must be done on it. */
+bool wf_identity_own(void);
+
 #endif
