@@ -43,6 +43,13 @@ static void open_net(wf_iso *iso, lua_State *L) {
   wf_lib_udp(iso, L);
 }
 
+static void open_files(wf_iso *iso, lua_State *L) {
+  wf_lib_fs(iso, L);
+#ifdef WF_DEBUG
+  wf_lib_inject(iso, L);
+#endif
+}
+
 static void open_notifiers(wf_iso *iso, lua_State *L) {
   wf_lib_signal(iso, L);
   wf_lib_ticker(iso, L);
@@ -90,6 +97,10 @@ static const part parts[] = {
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
     {wf_lib_dns, "resolve reverse ", NO_CLASS, NO_CLASS},
     {wf_lib_blocking, "blocking blocking_call blocking_pool ", NO_CLASS, NO_CLASS},
+    {open_files, "fs_read fs_write fs_append fs_copy fs_pool fs_stat fs_lstat fs_exists fs_access fs_rename fs_link fs_symlink "
+                 "fs_readlink fs_realpath fs_chmod fs_chown fs_utime fs_truncate fs_scandir fs_mkdir fs_remove fs_tempdir fs_open "
+                 "fs_tempfile file_methods inject ", WF_CLASS_FILE, WF_CLASS_FILE},
+    {wf_lib_watch, "fs_watch ", WF_CLASS_WATCH, WF_CLASS_WATCH},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
     {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},
     {wf_lib_info, "process_facts thread_facts cards own_ids job_tid job_pid ", NO_CLASS, NO_CLASS},

@@ -161,6 +161,7 @@ static void op_abandon(wf_op *op) {
     return;
   }
   int err;
+  if (op->abandon != NULL) op->abandon(op);
   if (wf_io_uv(op->iso, &err) != NULL) uv_cancel(op->req);
 }
 
@@ -168,6 +169,7 @@ static void on_iso_end(wf_iso *iso, wf_handle *h) {
   wf_op *op = wf_container_of(h, wf_op, handle);
   int err;
   op->task = NULL;
+  if (op->abandon != NULL) op->abandon(op);
   if (wf_io_uv(iso, &err) != NULL) uv_cancel(op->req);
 }
 
@@ -185,6 +187,7 @@ void *wf_op_of(lua_State *L, int idx) { return ((box *)lua_touserdata(L, idx))->
 
 void wf_op_started(wf_op *op, uv_req_t *req) {
   op->req = req;
+  op->done = false;
   wf_handle_open(op->iso, &op->handle, on_iso_end);
 }
 
@@ -232,7 +235,13 @@ static int op_gc(lua_State *L) {
   return 0;
 }
 
+static int op_tostring(lua_State *L) {
+  const box *b = wf_iso_test(wf_iso_up(L), L, 1, WF_CLASS_OP);
+  lua_pushstring(L, b != NULL && b->op != NULL && b->op->label != NULL ? b->op->label : "operation");
+  return 1;
+}
+
 void wf_io_classes(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", op_gc}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", op_gc}, {"__tostring", op_tostring}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_OP, "weft.operation", NULL, meta);
 }

@@ -203,6 +203,8 @@ enum wf_class {
   WF_CLASS_UDP,
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
+  WF_CLASS_FILE, /* its metatable: the object is a stream */
+  WF_CLASS_WATCH,
   WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
@@ -250,6 +252,7 @@ struct wf_iso {
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
+  uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
   uint32_t npeers;     /* connections to other processes (peer.h), */

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-static __thread bool own; /* the thread's alone */
+/* The thread's own. */
+static _Thread_local bool own_identity;
 
-bool wf_identity_own(void) { return own; }
+bool wf_identity_own(void) { return own_identity; }
+
+void wf_identity_inherit(bool own) { own_identity = own; }
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -24,7 +27,7 @@ bool wf_identity_own(void) { return own; }
 
 int wf_identity_take(const wf_identity *id, const char **what) {
   static const gid_t none[1];
-  own = true;
+  own_identity = true;
   *what = "groups";
   if (syscall(SETGROUPS, id->ngroups, id->ngroups > 0 ? id->groups : none) != 0) return errno;
   *what = "gid";

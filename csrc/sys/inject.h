@@ -1,0 +1,41 @@
+/* Faults to order, in test builds: the next calls of a kind fail with an errno, or are given fewer bytes than they
+ * asked for. Whoever makes such a call asks here first. Any thread; in builds without assertions it is nothing.
+ */
+#ifndef WF_SYS_INJECT_H
+#define WF_SYS_INJECT_H
+
+#include <stddef.h>
+
+enum wf_inject_call {
+  WF_CALL_OPEN,
+  WF_CALL_READ,
+  WF_CALL_WRITE,
+  WF_CALL_SYNC,
+  WF_CALL_RENAME,
+  WF_CALL_CLOSE,
+  WF_CALL_LINK, /* links, folders and what else only changes names */
+  WF_CALL_KINDS
+};
+
+#ifdef WF_DEBUG
+
+/* After `skip` more calls of the kind, `times` of them: those fail with `err`, or, when it is 0, get `most` bytes at
+ * most. times 0: nothing is wrong any more. */
+void wf_inject_order(enum wf_inject_call call, long skip, long times, int err, size_t most);
+
+/* How many calls of the kind were asked about since the last order for it. */
+long wf_inject_count(enum wf_inject_call call);
+
+/* 0: make the call, of *n bytes (n may be NULL); or the errno with which it is to fail. */
+int wf_inject(enum wf_inject_call call, size_t *n);
+
+#else
+
+static inline int wf_inject(enum wf_inject_call call, size_t *n) {
+  (void)call, (void)n;
+  return 0;
+}
+
+#endif
+
+#endif
