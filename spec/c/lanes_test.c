@@ -229,12 +229,12 @@ static void many_threads(void) {
 }
 
 int main(void) {
+  survives_no_memory(); /* first: nobody else may allocate then */
   runs_in_order();
   grows_and_shrinks();
   nests();
   signals_one();
   leaves_the_stuck();
-  survives_no_memory();
   many_threads();
   return failures != 0;
 }
