@@ -293,7 +293,7 @@ end)
 
 describe("cancelling", function()
   it("stops Lua code", function()
-    local job = weft.blocking.submit(function() while true do end end)
+    local job = weft.blocking.submit(function() while true do local _ = {} end end)
     helper.eventually(function() return weft.blocking.pool().busy > 0 end)
     job:cancel "enough"
     local ok, err = job:result()
@@ -349,7 +349,7 @@ describe("cancelling", function()
     local ended = weft.channel(1)
     helper.raises_kind("timeout", weft.timeout, 0.02, weft.blocking, function(ch)
       local _ <close> = setmetatable({}, { __close = function() ch:send "ended" end })
-      while true do end
+      while true do local _ = {} end
     end, ended)
     assert.equal("ended", (ended:try_recv()))
   end)
@@ -371,9 +371,9 @@ describe("the end of the script", function()
   local start = [[
     local weft = require "weft"
     weft.blocking.pool { limit = 2 }
-    for i = 1, 3 do weft.go(weft.blocking, function() while true do end end) end
-    for i = 1, 3 do weft.blocking.submit(function() while true do end end) end
-    weft.spawn(function() require("weft").blocking(function() while true do end end) end)
+    for i = 1, 3 do weft.go(weft.blocking, function() while true do local _ = {} end end) end
+    for i = 1, 3 do weft.blocking.submit(function() while true do local _ = {} end end) end
+    weft.spawn(function() require("weft").blocking(function() while true do local _ = {} end end) end)
     weft.sleep(0.01)
   ]]
   for _, ending in ipairs { "", "os.exit(0)", "os.exit(0, true)", "weft.blocking.pool{limit = 10}" } do
@@ -420,7 +420,7 @@ describe("many calls", function()
     helper.no_growth(function()
       weft.blocking(function() return 1 end)
       pcall(weft.blocking, function() error "x" end)
-    end, { n = 100 })
+    end, { n = helper.scale(1000, 20) })
   end)
 
   it("show in a trace", function()

@@ -106,7 +106,7 @@ describe("weft.dns.resolve", function()
       weft.dns.resolve "localhost"
       weft.dns.resolve("localhost", { timeout = 0 })
       weft.dns.reverse("127.0.0.1", { numeric = true })
-    end, { n = 100 })
+    end, { n = helper.scale(1000, 20) })
   end)
 end)
 
