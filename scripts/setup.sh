@@ -4,8 +4,8 @@
 #
 #   scripts/setup.sh [build|demo|test|bench|asan|tsan|valgrind|examples|rock|lint|deep]
 #
-# Works as root or through sudo; otherwise says what to install. Only `bench` goes on without what it
-# cannot get: those are the peers that weft is compared with.
+# Works as root or through sudo; otherwise says what to install. `bench` goes on without the peers that it cannot get,
+# the tests without the tools that speak with the examples' servers: tests that need one say so.
 set -u
 goal=${1:-test}
 missing=
@@ -34,6 +34,15 @@ case $goal in
   test | asan | tsan | valgrind | deep)
     have busted || need lua-busted
     have luarocks || need luarocks
+    have curl || want curl
+    have nc || want netcat-openbsd
+    have redis-benchmark || want redis-tools
+    # Where it would be started as a service, that is left to whoever owns the machine.
+    have redis-server || [ -d /run/systemd/system ] || want redis-server
+    have wrk || want wrk
+    # Debian keeps redis-lua in an older version's folder only.
+    module redis || [ -e /usr/share/lua/5.1/redis.lua ] || want lua-redis
+    module socket || want lua-socket
     ;;
 esac
 case $goal in
@@ -52,12 +61,17 @@ case $goal in
     ;;
 esac
 
+# What could not be had once is not asked for at each run.
+tried=${BUILD:-build}/setup-tried-$goal
+give_up_on() { [ -z "$1" ] || { mkdir -p "${tried%/*}" && echo "$1" >"$tried"; }; }
+[ "$(cat "$tried" 2>/dev/null)" != "$optional" ] || optional=
 [ -n "$missing$optional" ] || exit 0
 
 by_hand() {
   echo "weft: $1" >&2
   [ -z "$missing" ] || echo "weft: please install:$missing" >&2
   [ -z "$optional" ] || echo "weft: useful for '$goal', not needed:$optional" >&2
+  give_up_on "$optional"
   [ -z "$missing" ]
   exit
 }
@@ -83,7 +97,11 @@ if [ -n "$missing" ]; then
   # shellcheck disable=SC2086  # a list of words
   apt install --no-install-recommends $missing >"$log" 2>&1 || { tail -n 20 "$log" >&2; by_hand "apt-get install failed"; }
 fi
+failed=
 for p in $optional; do
-  apt install --no-install-recommends "$p" >"$log" 2>&1 || echo "weft: $p cannot be had here; '$goal' goes on without it"
+  apt install --no-install-recommends "$p" >"$log" 2>&1 && continue
+  echo "weft: $p cannot be had here; '$goal' goes on without it"
+  failed="$failed $p"
 done
+give_up_on "$failed"
 exit 0

@@ -9,7 +9,7 @@
 #include "lib/lib.h"
 #include "lx/opts.h"
 
-static const char *const kinds[] = {"open", "read", "write", "sync", "rename", "close", "link", NULL};
+static const char *const kinds[] = {"open", "read", "write", "sync", "rename", "close", "link", "recv", "send", "accept", "connect", NULL};
 
 static int errno_of(const char *name) {
   static const struct {

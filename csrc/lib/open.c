@@ -9,6 +9,7 @@
 
 #include "lib/lib.h"
 #include "lx/lean.h"
+#include "rt/errand.h"
 #include "rt/io.h"
 #include "rt/report.h"
 
@@ -90,10 +91,12 @@ static const part parts[] = {
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
+    {wf_errand_classes, "", WF_CLASS_ERRAND, WF_CLASS_ERRAND},
     {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
-    {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {wf_lib_dns, "resolve reverse ", NO_CLASS, NO_CLASS},
+    {wf_lib_blocking, "blocking blocking_call blocking_pool ", NO_CLASS, NO_CLASS},
     {open_files, "fs_read fs_write fs_append fs_copy fs_pool fs_stat fs_lstat fs_exists fs_access fs_rename fs_link fs_symlink "
                  "fs_readlink fs_realpath fs_chmod fs_chown fs_utime fs_truncate fs_scandir fs_mkdir fs_remove fs_tempdir fs_open "
                  "fs_tempfile file_methods inject ", WF_CLASS_FILE, WF_CLASS_FILE},

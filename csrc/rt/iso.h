@@ -198,6 +198,7 @@ enum wf_class {
   WF_CLASS_SELECT,
   WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_ERRAND, /* and of an errand (errand.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
   WF_CLASS_UDP,
