@@ -19,7 +19,9 @@ local function go(program, args, name, rows)
 end
 local function erlang(program, args) return { name = "erlang", kind = "erlang", program = program, args = args } end
 -- Two schedulers.
-local function erlang2(name, args, rows) return { name = name, kind = "erlang2", program = "isolates", args = args, rows = rows } end
+local function erlang2(name, args, rows)
+  return { name = name, kind = "erlang2", program = "isolates", args = args, rows = rows }
+end
 local function node(program, args, rows) return { name = "node", kind = "node", program = program, args = args, rows = rows } end
 local function lua(name, program, args, rows)
   return { name = name, kind = "lua", program = program, args = args, rows = rows }
@@ -70,11 +72,12 @@ local function between(kind, title, n, goal, bytes, peers)
   }
   if peers then table.insert(subjects, 3, erlang2("erlang", { "channel", n.erlang, kind })) end
   return {
-    name = "between-" .. kind, title = "channel (128) between two isolates: " .. title, metric = "rate", unit = "msg/s", more = true,
-    seconds = 15, subjects = subjects, goals = { { number = goal, least = 1 } },
+    name = "between-" .. kind, title = "channel (128) between two isolates: " .. title,
+    metric = "rate", unit = "msg/s", more = true, seconds = 15, subjects = subjects, goals = { { number = goal, least = 1 } },
   }
 end
 
+local parked_rows = { { "bytes" }, { "mib", "resident in all" }, { "seconds", "start, park, answer" } }
 local sleepers = { { "cpu" }, { "wall", "wall" }, { "rss", "peak rss" } }
 local sleepers_units = { cpu = "s cpu", wall = "s", rss = "MiB" }
 
@@ -200,7 +203,8 @@ return {
     name = "process", title = "programs and worker processes: posix_spawn of `true` and wait",
     metric = "exec_us", unit = "us", seconds = 30, units = { message_ns = "ns", buffer_ns = "ns" },
     subjects = {
-      weft("process", { size(400) }, process_rows { lua_us = "a process of an empty function + join", buffer_us = "round trip of a 1 MiB buffer",
+      weft("process", { size(400) }, process_rows { lua_us = "a process of an empty function + join",
+        buffer_us = "round trip of a 1 MiB buffer",
         buffer_ns = "buffers of 1 MiB one way" }),
       c("C", "limit_process", { size(400) }, process_rows { lua_us = "posix_spawn of lua5.4 -e ''" }),
     },
@@ -264,9 +268,9 @@ return {
     name = "isolate-parked", title = "memory of a parked isolate, slope to 100,000; then all are answered",
     metric = "bytes", unit = "B", units = { bytes = "B", mib = "MiB", seconds = "s" }, seconds = 30, rounds = quick and 1 or 3,
     subjects = {
-      weft("isolates", { "parked", size(100 * K) }, { { "bytes" }, { "mib", "resident in all" }, { "seconds", "start, park, answer" } }),
+      weft("isolates", { "parked", size(100 * K) }, parked_rows),
       c("C bare state", "limit_isolates", { "parked", size(100 * K) }),
-      erlang2("erlang", { "parked", size(100 * K) }, { { "bytes" }, { "mib", "resident in all" }, { "seconds", "start, park, answer" } }),
+      erlang2("erlang", { "parked", size(100 * K) }, parked_rows),
     },
     goals = { { number = 10240, most = 1 }, { own = "weft, resident in all", number = 1200 * 1000 * 1000 / (1 << 20), most = 1 } },
   },
@@ -294,7 +298,8 @@ return {
     goals = { { number = 1500, most = 1 } },
   },
   between("integers", "integers", { weft = size(2 * M), go = size(5 * M), erlang = size(2 * M) }, 5 * M, 0, true),
-  between("table", "a table of 10 string keys", { weft = size(500 * K), go = size(M), erlang = size(500 * K) }, 2500 * K, 200, true),
+  between("table", "a table of 10 string keys", { weft = size(500 * K), go = size(M), erlang = size(500 * K) },
+    2500 * K, 200, true),
   between("string", "a string of 1 MiB", { weft = size(5 * K), go = size(5 * K) }, 10 * K, 1 << 20),
   between("buffer", "a buffer of 1 MiB", { weft = size(M), go = size(5 * M) }, M),
   {

@@ -9,7 +9,7 @@ local what, n = arg[1], tonumber(arg[2])
 
 local function nothing() end
 
-local function start(batch)
+local function births(batch)
   local jobs = {}
   weft.spawn(nothing):join()
   local t = clock.now()
@@ -136,5 +136,5 @@ local function across(size)
   echo:join()
 end
 
-local modes = { start = start, parked = parked, trip = trip, across = across }
+local modes = { start = births, parked = parked, trip = trip, across = across }
 if what == "channel" then channel(arg[3], arg[4] == "thread" and weft.thread or weft.spawn) else modes[what](tonumber(arg[3])) end
