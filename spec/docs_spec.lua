@@ -214,7 +214,7 @@ describe("the stubs", function()
 
   it("have the options that weft.go and weft.thread know", function()
     local values = { name = "x", memory = 1 << 24, stack = 1 << 20, nice = 0, policy = "other", priority = 0, affinity = { 0 },
-      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups }
+      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups, sigmask = { "SIGINT" } }
     for name in pairs(classes["weft.go.options"].fields) do weft.go({ [name] = values[name] }, function() end) end
     for name in pairs(classes["weft.thread.options"].fields) do
       local job, message = weft.thread({ [name] = assert(values[name], name) }, function() end)

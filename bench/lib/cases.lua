@@ -14,8 +14,14 @@ local K, M = 1000, 1000000
 
 local function weft(program, args, rows) return { name = "weft", kind = "weft", program = program, args = args, rows = rows } end
 local function c(name, program, args, rows) return { name = name, kind = "c", program = program, args = args, rows = rows } end
-local function go(program, args, name) return { name = name or "go", kind = "go", program = program, args = args } end
+local function go(program, args, name, rows)
+  return { name = name or "go", kind = "go", program = program, args = args, rows = rows }
+end
 local function erlang(program, args) return { name = "erlang", kind = "erlang", program = program, args = args } end
+-- Two schedulers.
+local function erlang2(name, args, rows)
+  return { name = name, kind = "erlang2", program = "isolates", args = args, rows = rows }
+end
 local function node(program, args, rows) return { name = "node", kind = "node", program = program, args = args, rows = rows } end
 local function lua(name, program, args, rows)
   return { name = name, kind = "lua", program = program, args = args, rows = rows }
@@ -50,6 +56,28 @@ local function curve(what, title, ops)
   }
 end
 
+-- The rows of the case of processes; what differs from one subject to the other is named by the metric.
+local function process_rows(more)
+  return { { "exec_us" }, { "exec8_us", "8 at once" }, { "lua_us", more.lua_us }, { "trip_us", "round trip of an integer" },
+    { "message_ns", "64 bytes one way" }, { "buffer_us", more.buffer_us }, { "buffer_ns", more.buffer_ns } }
+end
+
+-- A channel of 128 from one isolate to another: n values of a kind. C moves blocks of `bytes`.
+local function between(kind, title, n, goal, bytes, peers)
+  local subjects = {
+    weft("isolates", { "channel", n.weft, kind }),
+    { name = "weft, a thread each", kind = "weft", program = "isolates", args = { "channel", n.weft, kind, "thread" } },
+    go("isolates", { "channel", n.go, kind }),
+    bytes and c("C mutex + conditions", "limit_isolates", { "channel", n.go, bytes }) or nil,
+  }
+  if peers then table.insert(subjects, 3, erlang2("erlang", { "channel", n.erlang, kind })) end
+  return {
+    name = "between-" .. kind, title = "channel (128) between two isolates: " .. title,
+    metric = "rate", unit = "msg/s", more = true, seconds = 15, subjects = subjects, goals = { { number = goal, least = 1 } },
+  }
+end
+
+local parked_rows = { { "bytes" }, { "mib", "resident in all" }, { "seconds", "start, park, answer" } }
 local sleepers = { { "cpu" }, { "wall", "wall" }, { "rss", "peak rss" } }
 local sleepers_units = { cpu = "s cpu", wall = "s", rss = "MiB" }
 
@@ -172,17 +200,28 @@ return {
     goals = { { subject = "C thread + lean state", most = 1.3 } },
   },
   {
-    name = "process", title = "programs and worker processes",
-    metric = "exec_us", unit = "us", seconds = 30,
+    name = "process", title = "programs and worker processes: posix_spawn of `true` and wait",
+    metric = "exec_us", unit = "us", seconds = 30, units = { message_ns = "ns", buffer_ns = "ns" },
     subjects = {
-      weft("process", { size(400) },
-        { { "exec_us", "exec{true} + wait" }, { "exec8_us", "the same, 8 at once" }, { "lua_us", "process of an empty function + join" },
-          { "trip_us", "round trip of an integer" }, { "buffer_us", "round trip of a 1 MiB buffer" }, { "message_ns", "64 bytes one way, ns" } }),
-      c("C", "limit_process", { size(400) },
-        { { "exec_us", "posix_spawn + wait" }, { "exec8_us", "the same, 8 at once" }, { "lua_us", "posix_spawn of lua5.4 -e ''" },
-          { "trip_us", "round trip over a socket pair" }, { "message_ns", "64 bytes through a pipe, ns" } }),
+      weft("process", { size(400) }, process_rows { lua_us = "a process of an empty function + join",
+        buffer_us = "round trip of a 1 MiB buffer",
+        buffer_ns = "buffers of 1 MiB one way" }),
+      c("C", "limit_process", { size(400) }, process_rows { lua_us = "posix_spawn of lua5.4 -e ''" }),
     },
-    goals = { { subject = "C", most = 1.1 } },
+    goals = {
+      { subject = "C", most = 1.1 },
+      { own = "weft, 8 at once", subject = "C, 8 at once", most = 1.1 },
+      { own = "weft, a process of an empty function + join", subject = "C, posix_spawn of lua5.4 -e ''", most = 1.3 },
+      { own = "weft, round trip of an integer", subject = "C, round trip of an integer", most = 1.3 },
+      { own = "weft, buffers of 1 MiB one way", number = 10 * K, most = 1 },
+      { own = "weft, 64 bytes one way", number = 1000, most = 1 },
+    },
+  },
+  {
+    name = "cat", title = "256 MiB through the standard input and output of `cat`",
+    metric = "rate", unit = "MiB/s", more = true, seconds = 15,
+    subjects = { weft("cat", { size(256) }), c("C", "limit_cat", { size(256) }) },
+    goals = { { subject = "C", least = 0.8 } },
   },
   {
     name = "thread-1cpu", title = "the same with both threads on one CPU",
@@ -200,11 +239,98 @@ return {
     subjects = {
       { name = "weft", kind = "weft", program = "map", args = { size(M), 3, size(M) },
         rows = { { "speedup" }, { "item_us", "an empty function, per item" } } },
+      { name = "weft, isolates", kind = "weft", program = "map", args = { size(M), 3, size(M), "isolate" },
+        rows = { { "speedup" }, { "item_us", "an empty function, per item" } } },
+      { name = "weft, worker processes", kind = "weft", program = "map", args = { size(M), 3, size(100 * K), "process" },
+        rows = { { "speedup" }, { "item_us", "an empty function, per item" } } },
       { name = "two processes", kind = "lua", program = "lua_map", args = { size(M), 3 }, rows = { { "speedup" } } },
       { name = "go", kind = "go", program = "map", args = { size(4 * M), 3 }, rows = { { "speedup" } } },
       { name = "lanes", kind = "lua", program = "lanes_map", args = { size(M), 3 }, rows = { { "speedup" } } },
     },
-    goals = { { subject = "two processes", least = 0.97 } },
+    goals = {
+      { subject = "two processes", least = 0.97 },
+      { own = "weft, isolates", subject = "two processes", least = 0.97 },
+      { own = "weft, worker processes", subject = "two processes", least = 0.97 },
+    },
+  },
+  {
+    name = "isolate", title = "weft.spawn and join of an empty function, 10,000 at once",
+    metric = "us", unit = "us", seconds = 15,
+    subjects = {
+      weft("isolates", { "start", size(50 * K), 10 * K }),
+      c("C bare state", "limit_isolates", { "state", size(20 * K) }, { { "us" }, { "full_us", "C state with all libraries" } }),
+      erlang2("erlang", { "start", size(200 * K), 10 * K }),
+      go("isolates", { "start", size(2 * M), 10 * K }),
+    },
+    goals = { { number = 6, most = 1 } },
+  },
+  {
+    name = "isolate-parked", title = "memory of a parked isolate, slope to 100,000; then all are answered",
+    metric = "bytes", unit = "B", units = { bytes = "B", mib = "MiB", seconds = "s" }, seconds = 30, rounds = quick and 1 or 3,
+    subjects = {
+      weft("isolates", { "parked", size(100 * K) }, parked_rows),
+      c("C bare state", "limit_isolates", { "parked", size(100 * K) }),
+      erlang2("erlang", { "parked", size(100 * K) }, parked_rows),
+    },
+    goals = { { number = 10240, most = 1 }, { own = "weft, resident in all", number = 1200 * 1000 * 1000 / (1 << 20), most = 1 } },
+  },
+  {
+    name = "isolate-trip", title = "round trip between two isolates, one worker",
+    metric = "ns", unit = "ns", seconds = 15,
+    subjects = {
+      weft("isolates", { "trip", size(500 * K), 1 }),
+      go("isolates", { "trip", size(M), 1 }),
+      erlang("isolates", { "trip", size(500 * K) }),
+      c("C spin, then futex, two threads", "limit_isolates", { "trip", size(300 * K) },
+        { { "ns" }, { "sleep_ns", "C futex, two threads" } }),
+    },
+    goals = { { number = 500, most = 1 } },
+  },
+  {
+    name = "isolate-trip-2", title = "the same with two workers awake",
+    metric = "ns", unit = "ns", seconds = 15,
+    subjects = {
+      weft("isolates", { "trip", size(500 * K), 2 }, { { "ns" }, { "apart_ns", "weft, a thread each" } }),
+      go("isolates", { "trip", size(M), 2 }, "go", { { "ns" }, { "apart_ns", "go, locked to two threads" } }),
+      erlang2("erlang", { "trip", size(500 * K) }),
+      erlang2("erlang, bound to two schedulers", { "trip", size(50 * K), "apart" }),
+    },
+    goals = { { number = 1500, most = 1 } },
+  },
+  between("integers", "integers", { weft = size(2 * M), go = size(5 * M), erlang = size(2 * M) }, 5 * M, 0, true),
+  between("table", "a table of 10 string keys", { weft = size(500 * K), go = size(M), erlang = size(500 * K) },
+    2500 * K, 200, true),
+  between("string", "a string of 1 MiB", { weft = size(5 * K), go = size(5 * K) }, 10 * K, 1 << 20),
+  between("buffer", "a buffer of 1 MiB", { weft = size(M), go = size(5 * M) }, M),
+  {
+    name = "across", title = "a table of 100,000 integers from one isolate to another",
+    metric = "ms", unit = "ms", seconds = 10,
+    subjects = {
+      weft("isolates", { "across", size(100), 100 * K }),
+      erlang2("erlang", { "across", size(100), 100 * K }),
+      go("isolates", { "across", size(500), 100 * K }),
+      c("C malloc + memcpy", "limit_isolates", { "across", size(500), 100 * K }),
+    },
+    goals = { { number = 3, most = 1 } },
+  },
+  {
+    name = "preempt", title = "what being preempted costs a tight loop: more time than without, %",
+    metric = "isolate", unit = "%", seconds = 15,
+    subjects = {
+      weft("preempt", { size(10 * M) }, { { "isolate" }, { "shared", "weft, two isolates on a worker" },
+        { "tasks", "weft, two tasks under weft.preempt" }, { "hook", "a count hook, every 1000 instructions" } }),
+    },
+    goals = { { number = 2, most = 1 } },
+  },
+  {
+    name = "skynet", title = "a tree of tasks with 1,000,000 leaves",
+    metric = "ms", unit = "ms", pin = true, seconds = 25,
+    subjects = {
+      weft("skynet", { M }),
+      go("skynet", { M, 1 }),
+      { name = "go, two processors", kind = "go", program = "skynet", args = { M, 2 }, pin = false },
+    },
+    goals = { { subject = "go", most = 1 } },
   },
   {
     name = "explore", title = "weft.explore, a lost update of two tasks: schedules a second",

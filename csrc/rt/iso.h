@@ -308,6 +308,7 @@ struct wf_iso {
   } *idle;
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
+  struct wf_swait *free_wait; /* the record of a shared wait that is over, for the next one (swait.h) */
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
   uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
   wf_ticker slice_ticker;

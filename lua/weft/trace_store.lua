@@ -144,7 +144,13 @@ local function shift(id, by)
   return id + (by << 32)
 end
 
--- Traces of processes of one machine, on its monotonic clock.
+local function code_of(words, word)
+  for code, w in pairs(words) do
+    if w == word then return code end
+  end
+end
+
+-- Traces of processes of one machine, on its monotonic clock. Those with `worker` set began with their process.
 function M.merge(list)
   local start, till = math.maxinteger, 0
   for _, raw in ipairs(list) do start = math.min(start, raw.start) end
@@ -171,8 +177,9 @@ function M.merge(list)
       local name = raw.events[ev]
       if name == "mark" or name == "enter" then arg = arg + base else arg = shift(arg, iso_by) end
       if name == "new" or name == "live" then
-        local full = shift(id, iso_by)
-        if k > 1 and raw.whys[why] == "main" and not new.names[full] then new.names[full] = ("process %d"):format(raw.pid or k) end
+        local full, main = shift(id, iso_by), raw.whys[why] == "main"
+        if main and raw.worker then ev, why = code_of(raw.events, "new"), code_of(raw.whys, "process") end
+        if main and k > 1 and not new.names[full] then new.names[full] = ("process %d"):format(raw.pid or k) end
       end
       local number = (name == "put" or name == "take") and iso or iso + iso_by
       time, thread, id = time + later, thread + threads, shift(id, iso_by)
