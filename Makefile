@@ -5,7 +5,7 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
-#   make bench examples rock docs lint fmt models deep
+#   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
@@ -26,7 +26,7 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
+SETUP_GOALS := demo test bench asan tsan valgrind examples gallery rock deep
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -185,6 +185,10 @@ demo: all
 
 examples: all
 	@$(RUN_TREE) LUA='$(LUA)' scripts/examples.sh
+
+# docs/gallery.md and its pictures, from real runs.
+gallery: all
+	@$(RUN_TREE) $(LUA) scripts/gallery.lua
 
 bench: all
 	@mkdir -p $(BUILD)

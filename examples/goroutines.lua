@@ -49,5 +49,16 @@ for n = 1, 2 do
   draw.bars(bars)
   print()
 end
+
+-- The same once more, fewer, with a lane for each OS thread.
+local t = weft.trace(function()
+  local jobs = {}
+  for i = 1, 40 do jobs[i] = weft.spawn(unit, LOOPS) end
+  weft.all(jobs)
+end)
+print "40 of them on the two, a row for each OS thread:"
+t:timeline { by = "carrier" }
+local rate = ISOLATES / took[2]
+print(("\n%.0f isolates/s on two workers, of %d steps each"):format(rate, LOOPS))
 print(("two workers are %.2f times as fast as one; this process may use %d CPU%s"):format(took[1] / took[2], weft.cpus(),
   weft.cpus() == 1 and "" or "s"))

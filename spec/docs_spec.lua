@@ -307,7 +307,7 @@ describe("the example of", function()
   end
 end)
 
-for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "examples/README.md" } do
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "docs/from-other-libraries.md", "examples/README.md" } do
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
       -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
@@ -317,8 +317,8 @@ for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "exam
 end
 
 for _, name in ipairs {
-  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "examples/README.md",
-  "bench/README.md",
+  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "docs/gallery.md",
+  "docs/from-other-libraries.md", "examples/README.md", "bench/README.md",
 } do
   describe(name, function()
     local text = helper.read_file(ROOT .. "/" .. name)
