@@ -3,7 +3,8 @@
 local helper = require "spec.helper"
 local weft = require "weft"
 
-assert(weft.net.connect("127.0.0.1", 1) == nil) -- the loop stays once it is used
+assert(weft.net.connect("127.0.0.1", 1) == nil) -- the loop stays once it is used,
+assert(weft.fs.exists "/") -- and libuv's pool, which is there before a thread takes another identity
 
 -- A gate that a blocking C call waits at: a FIFO. open() lets one reader through.
 local function new_gate()
