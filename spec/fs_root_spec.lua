@@ -31,7 +31,8 @@ local function try_all(path)
   local secret, codes = path .. "/secret", {}
   for i, call in ipairs {
     function() return fs.read(secret) end, function() return fs.read(secret) end, function() return fs.open(secret) end,
-    function() return fs.open(secret, "a") end, function() return fs.write(secret, "x") end, function() return fs.append(secret, "x") end,
+    function() return fs.open(secret, "a") end, function() return fs.write(secret, "x") end,
+    function() return fs.append(secret, "x") end,
     function() return fs.copy(secret, path .. "/open/copy") end, function() return fs.remove(secret) end,
     function() return fs.write(path .. "/new", "x") end, function() return fs.mkdir(path .. "/new") end,
     function() return fs.tempfile { dir = path } end, function() return fs.rename(secret, path .. "/open/x") end,

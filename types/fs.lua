@@ -47,8 +47,8 @@ weft.fs = {}
 function weft.fs.read(path, opts) end
 
 ---Writes a whole file. What was there is replaced as a whole at the end, by renaming a new file that lies in the same folder
----until then: whoever reads sees the old contents or the new ones, and when something fails (`ENOSPC`, a cancellation) the old file is as
----it was and nothing else is left. Permissions stay; other hard links keep the old contents; a symbolic link stays, and
+---until then: whoever reads sees the old contents or the new ones, and when something fails (`ENOSPC`, a cancellation) the
+---old file is as it was and nothing else is left. Permissions stay; other hard links keep the old contents; a symbolic link stays, and
 ---what it leads to is replaced. A device or a pipe is written to itself.
 ---
 ---Options: `sync`, the contents and the name are on the disk when it returns; `exclusive`, the file must not be there
@@ -538,8 +538,8 @@ function weft.fs.watch(path, events) end
 local watch = {}
 
 ---Waits for the next change: a table with `event`, `path`, and in a folder `name` and `type` ("file" or "directory"). The
----events: "created", "removed", "changed" (contents), "attributes", "written" (closed by who had it open to write), "moved_from" and
----"moved_to" (of one move, they have the same `cookie`). Whatever was asked for: "gone" and "moved" when it is the watched
+---events: "created", "removed", "changed" (contents), "attributes", "written" (closed by who had it open to write),
+---"moved_from" and "moved_to" (of one move, they have the same `cookie`). Whatever was asked for: "gone" and "moved" when it is the watched
 ---thing itself, "overflow" when changes came faster than they were received and some were lost.
 ---
 ---Blocks: until there is one.
@@ -581,8 +581,8 @@ function watch:try_recv() end
 ---```
 function watch:close() end
 
----How many threads libuv's pool has, which does the file calls that are not answered at once, and looks names up. The number can
----be set before the pool's first use, here or by `UV_THREADPOOL_SIZE` in the environment; default 4.
+---How many threads libuv's pool has, which does the file calls that are not answered at once, and looks names up. The
+---number can be set before the pool's first use, here or by `UV_THREADPOOL_SIZE` in the environment; default 4.
 ---
 ---Blocks: no.
 ---Errors: a number that is not from 1 to 1024.
