@@ -38,16 +38,16 @@ local function record(case, subject, value, unit, ratio)
   rows[#rows + 1] = ("%s\t%s\t%.6g\t%s\t%s"):format(case, subject, value, unit, ratio and ("%.4g"):format(ratio) or "-")
 end
 
-local function goal_text(goal, case)
-  local what = goal.subject or ("%s %s"):format(number(goal.number), case.unit)
+local function goal_text(goal, case, own)
+  local what = goal.subject or ("%s %s"):format(number(goal.number), own and own.unit or case.unit)
   local limit = goal.most or goal.least
   local times = limit == 1 and "" or limit == 1 / 3 and "1/3 x " or ("%g x "):format(limit)
-  return ("%s %s%s"):format(goal.most and "<=" or ">=", times, what)
+  return ("%s%s %s%s"):format(goal.own and goal.own .. " " or "", goal.most and "<=" or ">=", times, what)
 end
 
--- Judges a goal; weft over the other, whichever way is better.
+-- Judges a goal: the case's first subject, or the row `own`, over the other, whichever way is better.
 local function judge(goal, case, result)
-  local own = result.samples[case.subjects[1].name]
+  local own = result.samples[goal.own or case.subjects[1].name]
   local share
   if own and goal.number then
     share = measure.median(own.list) / goal.number
@@ -57,7 +57,7 @@ local function judge(goal, case, result)
   local limit = goal.most or goal.least
   local verdict = "not measured"
   if share then verdict = (goal.most and share <= limit or goal.least and share >= limit) and "met" or "MISSED" end
-  local text = goal_text(goal, case)
+  local text = goal_text(goal, case, own)
   verdicts[#verdicts + 1] = { case = case, text = text, share = share, verdict = verdict, busy = result.busy_runs }
   return ("  goal %s: %s x, %s"):format(text, ratio_text(share), verdict)
 end
