@@ -252,8 +252,20 @@ static int task_ready(wf_iso *iso, wf_task *t) {
   return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
 }
 
+/* Where a great many tasks wait, each that wakes is out of the caches: its memory comes while the one before it runs. Harmless
+ * for any address. */
+static inline void fetch_next(const wf_iso *iso) {
+  const wf_task *t = iso->head;
+  if (t == NULL) return;
+  const char *co = (const char *)t->co;
+  __builtin_prefetch(co);
+  __builtin_prefetch(co + 64);
+  __builtin_prefetch(t->u.next);
+}
+
 static inline void task_run(wf_iso *iso, wf_task *t) {
   int nres, nargs = t->got;
+  fetch_next(iso);
   if (wf_unlikely(t->flags & (WF_F_NEW | WF_F_STRAY | WF_F_INNER | WF_F_SLICED))) {
     nargs = task_ready(iso, t);
     if (nargs < 0) return;
@@ -297,6 +309,7 @@ uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
   wf_timer *timer;
   while ((timer = wf_wheel_pop(wheel, now)) != NULL) {
     n++;
+    __builtin_prefetch((const char *)timer + 64);
     if (timer->when & 1) {
       wf_alarm *a = wf_container_of(timer, wf_alarm, timer);
       if (a->fire != NULL)
