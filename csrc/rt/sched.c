@@ -248,17 +248,6 @@ static int task_ready(wf_iso *iso, wf_task *t) {
   return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
 }
 
-/* Where a great many tasks wait, each that wakes is out of the caches: its memory comes while the one before it runs. Harmless
- * for any address. */
-static inline void fetch_next(const wf_iso *iso) {
-  const wf_task *t = iso->head;
-  if (t == NULL) return;
-  const char *co = (const char *)t->co;
-  __builtin_prefetch(co);
-  __builtin_prefetch(co + 64);
-  __builtin_prefetch(t->u.next);
-}
-
 /* Run the task's coroutine with the values on top of it until it waits, or ends, or somebody yields: the status.
  *
  * No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
@@ -286,7 +275,6 @@ static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
 static inline void task_run(wf_iso *iso, wf_task *t) {
   lua_State *co = t->co;
   int status;
-  fetch_next(iso);
   if (wf_likely(wf_task_sits(t))) {
     wf_seat *s = wf_seat_of(iso, t);
     t->flags &= ~(uint32_t)WF_F_PARKED;
@@ -339,7 +327,6 @@ uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
   wf_timer *timer;
   while ((timer = wf_wheel_pop(wheel, now)) != NULL) {
     n++;
-    __builtin_prefetch((const char *)timer + 64);
     if (timer->when & 1) {
       wf_alarm *a = wf_container_of(timer, wf_alarm, timer);
       if (a->fire != NULL)
