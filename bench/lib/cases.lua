@@ -186,6 +186,17 @@ return {
     goals = { { subject = "go", most = 0.5 } },
   },
   {
+    name = "sleep", title = "one sleep of 1 ms, of 1,000 tasks that do it again and again, CPU time",
+    metric = "ns", unit = "ns", pin = true, seconds = 30, rounds = 3,
+    subjects = {
+      weft("sleep", { K, size(K) }),
+      go("sleep", { K, size(K), 1 }),
+      lua("cqueues", "cqueues_sleep", { K, size(K) }),
+      lua("luv", "luv_sleep", { K, size(K) }),
+    },
+    goals = { { number = 500, most = 1 } },
+  },
+  {
     name = "thread", title = "weft.thread start + join of an empty function",
     metric = "us", unit = "us", seconds = 25,
     subjects = {
@@ -454,7 +465,10 @@ return {
       { name = "weft", kind = "weft", program = "resp", through = resp, rows = resp_rows },
       { name = "redis-server", kind = "installed", program = "redis-server", through = resp, rows = resp_rows },
     },
-    goals = { { subject = "redis-server", least = 1 } },
+    goals = {
+      { subject = "redis-server", least = 1 },
+      { own = "weft, 16 at once", subject = "redis-server, 16 at once", least = 0.5 },
+    },
   },
   {
     name = "stream", title = "1 GiB through a TCP connection: MiB/s",
