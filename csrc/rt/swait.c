@@ -142,7 +142,7 @@ void wf_shared_release(wf_shared *s) {
 
 /* Records ------------------------------------------------------------------------------------- */
 
-static void swait_free(wf_swait *w);
+static void swait_free(wf_swait *w, bool queued);
 
 /* Push the value. Protected. */
 static int push_value(lua_State *L) {
@@ -173,7 +173,7 @@ static void on_mail(wf_iso *iso, wf_mail *m) {
   int how = w->how;
   if (t == NULL) { /* abandoned */
     wf_parcel_free(&w->parcel);
-    swait_free(w);
+    swait_free(w, true);
     return;
   }
   t->won = w->won;
@@ -203,21 +203,18 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
   wf_ext *x = wf_task_ext(iso, t);
   if (x == NULL) return NULL;
   if (x->shared != NULL) return x->shared;
-  wf_swait *w = iso->free_wait;
-  if (wf_likely(w != NULL)) {
-    iso->free_wait = NULL;
-    memset(w, 0, offsetof(wf_swait, first));
-  } else if ((w = wf_malloc(sizeof *w)) == NULL) {
-    return NULL;
-  } else {
-    memset(w, 0, offsetof(wf_swait, first));
+  wf_swait *w = iso->free_wait; /* with its hold of the port */
+  if (wf_unlikely(w == NULL)) {
+    if ((w = wf_malloc(sizeof *w)) == NULL) return NULL;
+    wf_port_hold(iso->port);
   }
+  iso->free_wait = NULL;
+  memset(w, 0, offsetof(wf_swait, first));
   w->first.owner = NULL; /* not in use */
   w->mail.deliver = on_mail;
   w->mail.drop = on_mail_dropped;
   w->port = iso->port;
   w->iso = iso;
-  wf_port_hold(w->port);
   w->task = t;
   w->id = wf_task_id(iso, t);
   t->flags |= WF_F_SHARED;
@@ -273,12 +270,13 @@ bool wf_swait_take_here(wf_swait *w) {
   return take(w, WF_TAKEN_HERE) || atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_HERE;
 }
 
-static void swait_free(wf_swait *w) {
+static void swait_free(wf_swait *w, bool queued) {
   bool elsewhere = atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_THERE;
   for (wf_snode *n = w->nodes, *next; n != NULL; n = next) {
     next = n->next;
     bool won = elsewhere && n->index == w->won;
-    if (!won || !n->out) { /* what the winner wrote came with its mail; another loser may be writing */
+    /* Not looked for where it is not: the winner took it out, which came with the mail. */
+    if (queued && !(won && n->out)) {
       pthread_mutex_lock(&n->owner->lock);
       wf_list_unlink(&n->link);
       pthread_mutex_unlock(&n->owner->lock);
@@ -288,16 +286,20 @@ static void swait_free(wf_swait *w) {
     shared_drop(n->owner, 1 + WF_SHARED_NODE);
     if (n != &w->first) wf_free(n);
   }
-  wf_port_release(w->port);
-  if (w->iso->free_wait == NULL)
+  if (w->iso->free_wait == NULL) {
     w->iso->free_wait = w;
-  else
-    wf_free(w);
+    return;
+  }
+  wf_port_release(w->port);
+  wf_free(w);
 }
 
 void wf_swait_forget(wf_iso *iso) {
-  wf_free(iso->free_wait);
+  wf_swait *w = iso->free_wait;
   iso->free_wait = NULL;
+  if (w == NULL) return;
+  wf_port_release(w->port);
+  wf_free(w);
 }
 
 /* Part the record from its task. */
@@ -308,12 +310,14 @@ static wf_swait *swait_part(wf_task *t) {
   return w;
 }
 
-void wf_swait_end(wf_task *t) { swait_free(swait_part(t)); }
+void wf_swait_end(wf_task *t) { swait_free(swait_part(t), true); }
+
+void wf_swait_undo(wf_task *t) { swait_free(swait_part(t), false); }
 
 void wf_swait_abandon(wf_task *t) {
   wf_swait *w = swait_part(t);
   w->task = NULL;
-  if (wf_swait_take_here(w)) swait_free(w);
+  if (wf_swait_take_here(w)) swait_free(w, true);
 }
 
 wf_snode *wf_snode_take_locked(wf_link *queue) {

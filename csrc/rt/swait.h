@@ -130,7 +130,10 @@ void wf_swait_look(wf_iso *iso, const wf_task *t);
 /* The isolate: the wait is over; take its nodes out of their queues and free all. */
 void wf_swait_end(wf_task *t);
 
-/* The same for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
+/* The isolate: it need not wait after all, and no node has been put into a queue. */
+void wf_swait_undo(wf_task *t);
+
+/* The same as wf_swait_end for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
 void wf_swait_abandon(wf_task *t);
 
 /* Any thread, under the lock of the queue's object: the first node whose wait is won by this call, out of
