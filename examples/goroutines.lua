@@ -43,8 +43,8 @@ for n = 1, 2 do
   print(("%d worker%s: %.3f s, each isolate says %d"):format(n, n == 1 and "" or "s", seconds, answer))
   local bars = {}
   for id, row in ipairs(rows) do
-    bars[id] = { "worker " .. id, row.cpu,
-      ("%.3f s of CPU, %d slices, %d isolates stolen"):format(row.cpu, row.slices, row.stolen) }
+    local text = ("%.3f s of CPU, %d slices, %d isolates stolen"):format(row.cpu, row.slices, row.stolen)
+    bars[id] = { "worker " .. id, row.cpu, text }
   end
   draw.bars(bars)
   print()

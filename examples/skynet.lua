@@ -18,7 +18,6 @@ print(("a tree of tasks, ten under each, %d leaves\n"):format(LEAVES))
 -- The first time, a thread looks at the memory of the process meanwhile.
 local stop = weft.event()
 local watcher = weft.thread(function(over)
-  local weft = require "weft"
   local points, start = {}, weft.now()
   repeat
     points[#points + 1] = { weft.now() - start, weft.info().memory.rss / 2^20 }

@@ -60,7 +60,8 @@ server:close()
 ]] },
 
   { title = "One task that never yields", text = [[
-The clock wants to tick every 2 ms. While `crunch` computes nobody looks at timers; the second time tasks have time slices.]], code = [[
+The clock wants to tick every 2 ms. While `crunch` computes nobody looks at timers; the second time tasks have time
+slices.]], code = [[
 local weft = require "weft"
 
 local function run()

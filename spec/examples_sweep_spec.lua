@@ -5,7 +5,8 @@ local helper = require "spec.helper"
 local PATH = helper.root .. "/examples/sweep.lua"
 
 local function run(...)
-  local out, err = helper.run_ok(PATH, { args = { ... }, env = { WEFT_QUICK = "1", LC_ALL = "C.UTF-8" }, timeout = helper.sanitizer and 90 or 60 })
+  local env = { WEFT_QUICK = "1", LC_ALL = "C.UTF-8" }
+  local out, err = helper.run_ok(PATH, { args = { ... }, env = env, timeout = helper.sanitizer and 90 or 60 })
   assert.equal("", err)
   return out
 end

@@ -355,9 +355,11 @@ return {
   },
   {
     name = "trace-event", title = "an event of a running trace, in the round trip of two tasks",
-    metric = "event_ns", unit = "ns", units = { event_ns = "ns", off_ns = "ns", on_ns = "ns" }, more = true, pin = true, seconds = 15,
+    metric = "event_ns", unit = "ns", units = { event_ns = "ns", off_ns = "ns", on_ns = "ns" }, more = true, pin = true,
+    seconds = 15,
     subjects = {
-      weft("trace", { "run", size(200 * K) }, { { "event_ns" }, { "off_ns", "the round trip, no trace" }, { "on_ns", "the same, traced" } }),
+      weft("trace", { "run", size(200 * K) },
+        { { "event_ns" }, { "off_ns", "the round trip, no trace" }, { "on_ns", "the same, traced" } }),
     },
     goals = { { number = 15, most = 1 } },
   },
@@ -372,7 +374,8 @@ return {
     metric = "timeline_s", unit = "s", units = { timeline_s = "s", summary_s = "s", svg_s = "s", chrome_s = "s" }, more = true,
     pin = true, seconds = 60, rounds = quick and 1 or 3,
     subjects = {
-      weft("trace", { "draw", M }, { { "timeline_s" }, { "summary_s", "summary" }, { "svg_s", "SVG of 100,000" }, { "chrome_s", "Perfetto, 100,000" } }),
+      weft("trace", { "draw", M },
+        { { "timeline_s" }, { "summary_s", "summary" }, { "svg_s", "SVG of 100,000" }, { "chrome_s", "Perfetto, 100,000" } }),
     },
     goals = { { number = 1, most = 1 } },
   },
@@ -380,7 +383,8 @@ return {
     name = "trace-page", title = "the page of a trace of 100,000 events, opened in a headless browser",
     metric = "page_ms", unit = "ms", units = { page_ms = "ms", write_ms = "ms" }, more = true, seconds = 30, rounds = 1,
     subjects = {
-      { name = "weft", kind = "browser", program = "page", args = { 100 * K }, rows = { { "page_ms" }, { "write_ms", "writing it" } } },
+      { name = "weft", kind = "browser", program = "page", args = { 100 * K },
+        rows = { { "page_ms" }, { "write_ms", "writing it" } } },
     },
     goals = { { number = 2000, most = 1 } },
   },

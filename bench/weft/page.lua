@@ -22,7 +22,7 @@ assert(t.lost == 0)
 local dir = os.tmpname()
 os.remove(dir)
 os.execute("mkdir " .. dir)
-local tidy <close> = setmetatable({}, { __close = function() os.execute("rm -rf " .. dir) end })
+local _ <close> = setmetatable({}, { __close = function() os.execute("rm -rf " .. dir) end })
 local start = clock.now()
 assert(t:html(dir .. "/t.html"))
 print("write_ms", (clock.now() - start) / 1e6)
@@ -32,8 +32,8 @@ f:close()
 
 local function open(name)
   local from = clock.now()
-  local dom = weft.exec({ browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" .. dir .. "/profile", "--dump-dom",
-    "file://" .. dir .. "/" .. name, stdout = "pipe", stderr = "null", env = { inherit = true, HOME = dir } }):output()
+  local dom = weft.exec({ browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+    "--user-data-dir=" .. dir .. "/profile", "file://" .. dir .. "/" .. name, stdout = "pipe", stderr = "null", env = { inherit = true, HOME = dir } }):output()
   assert(dom:find 'data%-ready="', "the page did not come up")
   return (clock.now() - from) / 1e6
 end

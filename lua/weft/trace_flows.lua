@@ -42,13 +42,19 @@ local function meet(mine, theirs, channel, number, entry)
   return other
 end
 
+-- Where something came from that has left its process. It may become known after the arrival, so such flows are completed
+-- at the end.
+local function begin(origin, from, at, before)
+  origin.from, origin.at, origin.before = from, at, before
+end
+
 ---------------------------------------------------------------------- within a process
 
 -- A put has an `origin` when its value came from another process; a take that is for another process is that one's origin.
 function Builder:match(put, take, channel)
   take.put = put
   if take.origin then
-    self:begin(take.origin, put.by, put.at, put.origin)
+    begin(take.origin, put.by, put.at, put.origin)
   elseif put.origin then
     take.flow = self:later("message", put.origin, take.by, take.at, channel)
   else
@@ -133,12 +139,6 @@ end
 
 ---------------------------------------------------------------------- between processes
 
--- Where something came from that has left its process. It may become known after the arrival, so such flows are completed
--- at the end.
-function Builder:begin(origin, from, at, before)
-  origin.from, origin.at, origin.before = from, at, before
-end
-
 function Builder:later(kind, origin, to, till, what)
   if not to or to == 0 then return end
   self.between = true
@@ -157,11 +157,11 @@ end
 
 function on:ship(time, why, thread, id, way, number)
   local origin, hand = self:way(way, number, true), self.hand[thread]
-  if why ~= "" then return self:begin(origin, self.running[thread], time) end
+  if why ~= "" then return begin(origin, self.running[thread], time) end
   if id ~= 0 then
     local post = self.posted[id]
     self.posted[id] = nil
-    if post then self:begin(origin, post.by, post.at, post.origin) end
+    if post then begin(origin, post.by, post.at, post.origin) end
     return
   end
   self.hand[thread] = nil
@@ -169,13 +169,13 @@ function on:ship(time, why, thread, id, way, number)
   if hand.flow then hand.flow.void, self.between = true, true end -- it was not for who runs here
   if hand.parked then
     hand.parked.shipped = true
-    self:begin(origin, hand.parked.id, hand.parked.at)
+    begin(origin, hand.parked.id, hand.parked.at)
   elseif hand.put then
-    self:begin(origin, hand.put.by, hand.put.at, hand.put.origin)
+    begin(origin, hand.put.by, hand.put.at, hand.put.origin)
   elseif hand.taken then
     hand.origin = origin -- the put is still to come
   else
-    self:begin(origin, nil, nil, hand.origin)
+    begin(origin, nil, nil, hand.origin)
   end
 end
 
