@@ -26,7 +26,7 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test bench asan tsan valgrind examples gallery rock deep
+SETUP_GOALS := demo test bench performance asan tsan valgrind examples gallery rock deep
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -193,6 +193,11 @@ gallery: all
 bench: all
 	@mkdir -p $(BUILD)
 	@$(RUN_TREE) $(LUA) bench/run.lua $(BENCH)
+
+# The numbers of README.md and docs/performance.md, on a machine that does nothing else.
+performance: bench
+	@$(RUN_TREE) $(LUA) scripts/costs.lua
+	@$(RUN_TREE) $(LUA) scripts/performance.lua
 
 test: tests-check
 	@$(TEST) -d $(DIR_check) -l '$(LUA)'
