@@ -48,8 +48,9 @@ function weft.fs.read(path, opts) end
 
 ---Writes a whole file. What was there is replaced as a whole at the end, by renaming a new file that lies in the same folder
 ---until then: whoever reads sees the old contents or the new ones, and when something fails (`ENOSPC`, a cancellation) the
----old file is as it was and nothing else is left. Permissions stay; other hard links keep the old contents; a symbolic link stays, and
----what it leads to is replaced. A device or a pipe is written to itself.
+---old file is as it was and nothing else is left. Permissions stay; other hard links keep the old contents; a symbolic link
+---stays, and what it leads to is replaced. A device or a pipe is written to itself. It takes the right to make files in that
+---folder: where there is none, weft.fs.open with "w" writes into the file as it lies there.
 ---
 ---Options: `sync`, the contents and the name are on the disk when it returns; `exclusive`, the file must not be there
 ---(`EEXIST`); `mode`, permissions of a file that was not there, as a number or octal digits in a string, default "666",
@@ -539,8 +540,8 @@ local watch = {}
 
 ---Waits for the next change: a table with `event`, `path`, and in a folder `name` and `type` ("file" or "directory"). The
 ---events: "created", "removed", "changed" (contents), "attributes", "written" (closed by who had it open to write),
----"moved_from" and "moved_to" (of one move, they have the same `cookie`). Whatever was asked for: "gone" and "moved" when it is the watched
----thing itself, "overflow" when changes came faster than they were received and some were lost.
+---"moved_from" and "moved_to" (of one move, they have the same `cookie`). Whatever was asked for: "gone" and "moved" when it
+---is the watched thing itself, "overflow" when changes came faster than they were received and some were lost.
 ---
 ---Blocks: until there is one.
 ---Errors: none.

@@ -207,7 +207,7 @@ static ssize_t take_fetched(wf_file *f, char *to, size_t n) {
   if (f->in.at == NULL && f->in_err == 0) return -EAGAIN;
   bool here = f->in_at + (int64_t)f->in_used == f->pos;
   size_t left = f->in.n - f->in_used;
-  if (!here || left == 0) {
+  if (f->in.at == NULL || !here || left == 0) {
     ssize_t result = !here || f->in.n > 0 ? -EAGAIN : -f->in_err;
     forget_fetched(f);
     f->in_err = 0;

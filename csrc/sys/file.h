@@ -102,6 +102,11 @@ int wf_quick_stat(const char *path, bool follow, struct stat *st);
 /* A job of the pool looks, now and then, which file systems are mounted: wf_quick_open and stat go on what was seen. */
 void wf_quick_look(void);
 
+#ifdef WF_DEBUG
+/* For tests: file systems of this kind are servers from now on (""; none). */
+void wf_quick_pretend(const char *kind);
+#endif
+
 /* Used here and by file_*.c: calls that EINTR does not end. 0 or an errno, the descriptor or count in *out. */
 int wf_file_openat(int at, const char *path, int flags, mode_t mode, int *out);
 int wf_file_write_all(int fd, const char *data, size_t size, int64_t offset, size_t *done);
