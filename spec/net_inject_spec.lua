@@ -335,7 +335,8 @@ describe("cancelling at every step", function()
       end
       return "all"
     end
-    local done, steps = nil, 0
+    local done
+    local steps = 0
     repeat
       local job = weft.go(talk)
       for _ = 1, steps do weft.yield() end
