@@ -110,14 +110,17 @@ describe("weft.blocking", function()
   end)
 
   it("refuses what cannot be", function()
-    for _, bad in ipairs { { "function expected", 5 }, { "function expected" }, { "unknown option 'nme'", { nme = 1 }, print },
-      { "option 'name'", { name = 5 }, print }, { "option 'memory'", { memory = 0 }, print } } do
+    for _, bad in ipairs {
+      { "function expected", 5 }, { "function expected" }, { "unknown option 'nme'", { nme = 1 }, print },
+      { "option 'name'", { name = 5 }, print }, { "option 'memory'", { memory = 0 }, print },
+    } do
       helper.raises(bad[1], weft.blocking, table.unpack(bad, 2, 3))
       helper.raises(bad[1], weft.blocking.submit, table.unpack(bad, 2, 3))
     end
     helper.raises("arg 3", weft.blocking, print, 1, coroutine.create(print))
-    for _, bad in ipairs { { limit = 0 }, { limit = 1e6 }, { limit = "x" }, { idle = 0 }, { idle = -1 }, { idle = 0 / 0 }, { idle = "x" },
-      { size = 1 } } do
+    for _, bad in ipairs {
+      { limit = 0 }, { limit = 1e6 }, { limit = "x" }, { idle = 0 }, { idle = -1 }, { idle = 0 / 0 }, { idle = "x" }, { size = 1 },
+    } do
       helper.raises("option", weft.blocking.pool, bad)
     end
   end)

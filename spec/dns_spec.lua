@@ -48,7 +48,9 @@ describe("weft.dns.resolve", function()
   end)
 
   it("fails for names that cannot be", function()
-    for _, name in ipairs { "", "a\0b", "127.0.0.1\0", "\0", ("x"):rep(300), ("x."):rep(2000), ("y"):rep(1 << 20), "no such name", "a..b" } do
+    for _, name in ipairs {
+      "", "a\0b", "127.0.0.1\0", "\0", ("x"):rep(300), ("x."):rep(2000), ("y"):rep(1 << 20), "no such name", "a..b",
+    } do
       local list, message, code = weft.dns.resolve(name)
       assert.is_nil(list)
       assert.truthy(code:find "^EAI_" and message:sub(1, #code) == code, message)
@@ -65,8 +67,9 @@ describe("weft.dns.resolve", function()
     helper.raises("bad argument #2", weft.dns.resolve, "localhost", 5)
     for message, opts in pairs {
       ["'inet' or 'inet6' expected, got 'ipx'"] = { family = "ipx" }, ["'stream' or 'dgram'"] = { socktype = "raw" },
-      ["unknown option 'timout'"] = { timout = 1 }, ["option 'timeout'"] = { timeout = -1 }, ["option 'canonname'"] = { canonname = 1 },
-      ["a port from 0 to 65535 expected, got 65536"] = { service = 65536 }, ["option 'service'"] = { service = {} },
+      ["unknown option 'timout'"] = { timout = 1 }, ["option 'timeout'"] = { timeout = -1 },
+      ["option 'canonname'"] = { canonname = 1 }, ["a port from 0 to 65535 expected, got 65536"] = { service = 65536 },
+      ["option 'service'"] = { service = {} },
       ["with a NUL in it"] = { service = "http\0" },
     } do
       helper.raises(message, weft.dns.resolve, "localhost", opts)
@@ -81,7 +84,9 @@ describe("weft.dns.resolve", function()
       for _, found in ipairs(w.all(jobs)) do n = n + (found > 0 and 1 or 0) end
       return n
     end
-    for _, job in ipairs { weft.go(many), weft.spawn(many), weft.thread(many), weft.process(many) } do assert.equal(50, job:join()) end
+    for _, job in ipairs { weft.go(many), weft.spawn(many), weft.thread(many), weft.process(many) } do
+      assert.equal(50, job:join())
+    end
     assert.equal(50, weft.blocking(many))
   end)
 
@@ -122,7 +127,9 @@ describe("weft.dns.reverse", function()
   end)
 
   it("refuses misuse", function()
-    for _, bad in ipairs { "localhost", "", "1.2.3", "127.0.0.1\0" } do helper.raises("a numeric address expected", weft.dns.reverse, bad) end
+    for _, bad in ipairs { "localhost", "", "1.2.3", "127.0.0.1\0" } do
+      helper.raises("a numeric address expected", weft.dns.reverse, bad)
+    end
     helper.raises("option 'port'", weft.dns.reverse, "127.0.0.1", { port = -1 })
     helper.raises("unknown option", weft.dns.reverse, "127.0.0.1", { family = "inet" })
   end)
@@ -147,8 +154,8 @@ describe("a DNS server that never answers #root", function()
   local dir = helper.tmpdir()
   helper.write_file(dir .. "/resolv.conf", "nameserver 127.0.0.77\noptions timeout:30 attempts:5\n")
   helper.write_file(dir .. "/nsswitch.conf", "hosts: files dns\n")
-  local private = ("unshare -m sh -c 'mount --bind %s/resolv.conf /etc/resolv.conf && mount --bind %s/nsswitch.conf /etc/nsswitch.conf && "
-    .. "exec \"$0\" \"$@\"'"):format(dir, dir)
+  local private = ("unshare -m sh -c 'mount --bind %s/resolv.conf /etc/resolv.conf && "
+    .. "mount --bind %s/nsswitch.conf /etc/nsswitch.conf && exec \"$0\" \"$@\"'"):format(dir, dir)
   local possible = os.execute(private:gsub("%%", "%%%%") .. " true 2>/dev/null")
   local test = possible and it or pending
 

@@ -21,8 +21,8 @@ end
 
 -- Starts an example as a server, gives f its port, ends it. Its first line with a number has the port.
 local function with_server(example, args, ending, f)
-  local server = weft.exec { "env", "WEFT_QUICK=1", "sh", "-c", ("exec %s %s/examples/%s.lua %s"):format(helper.lua, helper.quote(helper.root),
-    example, args), stdout = "pipe", stderr = "pipe" }
+  local command = ("exec %s %s/examples/%s.lua %s"):format(helper.lua, helper.quote(helper.root), example, args)
+  local server = weft.exec { "env", "WEFT_QUICK=1", "sh", "-c", command, stdout = "pipe", stderr = "pipe" }
   local port
   repeat
     local line = server.stdout:read "l"
@@ -89,7 +89,9 @@ describe("nc", function()
 
   with("nc", "gets a page from http_server, and an error", function()
     with_server("http_server", "0", "SIGTERM", function(port)
-      for request, answer in pairs { ["GET / HTTP/1.0\r\n\r\n"] = "^HTTP/1.1 200 OK\r\n.*Hello, world\n$", ["hello\r\n\r\n"] = "^HTTP/1.1 400 " } do
+      for request, answer in pairs {
+        ["GET / HTTP/1.0\r\n\r\n"] = "^HTTP/1.1 200 OK\r\n.*Hello, world\n$", ["hello\r\n\r\n"] = "^HTTP/1.1 400 ",
+      } do
         local nc = weft.exec { "nc", "127.0.0.1", port, stdin = "pipe", stdout = "pipe" }
         nc.stdin:write(request)
         nc.stdin:close()
@@ -127,7 +129,8 @@ end)
 describe("wrk", function()
   with("wrk", "finds no error in http_server", function()
     with_server("http_server", "0", "SIGTERM", function(port)
-      local out = weft.exec({ "wrk", "-t", "1", "-c", "50", "-d", "1s", ("http://127.0.0.1:%d/"):format(port), stdout = "pipe" }):output()
+      local url = ("http://127.0.0.1:%d/"):format(port)
+      local out = weft.exec({ "wrk", "-t", "1", "-c", "50", "-d", "1s", url, stdout = "pipe" }):output()
       assert.truthy(tonumber(out:match "(%d+) requests in") > 50, out)
       assert.is_nil(out:find "Non%-2xx", out)
       assert.is_nil(out:find "Socket errors", out)

@@ -85,7 +85,10 @@ local expected = session()
 
 describe("without faults", function()
   it("the session is what it should be", function()
-    assert.equal(("<line 1>\n<line 2>\n<line 3>\n10003\n<a>\n\n<b>\n\n6000\nnil\nliat%s\ndatagram\n12001"):format(("A"):rep(300)), expected)
+    local lines = {
+      "<line 1>", "<line 2>", "<line 3>", "10003", "<a>\n", "<b>\n", "6000", "nil", "liat" .. ("A"):rep(300), "datagram", "12001",
+    }
+    assert.equal(table.concat(lines, "\n"), expected)
   end)
 end)
 
@@ -332,7 +335,8 @@ describe("cancelling at every step", function()
       end
       return "all"
     end
-    local done, steps = false, 0
+    local done
+    local steps = 0
     repeat
       local job = weft.go(talk)
       for _ = 1, steps do weft.yield() end

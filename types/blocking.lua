@@ -93,8 +93,8 @@ function weft.blocking.pool(settings) end
 
 ---`weft.dns`: names and addresses, by the system's resolver (`/etc/hosts`, DNS, whatever the system is set up for).
 ---
----That one blocks and cannot be interrupted, so each look-up is made on a thread, 32 at most at a time; those that come then wait in
----turn. A caller that is cancelled, or out of time, goes its way at once, and so does the end of the script: the look-up is
+---That one blocks and cannot be interrupted, so each look-up is made on a thread, 32 at most at a time; those that come then wait
+---in turn. A caller that is cancelled, or out of time, goes its way at once, and so does the end of the script: the look-up is
 ---left to come to its own end. While a server does not answer, its look-ups keep their threads for as long as the system
 ---tries (`timeout` and `attempts` in /etc/resolv.conf, 10 seconds by default).
 ---
@@ -106,8 +106,8 @@ weft.dns = {}
 ---waiting.
 ---
 ---Options: `family`, `"inet"` or `"inet6"` alone; `service`, the name or number of a port; `socktype`, `"stream"` (default) or
----`"dgram"`, which the service is for; `canonname`, the first address tells the name's canonical form; `addrconfig`, no addresses of
----a family that this machine has none of; `timeout`, in seconds.
+---`"dgram"`, which the service is for; `canonname`, the first address tells the name's canonical form; `addrconfig`, no addresses
+---of a family that this machine has none of; `timeout`, in seconds.
 ---
 ---Failures: `EAI_NONAME` there is no such name, or what is given can be none; `EAI_AGAIN` nobody could tell; `EAI_SERVICE`;
 ---`ETIMEDOUT`, and others.
@@ -136,8 +136,8 @@ function weft.dns.resolve(name, opts) end
 
 ---Looks up the name of an address.
 ---
----Options: `port`, whose service is told too; `socktype`, `"stream"` (default) or `"dgram"`, which the service is for; `numeric`, an
----address that has no name is its own; `timeout`, in seconds. Failures are those of weft.dns.resolve.
+---Options: `port`, whose service is told too; `socktype`, `"stream"` (default) or `"dgram"`, which the service is for; `numeric`,
+---an address that has no name is its own; `timeout`, in seconds. Failures are those of weft.dns.resolve.
 ---
 ---Blocks: until the answer is there.
 ---Errors: not a numeric address; an unknown option; a value out of range.

@@ -152,7 +152,7 @@ static void open_part(wf_iso *iso, lua_State *L, unsigned i) {
   lua_pushinteger(L, (lua_Integer)i);
   lua_pushvalue(L, -4);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) { /* a class that is half made is none */
-    for (int c = parts[i].first; parts[i].first != NO_CLASS && c <= (int)parts[i].last; c++) {
+    for (int c = (int)parts[i].first; parts[i].first != NO_CLASS && c <= (int)parts[i].last; c++) {
       if (iso->class_ref[c] != 0) luaL_unref(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
       iso->class_ref[c] = 0;
       iso->class_ptr[c] = NULL;
