@@ -101,8 +101,8 @@ static int iso_gc(lua_State *L) {
     iso->free_ext = x->next_free;
     wf_free(x);
   }
-  wf_seats_close(iso);
   wf_swait_forget(iso);
+  wf_seats_close(iso);
   wf_free(iso->slots);
   wf_free(iso->idle);
   wf_free(iso->sources);
