@@ -17,16 +17,13 @@
 #include "rt/press.h"
 #include "rt/run.h"
 #include "rt/sched.h"
+#include "rt/seat.h"
 #include "rt/shjob.h"
 #include "rt/shlock.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
 #include "rt/where.h"
 #include "sys/stack.h"
-
-enum {
-  STACK_RESERVE = 192 * 1024, /* what one inline wait and a task's C calls on top of it may need */
-};
 
 static const char KEY = 0; /* its address is the registry key of the isolate */
 
@@ -103,6 +100,7 @@ static int iso_gc(lua_State *L) {
     iso->free_ext = x->next_free;
     wf_free(x);
   }
+  wf_seats_close(iso);
   wf_free(iso->slots);
   wf_free(iso->idle);
   wf_free(iso->sources);
@@ -207,6 +205,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;
   wf_wheel_init(&iso->wheel, now);
+  wf_seats_prepare(iso);
   if (pooled == NULL) wf_card_take_up(iso);
   return iso;
 }
@@ -279,7 +278,7 @@ void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int
 bool wf_iso_stack_left(wf_iso *iso) {
   char here;
   if (iso->depth == 0) return true;
-  if (iso->stack_low == NULL) iso->stack_low = (const char *)wf_stack_low() + STACK_RESERVE;
+  if (iso->stack_low == NULL) iso->stack_low = (const char *)wf_stack_low() + WF_STACK_RESERVE;
   return (uintptr_t)&here > (uintptr_t)iso->stack_low;
 }
 

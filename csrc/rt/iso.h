@@ -93,6 +93,7 @@ enum {
 enum {
   WF_M_SERVES = 1 << 0,  /* it serves a connection: at the end of the script it is nothing to be told of */
   WF_M_CROSSED = 1 << 1, /* other isolates have its handle (shjob.h) */
+  /* from bit 3 on: its seat (seat.h) */
 };
 
 /* A task's place in a queue of waiters. */
@@ -283,6 +284,9 @@ struct wf_iso {
   uint64_t quiet_until, press_end;
   lua_Hook hook;       /* of L, when the innermost inline wait last looked */
   const char *stack_low; /* inline waits stop short of this address; NULL: not known yet */
+  struct wf_seats *seats; /* C stacks on which tasks wait (seat.h), NULL: none so far */
+  struct wf_seat *seat; /* the one that the carrier is on, NULL: its own stack */
+  uint32_t resumes;    /* of tasks that had waited, until there are seats */
   wf_wheel wheel;
   wf_port *port;
   struct wf_member *member; /* of its family; a root's is its own, a child's its run's */
@@ -400,6 +404,10 @@ void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int
 
 /* A new number for an isolate. Any thread. */
 uint32_t wf_iso_number(void);
+
+enum {
+  WF_STACK_RESERVE = 192 * 1024, /* what one inline wait and a task's C calls on top of it may need */
+};
 
 /* True when the C stack has room for one more inline wait and what runs on top of it. */
 bool wf_iso_stack_left(wf_iso *iso);

@@ -14,6 +14,7 @@
 #include "rt/port.h"
 #include "rt/press.h"
 #include "rt/report.h"
+#include "rt/seat.h"
 #include "rt/shutdown.h"
 #include "rt/stream.h"
 #include "rt/swait.h"
@@ -177,8 +178,7 @@ void wf_cancel_raise_in_turn(wf_iso *iso, lua_State *L, wf_task *t) {
     t->claim = WF_GOT;
     wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
     wf_ready_push(iso, t);
-    t->flags |= WF_F_PARKED;
-    lua_yieldk(L, 0, (lua_KContext)t, raise_k);
+    wf_task_park(iso, L, t, raise_k);
   }
   wf_cancel_raise(iso, L, t);
 }
@@ -204,8 +204,7 @@ int wf_yield(wf_iso *iso, lua_State *L, lua_KFunction k) {
   t->claim = WF_GOT; /* nothing can claim a yield: it is ready all the time */
   wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
   wf_ready_push(iso, t);
-  t->flags |= WF_F_PARKED;
-  return lua_yieldk(L, 0, (lua_KContext)t, k);
+  return wf_task_park(iso, L, t, k);
 }
 
 static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
@@ -221,10 +220,7 @@ static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
   }
   wf_trace(WF_TRACE_STOP, WF_WHY_YIELD, iso->id, wf_task_id(iso, t), 0);
   wf_ready_push(iso, t);
-  if (wf_likely(may_yield)) {
-    t->flags |= WF_F_PARKED;
-    return lua_yieldk(L, 0, (lua_KContext)t, k);
-  }
+  if (wf_likely(may_yield)) return wf_task_park(iso, L, t, k);
   t->claim = WF_TURN; /* until its turn comes in the ready queue */
   wf_wait_inline(iso, L, t);
   return k(L, LUA_YIELD, (lua_KContext)t);
@@ -252,18 +248,52 @@ static int task_ready(wf_iso *iso, wf_task *t) {
   return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
 }
 
-static inline void task_run(wf_iso *iso, wf_task *t) {
-  int nres, nargs = t->got;
-  if (wf_unlikely(t->flags & (WF_F_NEW | WF_F_STRAY | WF_F_INNER | WF_F_SLICED))) {
-    nargs = task_ready(iso, t);
-    if (nargs < 0) return;
+/* Run the task's coroutine with the values on top of it until it waits, or ends, or somebody yields: the status.
+ *
+ * No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
+static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
+  wf_seat *s = NULL;
+  if (!fresh) {
+    if (wf_likely(iso->seats != NULL))
+      s = wf_seat_take(iso);
+    else if (wf_unlikely(++iso->resumes == WF_SEATS_AFTER))
+      wf_seats_open(iso);
   }
-  t->flags &= ~(uint32_t)WF_F_PARKED;
-  lua_State *co = t->co;
-  iso->running = co;
-  wf_run_begin(iso, t);
-  /* No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
+  if (wf_likely(s != NULL)) {
+    s->co = co;
+    s->nargs = nargs;
+    return wf_seat_run(iso, s);
+  }
+  int nres;
+  s = iso->seat;
+  iso->seat = NULL; /* it runs on top of whom the seat belongs to */
   int status = lua_resume(co, NULL, nargs, &nres);
+  iso->seat = s;
+  return status;
+}
+
+static inline void task_run(wf_iso *iso, wf_task *t) {
+  lua_State *co = t->co;
+  int status;
+  if (wf_likely(wf_task_sits(t))) {
+    wf_seat *s = wf_seat_of(iso, t);
+    t->flags &= ~(uint32_t)WF_F_PARKED;
+    iso->running = s->running;
+    wf_run_begin(iso, t, s->running);
+    status = wf_seat_run(iso, s);
+  } else {
+    int nargs = t->got;
+    bool fresh = (t->flags & WF_F_NEW) != 0;
+    if (wf_unlikely(t->flags & (WF_F_NEW | WF_F_STRAY | WF_F_INNER | WF_F_SLICED))) {
+      nargs = task_ready(iso, t);
+      if (nargs < 0) return;
+      co = t->co;
+    }
+    t->flags &= ~(uint32_t)WF_F_PARKED;
+    iso->running = co;
+    wf_run_begin(iso, t, co);
+    status = co_run(iso, co, nargs, fresh);
+  }
   t = iso->cur; /* the one that ran last in it: the other may be collected */
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
   wf_task_left(iso, t, co, status);

@@ -19,6 +19,7 @@
 
 #include "rt/iso.h"
 #include "rt/press.h"
+#include "rt/seat.h"
 #include "rt/shutdown.h"
 #include "rt/swait.h"
 
@@ -80,14 +81,17 @@ void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
 /* The same as a tail of the blocking function. */
 int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k);
 
+/* Let the scheduler go on, then continue in `k`: the running task, from a coroutine that can yield. */
+static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
+  t->flags |= WF_F_PARKED;
+  return wf_likely(iso->seat != NULL) ? wf_seat_wait(iso, L, t, k) : lua_yieldk(L, 0, (lua_KContext)t, k);
+}
+
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 static inline int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
   t->state = WF_WAITING;
-  if (wf_likely(L == iso->running && lua_isyieldable(L))) {
-    t->flags |= WF_F_PARKED;
-    return lua_yieldk(L, 0, (lua_KContext)t, k);
-  }
+  if (wf_likely(L == iso->running && lua_isyieldable(L))) return wf_task_park(iso, L, t, k);
   return wf_wait_park_inline(iso, L, t, k);
 }
 
@@ -179,12 +183,12 @@ static inline wf_task *wf_ready_pop(wf_iso *iso) {
  * would run it at once. It stays in the queue, but counts as run. */
 wf_task *wf_ready_fresh(wf_iso *iso);
 
-/* The task begins to run in its coroutine. */
-static inline void wf_run_begin(wf_iso *iso, wf_task *t) {
+/* The task begins to run, or goes on, in its coroutine L. */
+static inline void wf_run_begin(wf_iso *iso, wf_task *t, lua_State *L) {
   t->state = WF_RUNNING;
   iso->cur = t;
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
-  wf_press_check(iso, t->co);
+  wf_press_check(iso, L);
 }
 
 /* The running task's slice is over: put it at the end of the ready queue. L is about to yield. [-0, +0, m] */

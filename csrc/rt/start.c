@@ -215,6 +215,6 @@ bool wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
   t->slot = slot;
   iso->slots[slot] = t;
   take_share(iso, co, nargs);
-  wf_run_begin(iso, t);
+  wf_run_begin(iso, t, co);
   return true;
 }

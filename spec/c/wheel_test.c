@@ -274,6 +274,7 @@ static void test_million(uint64_t distinct, uint64_t spacing) {
       bool in_order = last == NULL || last->when < p->when || (last->when == p->when && last < p);
       if (!in_order || p->when > now) {
         CHECK(false, "%" PRIu64 " at %" PRIu64, p->when, now);
+        wf_wheel_fini(&w);
         free(t);
         return;
       }
@@ -281,6 +282,7 @@ static void test_million(uint64_t distinct, uint64_t spacing) {
     if (wf_wheel_count(&w) > 0) now = wf_wheel_next(&w);
   }
   CHECK(fired == N, "%" PRIu64, fired);
+  wf_wheel_fini(&w);
   free(t);
 }
 

@@ -1,0 +1,250 @@
+/*
+** Seats (rt/seat.h) by what only C can see: who sits, who is asked to leave, what happens where there is no memory for one,
+** and that a state closes with tasks on them, from its own stack or from one of theirs.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "check.h"
+#include "rt/iso.h"
+#include "rt/seat.h"
+#include "weft.h"
+
+static lua_State *host_new(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_requiref(L, "weft", luaopen_weft_core, 0);
+  lua_setglobal(L, "weft");
+  return L;
+}
+
+static void run(lua_State *L, const char *script) {
+  if (luaL_dostring(L, script) != LUA_OK) {
+    printf("%s\n%s\n", script, luaL_tolstring(L, -1, NULL));
+    failures++;
+  }
+  lua_settop(L, 0);
+}
+
+static int sitting(lua_State *L) {
+  const wf_iso *iso = wf_iso_of(L);
+  int n = 0;
+  for (uint32_t i = 0; iso->seats != NULL && i < iso->seats->made; i++) n += iso->seats->seat[i].task != NULL;
+  return n;
+}
+
+static int lua_sitting(lua_State *L) {
+  lua_pushinteger(L, sitting(L));
+  return 1;
+}
+
+static int made(lua_State *L) {
+  const wf_iso *iso = wf_iso_of(L);
+  return iso->seats == NULL ? 0 : (int)iso->seats->made;
+}
+
+/* Tasks that take turns: as many seats as there are tasks, and no more than there may be. */
+static const char turns[] = "local n, rounds = ...\n"
+                            "local done = 0\n"
+                            "for i = 1, n do weft.go(function() for _ = 1, rounds do weft.yield() end done = done + 1 end) end\n"
+                            "weft.wait()\n"
+                            "assert(done == n)";
+
+static void take_turns(lua_State *L, int n, int rounds) {
+  CHECK(luaL_loadstring(L, turns) == LUA_OK);
+  lua_pushinteger(L, n);
+  lua_pushinteger(L, rounds);
+  CHECK(lua_pcall(L, 2, 0, 0) == LUA_OK);
+  lua_settop(L, 0);
+}
+
+static void test_number(void) {
+  lua_State *L = host_new();
+  take_turns(L, 5, 1);
+  CHECK(made(L) == 0); /* five waits are not often */
+  take_turns(L, 5, WF_SEATS_AFTER);
+  CHECK(made(L) == 5);
+  take_turns(L, 200, 20);
+  CHECK(made(L) == WF_SEATS);
+  CHECK(sitting(L) == 0);
+  lua_close(L);
+}
+
+/* More than WF_SEATS tasks wait for something far, on seats: two that switch often get theirs all the same. */
+static void test_leaves(void) {
+  lua_State *L = host_new();
+  lua_register(L, "sitting", lua_sitting);
+  run(L, "gate = weft.channel(0)\n"
+         "got = 0\n"
+         "for i = 1, 100 do weft.go(function()\n"
+         "  for _ = 1, 50 do weft.yield() end\n"
+         "  local v <const> = i\n"
+         "  local x = gate:recv()\n"
+         "  assert(x == 'go' and v == i)\n"
+         "  got = got + 1\n"
+         "end) end\n"
+         "for _ = 1, 200 do weft.yield() end\n"
+         "before = sitting()\n"
+         "weft.go(function() for _ = 1, 20000 do weft.yield() end end)\n"
+         "local j = weft.go(function() for _ = 1, 20000 do weft.yield() end end)\n"
+         "j:join()\n"
+         "after = sitting()\n"
+         "for i = 1, 100 do gate:send('go') end\n"
+         "weft.wait()\n"
+         "assert(got == 100)");
+  lua_getglobal(L, "before");
+  lua_getglobal(L, "after");
+  CHECK(lua_tointeger(L, -2) == WF_SEATS);
+  CHECK(lua_tointeger(L, -1) < WF_SEATS);
+  lua_close(L);
+}
+
+/* A task keeps its seat through generators and protected calls; its stack may grow, and others may look at it. */
+static void test_frames(void) {
+  lua_State *L = host_new();
+  run(L, "local wrap = coroutine.wrap\n"
+         "local function deep(n) if n == 0 then weft.yield() return 0 end return 1 + deep(n - 1) end\n"
+         "local jobs = {}\n"
+         "for i = 1, 8 do jobs[i] = weft.go(function()\n"
+         "  local sum = 0\n"
+         "  for r = 1, 60 do\n"
+         "    for v in wrap(function() for k = 1, 3 do weft.yield() coroutine.yield(k) end end) do sum = sum + v end\n"
+         "    local ok, e = pcall(function() weft.yield() error{r} end)\n"
+         "    assert(not ok and e[1] == r)\n"
+         "    assert(deep(r * 3) == r * 3)\n"
+         "    if r % 20 == i then collectgarbage() end\n"
+         "    assert(select('#', table.unpack({}, 1, 100 + r)) == 100 + r)\n"
+         "  end\n"
+         "  return sum\n"
+         "end) end\n"
+         "weft.go(function() for r = 1, 40 do\n"
+         "  weft.yield()\n"
+         "  for i = 1, 8 do assert(type(jobs[i]:traceback()) == 'string') end\n"
+         "  collectgarbage 'step'\n"
+         "end end)\n"
+         "for i = 1, 8 do assert(jobs[i]:join() == 360) end");
+  CHECK(made(L) >= 8);
+  lua_close(L);
+}
+
+/* They end by a cancellation, an error, a time-out; what is to be closed is. */
+static void test_ends(void) {
+  lua_State *L = host_new();
+  run(L, "local closed = 0\n"
+         "local function waiter(ch) return function()\n"
+         "  local x <close> = setmetatable({}, {__close = function() weft.yield() closed = closed + 1 end})\n"
+         "  for _ = 1, 100 do weft.yield() end\n"
+         "  ch:recv()\n"
+         "end end\n"
+         "for round = 1, 20 do\n"
+         "  local ch, jobs = weft.channel(0), {}\n"
+         "  for i = 1, 12 do jobs[i] = weft.go(waiter(ch)) end\n"
+         "  for _ = 1, 110 do weft.yield() end\n"
+         "  for i = 1, 12, 2 do jobs[i]:cancel('enough') end\n"
+         "  for i = 1, 12, 2 do assert(not pcall(jobs[i].join, jobs[i])) end\n"
+         "  ch:close()\n"
+         "  for i = 2, 12, 2 do jobs[i]:join() end\n"
+         "end\n"
+         "assert(closed == 240, closed)\n"
+         "local j = weft.go(function() for i = 1, 200 do weft.yield() end error 'here' end)\n"
+         "local ok, e = pcall(j.join, j)\n"
+         "assert(not ok and tostring(e):find 'here')");
+  CHECK(sitting(L) == 0);
+  lua_close(L);
+}
+
+/* The state closes with tasks on seats, which shield themselves from its end or only wait. */
+static void test_close(void) {
+  for (int i = 0; i < 10; i++) {
+    lua_State *L = host_new();
+    run(L, "local ch = weft.channel(0)\n"
+           "for i = 1, 40 do weft.go(function() for _ = 1, 20 do weft.yield() end pcall(ch.recv, ch) end):detach() end\n"
+           "for i = 1, 40 do weft.yield() end");
+    CHECK(sitting(L) > 0);
+    lua_close(L);
+  }
+}
+
+/* No address space for one: everything goes on without. Not under a sanitizer, which needs it for itself. */
+static void body_no_memory(void) {
+  lua_State *L = host_new();
+  run(L, "weft.yield()");
+  struct rlimit none = {1 << 20, RLIM_INFINITY};
+  CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+  take_turns(L, 4, 5 * WF_SEATS_AFTER);
+  CHECK(made(L) == 0);
+  struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+  CHECK(setrlimit(RLIMIT_AS, &all) == 0);
+  take_turns(L, 4, 10);
+  CHECK(made(L) == 4);
+  lua_close(L);
+}
+
+/* os.exit closes the state on the seat of the task that calls it. */
+static void body_exit(void) {
+  lua_State *L = host_new();
+  run(L, "weft.go(function() for _ = 1, 1000 do weft.yield() end os.exit(0, true) end)\n"
+         "weft.go(function() for _ = 1, 10000 do weft.yield() end end)\n"
+         "weft.wait()");
+  CHECK(!"it has ended");
+}
+
+static void body_off(void) {
+  setenv("WEFT_CSTACK", "off", 1);
+  lua_State *L = host_new();
+  take_turns(L, 4, 5 * WF_SEATS_AFTER);
+  CHECK(made(L) == 0);
+  lua_close(L);
+}
+
+/* weft does not work in a process that was forked: what spoils its process runs in this program called anew. */
+static const struct {
+  const char *name;
+  void (*body)(void);
+} bodies[] = {
+    {"off", body_off},
+#if WF_CSTACKS
+    {"exit", body_exit},
+#if !defined(WF_CSTACK_ASAN) && !defined(WF_CSTACK_TSAN)
+    {"no memory", body_no_memory},
+#endif
+#endif
+};
+
+static void elsewhere(const char *program, const char *name) {
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    alarm(60);
+    execl(program, program, name, (char *)NULL);
+    _exit(127);
+  }
+  int status = 1;
+  waitpid(pid, &status, 0);
+  if (status != 0) printf("%s: status %d\n", name, status);
+  CHECK(status == 0);
+}
+
+int main(int argc, char **argv) {
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    if (argc == 1) {
+      elsewhere(argv[0], bodies[i].name);
+    } else if (strcmp(argv[1], bodies[i].name) == 0) {
+      bodies[i].body();
+      return failures != 0;
+    }
+  }
+#if WF_CSTACKS
+  unsetenv("WEFT_CSTACK");
+  test_number();
+  test_leaves();
+  test_frames();
+  test_ends();
+  test_close();
+#endif
+  if (failures == 0) printf("seat: ok\n");
+  return failures != 0;
+}
