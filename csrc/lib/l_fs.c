@@ -120,6 +120,25 @@ static ssize_t read_at_once(const char *path, size_t most, char **buf, size_t ro
   return size;
 }
 
+/* Push what can be had at once: 1, or 3 for a failure; 0: it cannot. Apart from its caller, which waits and should not keep
+ * that much of the C stack meanwhile. */
+static __attribute__((noinline)) int try_read(wf_iso *iso, lua_State *L, const char *path, size_t most) {
+  char little[16 * 1024], *buf = little;
+  ssize_t size = read_at_once(path, most, &buf, sizeof little);
+  if (size >= 0 && buf == little) {
+    lua_pushlstring(L, buf, (size_t)size);
+    return 1;
+  }
+  if (size >= 0) { /* making the string can fail */
+    wf_file_op_new(iso, L, wf_file_read, "", NULL)->job.data = buf;
+    lua_pushlstring(L, buf, (size_t)size);
+    wf_op_drop(L, WF_FILE_BOX);
+    return 1;
+  }
+  if (buf != little) wf_free(buf);
+  return size == -EAGAIN ? 0 : lx_fail_errno(L, (int)-size, path);
+}
+
 /* core.fs_read(path [, {max=}]). */
 static int lib_read(lua_State *L) {
   static const char *const known[] = {"max", NULL};
@@ -129,25 +148,10 @@ static int lib_read(lua_State *L) {
   if (!lua_isnoneornil(L, 2) && wf_fs_opts(L, 2, known)) most = (size_t)lx_opt_integer(L, 2, "max", LUA_MAXINTEGER, 0, LUA_MAXINTEGER);
   lua_settop(L, 2);
   wf_cancel_point(iso, L);
-  if (wf_file_may_try()) {
-    char little[16 * 1024], *buf = little;
-    ssize_t size = read_at_once(path, most, &buf, sizeof little);
-    if (size >= 0 && buf == little) {
-      lua_pushlstring(L, buf, (size_t)size);
-      return wf_file_at_once(iso, L, 1);
-    }
-    if (size >= 0) { /* making the string can fail */
-      wf_file_op *u = wf_file_op_new(iso, L, wf_file_read, path, NULL);
-      u->job.data = buf;
-      lua_pushlstring(L, buf, (size_t)size);
-      wf_op_drop(L, WF_FILE_BOX);
-      return wf_file_at_once(iso, L, 1);
-    }
-    if (buf != little) wf_free(buf);
-    if (size != -EAGAIN) return lx_fail_errno(L, (int)-size, path);
-  }
-  wf_file_op *u = wf_file_op_new(iso, L, wf_file_read, path, NULL);
-  u->job.most = most;
+  int n = wf_file_may_try() ? try_read(iso, L, path, most) : 0;
+  if (n == 1) return wf_file_at_once(iso, L, 1);
+  if (n > 0) return n;
+  wf_file_op_new(iso, L, wf_file_read, path, NULL)->job.most = most;
   return wf_file_op_run(iso, L, read_k);
 }
 
