@@ -161,7 +161,7 @@ describe("weft.fs.walk", function()
     helper.fails("ENOENT", fs.walk, at "none")
     local path, told = nil, nil
     for p, entry in fs.walk(dir) do
-      if entry.name == "a" then os.execute("rm -r " .. helper.quote(at "a")) end
+      if entry.name == "a" then os.execute("rm -rf " .. helper.quote(at "a")) end
       if entry.error then path, told = p, entry.error end
     end
     assert.equal(at "a", path)

@@ -11,9 +11,11 @@ assert(fs.access "/")
 local counted = core.at_once and it or function(name) pending(name .. " (needs a build with assertions)") end
 
 local dir
+local pretend = "" -- the kind of file systems that are servers
 before_each(function() dir = helper.tmpdir() end)
 after_each(function()
   if core.at_once then core.at_once "" end
+  pretend = ""
   weft.wait()
   fs.access "/"
   helper.remove_dir(dir)
@@ -23,18 +25,27 @@ local function at(name) return dir .. "/" .. name end
 
 -- How many of the calls were answered at once. They come right after a look at the mounts.
 local function at_once(...)
-  core.at_once ""
+  core.at_once(pretend)
   fs.access "/"
   local before = core.at_once()
   for _, call in ipairs { ... } do call() end
   return core.at_once() - before
 end
 
+-- All of them can be: whatever else moves names about on the machine can make the kernel look twice.
+local function all_at_once(...)
+  local calls = table.pack(...)
+  helper.eventually(function() return at_once(table.unpack(calls)) == calls.n end, calls.n .. " answers at once")
+end
+
 -- Can this system do it at all, with a file here?
 local function able()
   fs.write(at "able", "x")
   fs.read(at "able")
-  return at_once(function() fs.read(at "able") end) == 1
+  for _ = 1, 20 do
+    if at_once(function() fs.read(at "able") end) == 1 then return true end
+  end
+  return false
 end
 
 describe("a file call", function()
@@ -44,14 +55,14 @@ describe("a file call", function()
       local text = ("x"):rep(n)
       fs.write(at "f", text)
       fs.read(at "f")
-      assert.equal(3, at_once(
+      all_at_once(
         function() assert.equal(text, fs.read(at "f")) end, function() assert.equal(n, fs.stat(at "f").size) end,
-        function() assert.is_true(fs.exists(at "f")) end), n)
+        function() assert.is_true(fs.exists(at "f")) end)
     end
     fs.exists(at "none")
-    assert.equal(1, at_once(function() assert.is_false(fs.exists(at "none")) end))
+    all_at_once(function() assert.is_false(fs.exists(at "none")) end)
     local f <close> = fs.open(at "f")
-    assert.equal(1, at_once(function() f:pread(100, 1000) end))
+    all_at_once(function() f:pread(100, 1000) end)
   end)
 
   counted("is not when the file is large, or has to come from the disk", function()
@@ -63,7 +74,7 @@ describe("a file call", function()
     os.execute("dd if=" .. helper.quote(at "f") .. " iflag=nocache count=0 2>/dev/null")
     local n = at_once(function() assert.equal(text, fs.read(at "f")) end)
     assert.truthy(n == 0 or n == 1) -- whether the system has let go of it is its own affair
-    assert.equal(1, at_once(function() assert.equal(text, fs.read(at "f")) end))
+    all_at_once(function() assert.equal(text, fs.read(at "f")) end)
   end)
 
   counted("is not on a file system that is a server, nor by a link to one", function()
@@ -73,23 +84,14 @@ describe("a file call", function()
     fs.write(shm.path .. "/f", "far away")
     fs.write(at "f", "near")
     fs.symlink(shm.path .. "/f", at "link")
-    local function reads(name)
-      return function()
-        assert.truthy(fs.read(name))
-        assert.truthy(fs.stat(name))
-      end
+    local function reads(name) return function() assert.truthy(fs.read(name)) end end
+    local function stats(name) return function() assert.truthy(fs.stat(name)) end end
+    all_at_once(reads(at "f"), stats(at "f"), reads(at "link"), stats(at "link"))
+    pretend = "tmpfs"
+    if kind ~= "tmpfs\n" then all_at_once(reads(at "f"), stats(at "f")) end
+    for _ = 1, 3 do
+      assert.equal(0, at_once(reads(at "link"), stats(at "link"), reads(shm.path .. "/f"), stats(shm.path .. "/f")))
     end
-    for _ = 1, 2 do reads(at "f")() reads(at "link")() end
-    assert.equal(4, at_once(reads(at "f"), reads(at "link")))
-    core.at_once "tmpfs"
-    fs.access "/"
-    local before = core.at_once()
-    reads(at "f")()
-    assert.equal(kind == "tmpfs\n" and 0 or 2, core.at_once() - before)
-    before = core.at_once()
-    reads(at "link")()
-    reads(shm.path .. "/f")()
-    assert.equal(0, core.at_once() - before)
     assert.equal("far away", fs.read(at "link"))
     local f <close> = fs.open(at "link")
     assert.equal("far away", f:read "a")

@@ -145,8 +145,10 @@ describe("weft.fs.watch", function()
     local function f(path)
       local weft = require "weft" -- luacheck: ignore 431
       local w <close> = weft.fs.watch(path, { "created" })
-      weft.go(function() weft.fs.write(path .. "/x" .. weft.nanotime(), "") end)
-      return w:recv().event
+      local writer = weft.go(function() weft.fs.write(path .. "/x" .. weft.nanotime(), "") end)
+      local event = w:recv().event
+      writer:join()
+      return event
     end
     assert.equal("created", weft.thread(f, dir):join())
     assert.equal("created", weft.spawn(f, dir):join())

@@ -99,25 +99,44 @@ static int read_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
-/* Read a file whose contents are in memory: its size, or -EAGAIN, or a negative errno. *buf is `room` bytes; it may be
- * replaced by malloc'ed ones. */
-static ssize_t read_at_once(const char *path, size_t most, char **buf, size_t room) {
+/* Read a file whose contents are in memory into `room` bytes: its size, which may be more than there was room for, with
+ * nothing read; -EAGAIN, or another negative errno. One byte more than the size tells that it has not grown. */
+static ssize_t read_at_once(const char *path, size_t most, char *buf, size_t room) {
   struct stat st;
   int fd = wf_quick_open(path);
   if (fd < 0) return fd;
   ssize_t size = -EAGAIN;
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= QUICK_MOST && (size_t)st.st_size <= most) {
-    size_t n = (size_t)st.st_size + 1; /* one more tells that it has not grown */
-    char *to = n <= room ? *buf : wf_malloc(n);
-    if (to != NULL) {
-      *buf = to;
-      int64_t got = wf_quick_read(fd, to, n, 0);
-      if (got == st.st_size) size = (ssize_t)got;
-      if (got < 0) size = (ssize_t)got;
-    }
+    size = (ssize_t)st.st_size;
+    int64_t got = (size_t)size < room ? wf_quick_read(fd, buf, (size_t)size + 1, 0) : size;
+    if (got != size) size = got < 0 ? (ssize_t)got : -EAGAIN;
   }
   close(fd);
   return size;
+}
+
+/* Push what can be had at once: 1, or 3 for a failure; 0: it cannot. Apart from its caller, which waits and should not keep
+ * that much of the C stack meanwhile. */
+static __attribute__((noinline)) int try_read(wf_iso *iso, lua_State *L, const char *path, size_t most) {
+  char little[16 * 1024];
+  ssize_t size = read_at_once(path, most, little, sizeof little);
+  if (size >= 0 && (size_t)size < sizeof little) {
+    lua_pushlstring(L, little, (size_t)size);
+    return 1;
+  }
+  if (size >= 0) { /* memory that an operation holds, since making the string can fail; and once more */
+    wf_file_op *u = wf_file_op_new(iso, L, wf_file_read, path, NULL);
+    size_t room = (size_t)size + 1;
+    u->job.data = wf_malloc(room);
+    size = u->job.data != NULL ? read_at_once(u->job.path, most, u->job.data, room) : -EAGAIN;
+    bool whole = size >= 0 && (size_t)size < room;
+    if (whole) lua_pushlstring(L, u->job.data, (size_t)size);
+    wf_op_drop(L, WF_FILE_BOX);
+    if (whole) return 1;
+    lua_remove(L, WF_FILE_BOX);
+    size = -EAGAIN;
+  }
+  return size == -EAGAIN ? 0 : lx_fail_errno(L, (int)-size, path);
 }
 
 /* core.fs_read(path [, {max=}]). */
@@ -129,25 +148,10 @@ static int lib_read(lua_State *L) {
   if (!lua_isnoneornil(L, 2) && wf_fs_opts(L, 2, known)) most = (size_t)lx_opt_integer(L, 2, "max", LUA_MAXINTEGER, 0, LUA_MAXINTEGER);
   lua_settop(L, 2);
   wf_cancel_point(iso, L);
-  if (wf_file_may_try()) {
-    char little[16 * 1024], *buf = little;
-    ssize_t size = read_at_once(path, most, &buf, sizeof little);
-    if (size >= 0 && buf == little) {
-      lua_pushlstring(L, buf, (size_t)size);
-      return wf_file_at_once(iso, L, 1);
-    }
-    if (size >= 0) { /* making the string can fail */
-      wf_file_op *u = wf_file_op_new(iso, L, wf_file_read, path, NULL);
-      u->job.data = buf;
-      lua_pushlstring(L, buf, (size_t)size);
-      wf_op_drop(L, WF_FILE_BOX);
-      return wf_file_at_once(iso, L, 1);
-    }
-    if (buf != little) wf_free(buf);
-    if (size != -EAGAIN) return lx_fail_errno(L, (int)-size, path);
-  }
-  wf_file_op *u = wf_file_op_new(iso, L, wf_file_read, path, NULL);
-  u->job.most = most;
+  int n = wf_file_may_try() ? try_read(iso, L, path, most) : 0;
+  if (n == 1) return wf_file_at_once(iso, L, 1);
+  if (n > 0) return n;
+  wf_file_op_new(iso, L, wf_file_read, path, NULL)->job.most = most;
   return wf_file_op_run(iso, L, read_k);
 }
 

@@ -1,6 +1,7 @@
 /* See child.h: the parent's side of a child. Everything here runs on the parent's carrier. */
 #include "rt/child.h"
 
+#include <errno.h>
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "rt/shutdown.h"
 #include "rt/slice.h"
 #include "rt/task.h"
+#include "sys/identity.h"
 
 /* Runs ---------------------------------------------------------------------------------------- */
 
@@ -140,7 +142,11 @@ static void on_end_dropped(wf_mail *m) {
 }
 
 static int start_isolate(wf_iso *iso, wf_run *r, void *ud, const char **what) {
-  (void)ud, (void)what;
+  (void)ud;
+  if (wf_identity_own()) { /* the workers would do it with other rights, or one that is started now would have ours for good */
+    *what = "isolates of the pool have the rights of the process, use weft.thread";
+    return EPERM;
+  }
   int err = wf_slice_prepare(iso, r);
   if (err == 0) wf_slice_start(r);
   return err;

@@ -54,7 +54,8 @@ static void *heap_c(void *ud, void *block, size_t size) {
 static const char *const scripts[] = {
     "local f = dir..'/f'\n"
     "function after() weft.fs_write(f, 'new') assert(weft.fs_read(f) == 'new') weft.fs_remove(f) weft.fs_remove(dir..'/g') end\n"
-    "weft.fs_write(f, big) weft.fs_read(f) weft.fs_write(f, 'x') weft.fs_read(f) weft.fs_read(f)\n"
+    "weft.fs_write(f, big) weft.fs_read(f) weft.fs_write(f, big:sub(1, 50000)) weft.fs_read(f) weft.fs_read(f) weft.fs_read(f)\n"
+    "weft.fs_write(f, 'x') weft.fs_read(f) weft.fs_read(f)\n"
     "weft.fs_append(f, 'y') weft.fs_copy(f, dir..'/g') weft.fs_copy('/proc/self/status', dir..'/g')",
 
     "local w, r\n"
