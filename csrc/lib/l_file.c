@@ -76,8 +76,10 @@ static int open_k(lua_State *L, int status, lua_KContext ctx) {
 static int lib_open(lua_State *L) {
   static const char *const known[] = {"mode", NULL};
   wf_iso *iso = wf_iso_up(L);
-  const char *path = wf_check_name(L, 1), *mode = luaL_optstring(L, 2, "r");
-  int flags = open_flags(mode);
+  const char *path = wf_check_name(L, 1);
+  size_t len;
+  const char *mode = luaL_optlstring(L, 2, "r", &len);
+  int flags = strlen(mode) == len ? open_flags(mode) : -1;
   if (flags < 0) luaL_argerror(L, 2, lua_pushfstring(L, "a mode such as \"r\", \"w\", \"a\", \"r+\" or \"wx\" expected, got \"%s\"", mode));
   mode_t perm = wf_fs_opts(L, 3, known) ? wf_check_mode(L, 3, "mode", 0666) : 0666;
   wf_cancel_point(iso, L);
@@ -102,8 +104,6 @@ static int temp_k(lua_State *L, int status, lua_KContext ctx) {
   wf_file_op *u = wf_file_op_end(L, ctx);
   if (u->job.err != 0) return wf_file_op_fail(L, u);
   u->job.flags = 0;
-  u->job.temp = u->job.target; /* goes, if the file cannot be pushed */
-  u->job.target = NULL;
   int n = push_opened(L, u->op.iso, &u->job, u->job.temp, u->job.last);
   if (u->job.err == 0) {
     wf_free(u->job.temp);

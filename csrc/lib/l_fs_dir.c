@@ -1,6 +1,7 @@
 /* weft.fs: folders, removing, temporary files. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "lib/l_fs.h"
 #include "lx/error.h"
 #include "lx/opts.h"
@@ -61,9 +62,11 @@ static int lib_remove(lua_State *L) {
 
 static int tempdir_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  const wf_file_op *u = wf_file_op_end(L, ctx);
+  wf_file_op *u = wf_file_op_end(L, ctx);
   if (u->job.err != 0) return wf_file_op_fail(L, u);
-  lua_pushstring(L, u->job.target);
+  lua_pushstring(L, u->job.temp);
+  wf_free(u->job.temp);
+  u->job.temp = NULL; /* it stays */
   return 1;
 }
 

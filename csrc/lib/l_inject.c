@@ -8,6 +8,7 @@
 
 #include "lib/lib.h"
 #include "lx/opts.h"
+#include "sys/file.h"
 
 static const char *const kinds[] = {"open", "read", "write", "sync", "rename", "close", "link", "recv", "send", "accept", "connect", NULL};
 
@@ -44,8 +45,15 @@ static int lib_inject(lua_State *L) {
   return 1;
 }
 
+/* core.at_once([kind]): how many file calls were answered at once; file systems of this kind are servers from now on. */
+static int lib_at_once(lua_State *L) {
+  if (!lua_isnoneornil(L, 1)) wf_quick_pretend(luaL_checkstring(L, 1));
+  lua_pushinteger(L, (lua_Integer)wf_iso_up(L)->at_once);
+  return 1;
+}
+
 void wf_lib_inject(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"inject", lib_inject}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"inject", lib_inject}, {"at_once", lib_at_once}, {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }
 #else

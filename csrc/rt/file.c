@@ -26,6 +26,7 @@ struct wf_file {
   uint32_t users; /* operations with the descriptor */
   bool busy;      /* a job for the stream is on its way */
   bool appends, removes, wrote, closing;
+  bool at_end;    /* it appends, and has done nothing else since */
   bool known;     /* the stream's userdata refers to it, for its path */
   int64_t pos;    /* in the file, of the next byte to fetch or to be collected */
   bytes out;      /* collected */
@@ -77,7 +78,7 @@ static void job_end(file_job *k) {
       f->out.n = 0; /* what follows would leave a hole */
       f->pos = j->offset + (int64_t)j->size;
     }
-    if (f->appends && f->out.n == 0 && j->offset >= 0) f->pos = j->offset;
+    if (f->at_end && f->out.n == 0 && j->offset >= 0) f->pos = j->offset;
   } else {
     f->fd = -1;
   }
@@ -117,6 +118,7 @@ static void job_start(wf_file *f, file_job *k) {
     if (err == 0) err = -uv_queue_work(uv, &k->req, work, on_done);
   }
   if (err == 0) {
+    k->handle.lasts = true;
     wf_handle_open(f->iso, &k->handle, on_iso_end);
     return;
   }
@@ -205,7 +207,7 @@ static ssize_t take_fetched(wf_file *f, char *to, size_t n) {
   if (f->in.at == NULL && f->in_err == 0) return -EAGAIN;
   bool here = f->in_at + (int64_t)f->in_used == f->pos;
   size_t left = f->in.n - f->in_used;
-  if (!here || left == 0) {
+  if (f->in.at == NULL || !here || left == 0) {
     ssize_t result = !here || f->in.n > 0 ? -EAGAIN : -f->in_err;
     forget_fetched(f);
     f->in_err = 0;
@@ -281,6 +283,7 @@ static ssize_t file_write(wf_stream *s, const struct iovec *iov, int count) {
     if (err != 0) return -err;
   }
   if (f->out.n == 0) f->out_at = f->pos;
+  f->at_end = f->appends;
   for (int i = 0; i < count && taken == size; i++) {
     size_t n = collect(f, iov[i].iov_base, iov[i].iov_len);
     f->pos += (int64_t)n;
@@ -342,6 +345,7 @@ wf_stream *wf_file_push(wf_iso *iso, lua_State *L, int fd, const char *path, boo
   f->known = true;
   s->file = f;
   s->is_file = true;
+  s->handle.lasts = true;
   wf_stream_own(s, fd);
   return s;
 }
@@ -352,5 +356,6 @@ void wf_file_seek(wf_stream *s, int64_t offset) {
   wf_stream_drop_input(s);
   forget_fetched(s->file);
   s->file->pos = offset;
+  s->file->at_end = false;
   s->readable = true;
 }

@@ -51,6 +51,7 @@ static void work(uv_work_t *req) {
   wf_file_op *u = wf_container_of(req, wf_file_op, req);
   wf_quick_look();
   u->job.run(&u->job);
+  if (atomic_load_explicit(&u->job.stop, memory_order_relaxed)) wf_file_clean(&u->job); /* here, where it may take its time */
 }
 
 static void on_done(uv_work_t *req, int status) {
@@ -73,6 +74,7 @@ int wf_file_op_run(wf_iso *iso, lua_State *L, lua_KFunction k) {
     u->job.err = err;
     return wf_file_op_fail(L, u);
   }
+  u->op.handle.lasts = true;
   wf_op_started(&u->op, (uv_req_t *)&u->req);
   if (wf_unlikely(wf_trace_on() != 0)) {
     char text[WF_TRACE_TEXT + 1];

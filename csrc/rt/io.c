@@ -115,26 +115,40 @@ void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) {
   wf_trace_label(id, text);
 }
 
+static bool any_left(wf_iso *iso, bool all) {
+  for (const wf_link *l = iso->handles.next; l != &iso->handles; l = l->next)
+    if (all || wf_list_entry(l, wf_handle, link)->lasts) return true;
+  return false;
+}
+
 /* Jobs of libuv's thread pool that run already cannot be cancelled: the loop waits for them, for a while. */
-static void end_operations(wf_iso *iso) {
+static void end_operations(wf_iso *iso, bool all) {
   enum { DEADLINE_MS = 2000, STEP_MS = 5 };
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
-  while (!wf_list_empty(&iso->handles) && wf_clock_ns() < deadline) {
+  while (any_left(iso, all) && wf_clock_ns() < deadline) {
     wf_loop_poll(iso->loop);
-    if (wf_list_empty(&iso->handles)) break;
+    if (!any_left(iso, all)) break;
     wf_poller_wait(&iso->loop->poller, STEP_MS * 1000000ull, NULL);
     iso->loop->uv_dirty = true;
   }
 }
 
-void wf_io_close(wf_iso *iso) {
-  wf_io_awake(iso);
+static void close_handles(wf_iso *iso, bool all) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->handles) {
     wf_handle *h = wf_list_entry(l, wf_handle, link);
-    h->close(iso, h);
+    if (all || h->lasts) h->close(iso, h);
   }
-  if (iso->loop != NULL) end_operations(iso);
+  if (iso->loop != NULL) end_operations(iso, all);
+}
+
+void wf_io_settle(wf_iso *iso) {
+  if (!wf_forked()) close_handles(iso, false); /* in a forked process all of it is the parent's */
+}
+
+void wf_io_close(wf_iso *iso) {
+  wf_io_awake(iso);
+  close_handles(iso, true);
   if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
   if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
   iso->loop = NULL;

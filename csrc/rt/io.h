@@ -28,6 +28,7 @@ typedef struct wf_handle {
   wf_link link; /* in iso->handles */
   /* The isolate ends: close what it stands for, and call wf_handle_close. Must not raise. */
   void (*close)(wf_iso *iso, struct wf_handle *h);
+  bool lasts; /* what its end still does must be waited for at os.exit, too: something is written, or removed */
 } wf_handle;
 
 /* The isolate has its loop from now on: 0, or an errno. */
@@ -52,6 +53,9 @@ void wf_handle_close(wf_iso *iso, wf_handle *h); /* harmless when it is closed *
  * wf_handle_closing, which it calls first, that the state closes, and then end all that runs before. [-0, +0, m] */
 void wf_handle_note(wf_iso *iso, lua_State *L, const void *object);
 void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object);
+
+/* The process is about to exit: close the handles that last, and wait for them. */
+void wf_io_settle(wf_iso *iso);
 
 /* The end of the isolate: close what is open, and the loop if it is its own. */
 void wf_io_close(wf_iso *iso);

@@ -95,7 +95,7 @@ static bool stopped(wf_file_job *j) {
 void wf_file_clean(wf_file_job *j) {
   if (j->fd >= 0 && !j->given) close(j->fd);
   j->fd = -1;
-  if (j->temp != NULL) unlink(j->temp);
+  if (j->temp != NULL && unlink(j->temp) != 0) rmdir(j->temp);
   wf_free(j->temp);
   wf_free(j->target);
   wf_free(j->data);
@@ -397,7 +397,7 @@ void wf_file_open(wf_file_job *j) {
 }
 
 void wf_file_temp(wf_file_job *j) {
-  j->err = make_new(j->path, j->path2, O_RDWR, 0600, &j->fd, &j->target);
+  j->err = make_new(j->path, j->path2, O_RDWR, 0600, &j->fd, &j->temp);
   if (j->err == 0 && fstat(j->fd, &j->st) != 0) j->err = errno;
 }
 

@@ -35,7 +35,7 @@ typedef struct wf_file_job {
   size_t most;          /* bytes to read at most */
   struct timespec times[2]; /* accessed, modified */
   const char *path, *path2; /* lie behind the record */
-  char *temp;           /* a file that must not be left: malloc'ed path */
+  char *temp;           /* a file or folder that must not be left: malloc'ed path */
   char *target;         /* where it is to go: malloc'ed */
   char *data;           /* what to write, or what was read: malloc'ed */
   size_t size;
@@ -56,7 +56,7 @@ void wf_file_append(wf_file_job *j);
 void wf_file_copy(wf_file_job *j); /* path to path2, which is replaced as above */
 
 /* Open files. open: fd and st. A folder is EISDIR. temp: the same, a new file in the folder `path` whose name begins with
- * path2; target is its path. */
+ * path2: its path is temp, until somebody takes it from there. */
 void wf_file_open(wf_file_job *j);
 void wf_file_temp(wf_file_job *j);
 void wf_file_pread(wf_file_job *j);   /* up to `most` bytes at `offset` into data; size 0: the end */
@@ -79,7 +79,7 @@ void wf_file_realpath(wf_file_job *j);
 void wf_file_chmod(wf_file_job *j);
 void wf_file_chown(wf_file_job *j);   /* flags: AT_SYMLINK_NOFOLLOW, as in utime */
 void wf_file_utime(wf_file_job *j);
-void wf_file_tempdir(wf_file_job *j); /* in path, named path2...: its path in target */
+void wf_file_tempdir(wf_file_job *j); /* in path, named path2...: its path in temp, as above */
 
 /* Folders (file_dir.c).
  * scan: data is for each entry, in the order of their names, a letter (wf_file_letter) and the name with its zero.
@@ -101,6 +101,11 @@ int wf_quick_stat(const char *path, bool follow, struct stat *st);
 
 /* A job of the pool looks, now and then, which file systems are mounted: wf_quick_open and stat go on what was seen. */
 void wf_quick_look(void);
+
+#ifdef WF_DEBUG
+/* For tests: file systems of this kind are servers from now on (""; none). */
+void wf_quick_pretend(const char *kind);
+#endif
 
 /* Used here and by file_*.c: calls that EINTR does not end. 0 or an errno, the descriptor or count in *out. */
 int wf_file_openat(int at, const char *path, int flags, mode_t mode, int *out);

@@ -127,13 +127,17 @@ void wf_file_realpath(wf_file_job *j) {
 
 void wf_file_tempdir(wf_file_job *j) {
   size_t room = strlen(j->path) + strlen(j->path2) + 16;
-  j->target = wf_malloc(room);
-  if (j->target == NULL) {
+  char *path = wf_malloc(room);
+  if (path == NULL) {
     j->err = ENOMEM;
     return;
   }
-  snprintf(j->target, room, "%s/%sXXXXXX", j->path, j->path2);
-  CALL(j, mkdtemp(j->target) == NULL);
+  snprintf(path, room, "%s/%sXXXXXX", j->path, j->path2);
+  CALL(j, mkdtemp(path) == NULL);
+  if (j->err == 0)
+    j->temp = path;
+  else
+    wf_free(path);
 }
 
 char wf_file_letter(mode_t mode) {

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -47,63 +48,84 @@ static const char *const local_kinds[] = {
     "ntfs3", "iso9660", "udf", "squashfs", "erofs", "proc", "sysfs", "devtmpfs", "devpts",  "cgroup", "cgroup2",  "mqueue",  "hugetlbfs",  "securityfs",
     "debugfs", "tracefs", "bpf", "pstore", "efivarfs", "configfs", "fusectl", "binfmt_misc", "nsfs", "selinuxfs", "cramfs", "romfs", "rootfs"};
 
+typedef struct mounts {
+  uint32_t n; /* local ones */
+  bool all;   /* that are all there are */
+  uint64_t ids[MOUNTS_MOST];
+} mounts;
+
 /* What was seen of the mounts. `looked` (0: never) and `all_local` are written by whoever looks, after the list, under
- * the lock; read by all, `looked` with acquire: it is written with release, after the others. */
+ * the lock; read by all, `looked` with acquire: it is written with release, after the others. Nobody waits for anything
+ * with the lock held; `looking` is held by the one who looks. */
 static _Atomic uint64_t looked;
 static _Atomic bool all_local;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-  uint32_t n;
-  uint64_t ids[MOUNTS_MOST];
-} local_mounts; /* under the lock */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER, looking = PTHREAD_MUTEX_INITIALIZER;
+static mounts seen; /* under the lock */
 
 /* The kernel has the calls. Found out at the first use: 0 not yet, 1 yes, -1 no. Any thread; all find the same, so relaxed. */
 static _Atomic int supported;
 
+#ifdef WF_DEBUG
+static char foreign[32]; /* written by tests before anything else runs */
+
+void wf_quick_pretend(const char *kind) {
+  snprintf(foreign, sizeof foreign, "%s", kind);
+  atomic_store_explicit(&looked, 0, memory_order_release);
+}
+#else
+static const char foreign[] = "";
+#endif
+
 static bool is_local(const char *kind, size_t len) {
+  if (strlen(foreign) == len && memcmp(foreign, kind, len) == 0) return false;
   for (size_t i = 0; i < sizeof local_kinds / sizeof *local_kinds; i++)
     if (strlen(local_kinds[i]) == len && memcmp(local_kinds[i], kind, len) == 0) return true;
   return false;
 }
 
 /* A line of mountinfo: "36 35 98:0 /root /mount opts optional... - ext4 /dev/x opts". */
-static void see_mount(const char *line, const char *end, bool *all) {
+static void see_mount(mounts *m, const char *line, const char *end) {
   uint64_t id = 0;
-  const char *p = line;
-  for (; p < end && *p >= '0' && *p <= '9'; p++) id = id * 10 + (uint64_t)(*p - '0');
+  for (const char *p = line; p < end && *p >= '0' && *p <= '9'; p++) id = id * 10 + (uint64_t)(*p - '0');
   const char *dash = memmem(line, (size_t)(end - line), " - ", 3);
   if (dash == NULL) return;
   const char *kind = dash + 3, *blank = memchr(kind, ' ', (size_t)(end - kind));
   if (!is_local(kind, (size_t)((blank != NULL ? blank : end) - kind)))
-    *all = false;
-  else if (local_mounts.n < MOUNTS_MOST)
-    local_mounts.ids[local_mounts.n++] = id;
+    m->all = false;
+  else if (m->n < MOUNTS_MOST)
+    m->ids[m->n++] = id;
 }
 
-void wf_quick_look(void) {
-  uint64_t now = wf_clock_ns(), before = atomic_load_explicit(&looked, memory_order_acquire);
-  if (before != 0 && now - before < LOOK_AGAIN_NS / 2) return;
+static void see_mounts(mounts *m) {
   char text[8192];
   size_t kept = 0;
-  bool all = true;
-  pthread_mutex_lock(&lock);
   int fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
-  local_mounts.n = 0;
+  *m = (mounts){.all = fd >= 0};
   for (ssize_t got; fd >= 0 && (got = read(fd, text + kept, sizeof text - kept)) > 0;) {
     size_t n = kept + (size_t)got, at = 0;
     for (const char *end; (end = memchr(text + at, '\n', n - at)) != NULL; at = (size_t)(end - text) + 1)
-      see_mount(text + at, end, &all);
+      see_mount(m, text + at, end);
     kept = n - at;
-    if (kept == sizeof text) { /* a line longer than that: whose kind we do not see */
-      all = false;
+    if (kept == sizeof text) { /* a line longer than that, whose kind we do not see */
+      m->all = false;
       kept = 0;
     }
     memmove(text, text + at, kept);
   }
   if (fd >= 0) close(fd);
-  atomic_store_explicit(&all_local, all && fd >= 0, memory_order_relaxed);
+}
+
+void wf_quick_look(void) {
+  uint64_t now = wf_clock_ns(), before = atomic_load_explicit(&looked, memory_order_acquire);
+  if ((before != 0 && now - before < LOOK_AGAIN_NS / 2) || pthread_mutex_trylock(&looking) != 0) return;
+  mounts m;
+  see_mounts(&m);
+  pthread_mutex_lock(&lock);
+  seen = m;
+  atomic_store_explicit(&all_local, m.all, memory_order_relaxed);
   atomic_store_explicit(&looked, now, memory_order_release);
   pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&looking);
 }
 
 static int openat2_cached(const char *path, uint64_t flags) {
@@ -132,7 +154,7 @@ static bool is_on_local(int fd) {
   uint64_t id;
   memcpy(&id, (const char *)&sx + offsetof(struct statx, stx_dev_minor) + sizeof sx.stx_dev_minor, sizeof id);
   pthread_mutex_lock(&lock);
-  for (uint32_t i = 0; i < local_mounts.n && !found; i++) found = local_mounts.ids[i] == id;
+  for (uint32_t i = 0; i < seen.n && !found; i++) found = seen.ids[i] == id;
   pthread_mutex_unlock(&lock);
   return found;
 }
@@ -195,6 +217,10 @@ int wf_quick_stat(const char *path, bool follow, struct stat *st) {
 }
 
 #else
+
+#ifdef WF_DEBUG
+void wf_quick_pretend(const char *kind) { (void)kind; }
+#endif
 
 void wf_quick_look(void) {}
 

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/fd.h"
 
 #define DOZE_NS ((uint64_t)3000000)  /* a first, short sleep that needs no signal mask */
 #define BLIND_NS ((uint64_t)5000000) /* between looks at a parker without a descriptor */
@@ -42,29 +43,6 @@ wf_loop *wf_loop_new(int *err) {
   return NULL;
 }
 
-/* libuv ------------------------------------------------------------------------------------------ */
-
-uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
-  loop->uv_dirty = true;
-  if (wf_likely(loop->uv != NULL)) return loop->uv;
-  uv_loop_t *uv = wf_malloc(sizeof *uv);
-  *err = uv == NULL ? ENOMEM : -uv_loop_init(uv);
-  if (*err != 0) {
-    wf_free(uv);
-    return NULL;
-  }
-  wf_watch_init(&loop->uv_watch, uv_backend_fd(uv), on_uv);
-  *err = wf_poller_arm(&loop->poller, &loop->uv_watch, WF_IO_READ | WF_IO_LEVEL);
-  if (*err != 0) {
-    uv_loop_close(uv);
-    wf_free(uv);
-    return NULL;
-  }
-  loop->own_watches++;
-  uv->data = loop;
-  return loop->uv = uv;
-}
-
 /* The pool ----------------------------------------------------------------------------------------- */
 
 /* Guards both. A pool that somebody else in the process has started is not known here; that does no harm. */
@@ -75,11 +53,20 @@ static int pool_size;
 static void no_work(uv_work_t *w) { (void)w; }
 static void after_no_work(uv_work_t *w, int status) { (void)w, (void)status; }
 
+/* libuv takes what numbers it gets, and aborts when it closes one of 0-2. */
+static int loop_init(uv_loop_t *uv) {
+  int taken[3];
+  wf_fd_take_stdio(taken);
+  int err = -uv_loop_init(uv);
+  wf_fd_give_stdio(taken);
+  return err;
+}
+
 static int start_pool_locked(void) {
   sigset_t all, before;
   uv_loop_t uv;
   uv_work_t w;
-  int err = -uv_loop_init(&uv);
+  int err = loop_init(&uv);
   if (err != 0) return err;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -123,7 +110,28 @@ int wf_loop_pool_size(int wanted, int *size) {
   return err;
 }
 
-/* Running libuv ------------------------------------------------------------------------------------ */
+/* libuv ------------------------------------------------------------------------------------------ */
+
+uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
+  loop->uv_dirty = true;
+  if (wf_likely(loop->uv != NULL)) return loop->uv;
+  uv_loop_t *uv = wf_malloc(sizeof *uv);
+  *err = uv == NULL ? ENOMEM : loop_init(uv);
+  if (*err != 0) {
+    wf_free(uv);
+    return NULL;
+  }
+  wf_watch_init(&loop->uv_watch, uv_backend_fd(uv), on_uv);
+  *err = wf_poller_arm(&loop->poller, &loop->uv_watch, WF_IO_READ | WF_IO_LEVEL);
+  if (*err != 0) {
+    uv_loop_close(uv);
+    wf_free(uv);
+    return NULL;
+  }
+  loop->own_watches++;
+  uv->data = loop;
+  return loop->uv = uv;
+}
 
 static void run_uv(wf_loop *loop) {
   loop->uv_dirty = false;
