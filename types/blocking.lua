@@ -33,10 +33,9 @@ local weft = {}
 ---
 ---```lua
 ---local ticks = 0
----local clock = weft.every(0.001, function() ticks = ticks + 1 end)
+---local clock <close> = weft.every(0.001, function() ticks = ticks + 1 end)
 ---print(weft.blocking(os.execute, "sleep 0.05"))   --> true exit 0
 ---print(ticks > 0)                     --> true
----clock:cancel()
 ---```
 ---@class weft.blocking.module
 ---@operator call: any

@@ -181,7 +181,7 @@ int wf_lanes_submit(wf_lanes *p, wf_lane_job *j) {
   if (p->closed) {
     err = ECANCELED;
   } else if (!give_idle_locked(p, j)) {
-    bool more = p->n < p->limit || here != NULL;
+    bool more = p->n < p->limit || (here != NULL && here->pool == p);
     if (more) err = start_locked(p, j);
     if (!more || (err != 0 && p->n > 0)) { /* those that are there must do */
       wf_list_append(&p->queue, &j->link);

@@ -6,8 +6,8 @@
 ** in one queue, first come, first served. A lane that has had nothing to do for a while ends. The lane that has rested for
 ** the shortest time is taken first, so those that are too many do rest.
 **
-** A job that is submitted from a lane is given a further one, limit or not, when none is idle: whoever submits is about to
-** wait for it, and the queue might be waiting for him.
+** A job that is submitted from a lane of the same pool is given a further one, limit or not, when none is idle: whoever
+** submits is about to wait for it, and the queue might be waiting for him.
 **
 ** The pool knows nothing of Lua. Any thread that holds it may call; it is memory of reference counts, held by its
 ** users and by each lane, so a lane that is stuck in a call for ever can be left behind.

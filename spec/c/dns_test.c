@@ -3,6 +3,7 @@
  *
  *   never.test   no answer, ever               late.test    an answer when `release` was called
  *   many.test    several addresses             again.test   EAI_AGAIN          system.test   EAI_SYSTEM, EIO
+ *   file.test    opens a descriptor, as a true one does: EAI_FAIL when it lands where a standard one should be
  *   odd.test     an address of a family that nobody knows among others
  */
 #ifndef _GNU_SOURCE
@@ -10,6 +11,7 @@
 #endif
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <netdb.h>
@@ -52,7 +54,10 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
   if (strcmp(name, "never.test") == 0)
     for (;;) pause();
   if (strcmp(name, "late.test") == 0) wait_released();
+  int fd = strcmp(name, "file.test") == 0 ? open("/dev/null", O_RDONLY) : -1;
+  if (fd >= 0) close(fd);
   atomic_fetch_sub(&inside, 1);
+  if (fd >= 0 && fd <= 2) return EAI_FAIL;
   if (strcmp(name, "again.test") == 0) return EAI_AGAIN;
   if (strcmp(name, "system.test") == 0) {
     errno = EIO;
@@ -110,7 +115,21 @@ static void script(const char *text) {
   lua_close(L);
 }
 
+/* Standard streams that are closed stay closed, and nothing of ours takes their numbers. */
+static void without_stdio(void) {
+  int in = fcntl(0, F_DUPFD_CLOEXEC, 100), err = fcntl(2, F_DUPFD_CLOEXEC, 100);
+  close(0);
+  close(2);
+  script("assert(weft.resolve('file.test'))");
+  CHECK(fcntl(0, F_GETFD) < 0 && fcntl(2, F_GETFD) < 0);
+  dup2(in, 0);
+  dup2(err, 2);
+  close(in);
+  close(err);
+}
+
 int main(void) {
+  without_stdio();
   script("local r = weft.resolve('many.test') assert(#r == 2 and r[1].address == '192.0.2.1' and r[2].family == 'inet6')\n"
          "assert(not r[1].port)");
   script("local r = weft.resolve('odd.test') assert(#r == 1 and r[1].address == '192.0.2.1')");
