@@ -71,10 +71,10 @@ static void inject(wf_workers *p, wf_unit *list) {
 }
 
 void wf_unit_push(wf_unit *u) {
-  wf_worker *w = wf_worker_here;
-  if (u->home != NULL) {
-    wf_worker_append(u->home, u);
-    if (u->home != w) wf_worker_wake(u->home);
+  wf_worker *w = wf_worker_here, *home = u->home; /* once it is in a queue it may run, and be pinned elsewhere */
+  if (home != NULL) {
+    wf_worker_append(home, u);
+    if (home != w) wf_worker_wake(home);
   } else if (w == NULL || w->pool != u->pool || atomic_load_explicit(&w->blocked, memory_order_relaxed)) {
     u->next = NULL;
     inject(u->pool, u);

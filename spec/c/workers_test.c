@@ -168,14 +168,12 @@ typedef struct act {
 
 static enum wf_unit_end act_run(wf_unit *u) {
   act *a = wf_container_of(u, act, unit);
-  for (;;) {
-    a->woke = wf_clock_ns();
-    a->worker = wf_worker_self();
-    if (a->what != NULL) a->what(a);
-    uint64_t deadline = a->deadline == 0 ? UINT64_MAX : a->deadline;
-    atomic_fetch_add(&a->done, 1);
-    if (wf_unit_park(u, deadline)) return WF_UNIT_AWAY;
-  }
+  a->woke = wf_clock_ns();
+  a->worker = wf_worker_self();
+  if (a->what != NULL) a->what(a);
+  uint64_t deadline = a->deadline == 0 ? UINT64_MAX : a->deadline;
+  atomic_fetch_add(&a->done, 1);
+  return wf_unit_park(u, deadline) ? WF_UNIT_AWAY : WF_UNIT_AGAIN; /* the mark stays until the next slice */
 }
 
 static void act_init(act *a, wf_workers *p, void (*what)(act *)) {
