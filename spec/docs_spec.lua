@@ -66,6 +66,9 @@ end
 local ended_child = weft.exec { "true" }
 ended_child:wait()
 
+local temporary_dir = weft.fs.tempdir()
+temporary_dir:remove()
+
 -- An object of each class that has a metatable.
 local function objects()
   local scope
@@ -86,6 +89,7 @@ local function objects()
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
     ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(), ["weft.child"] = ended_child,
     ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.file"] = weft.fs.tempfile(), ["weft.tempdir"] = temporary_dir, ["weft.watch"] = weft.fs.watch "/",
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
@@ -97,7 +101,7 @@ local function objects()
 end
 
 -- Tables of functions that have no class.
-local function tables() return { ["weft.net"] = weft.net, ["weft.net.unix"] = weft.net.unix } end
+local function tables() return { ["weft.fs"] = weft.fs, ["weft.net"] = weft.net, ["weft.net.unix"] = weft.net.unix } end
 
 -- The methods of an object, wherever its class keeps them.
 local function methods_of(name, object)
@@ -112,6 +116,7 @@ local function methods_of(name, object)
   end
   local index = getmetatable(object).__index
   if name == "weft.child" then return core.program_methods() end
+  if name == "weft.file" then return (core.file_methods()) end
   if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
@@ -209,7 +214,7 @@ describe("the stubs", function()
 
   it("have the options that weft.go and weft.thread know", function()
     local values = { name = "x", memory = 1 << 24, stack = 1 << 20, nice = 0, policy = "other", priority = 0, affinity = { 0 },
-      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups }
+      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups, sigmask = { "SIGINT" } }
     for name in pairs(classes["weft.go.options"].fields) do weft.go({ [name] = values[name] }, function() end) end
     for name in pairs(classes["weft.thread.options"].fields) do
       local job, message = weft.thread({ [name] = assert(values[name], name) }, function() end)

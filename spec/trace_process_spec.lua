@@ -27,6 +27,12 @@ describe("a trace with worker processes", function()
     local names = {}
     for _, task in ipairs(t.tasks) do names[task.name] = task end
     assert(names["inner 1"] and names["inner 2"] and names.main)
+    -- The functions themselves, by the names of their jobs; each begins and ends within the trace.
+    for i = 1, 2 do
+      local worker, inner = names["worker " .. i], names["inner " .. i]
+      assert.same({ "process", "done" }, { worker.kind, worker.outcome })
+      assert(worker.at[1] > 0 and worker.at[1] < inner.at[1] and inner.ended <= worker.ended)
+    end
     assert.same({}, (function()
       local late = {}
       for _, r in ipairs(t.model.regions) do

@@ -92,15 +92,19 @@ function recipe.go(name)
   return ok and { out }, why
 end
 
--- One scheduler on one thread; a table of processes large enough for a million of them.
-function recipe.erlang(name)
+-- A table of processes large enough for a million of them.
+local function erlang(name, schedulers)
   if not (sh.which "erl" and sh.which "erlc") then return nil, "no erlang on this machine" end
   local module = "bench_" .. name
   local out, source = ("%s/%s.beam"):format(M.dir, module), ("bench/peers/erlang/%s.erl"):format(module)
   local ok, why = make(out, { source }, ("erlc -o %s %s"):format(M.dir, source))
-  local words = { "erl", "+S", "1:1", "+P", "2000000", "-noshell", "-noinput", "-pa", M.dir, "-run", module, "main" }
+  local words = { "erl", "+S", schedulers, "+P", "2000000", "-noshell", "-noinput", "-pa", M.dir, "-run", module, "main" }
   return ok and words, why
 end
+
+-- One scheduler on one thread; two on two.
+function recipe.erlang(name) return erlang(name, "1:1") end
+function recipe.erlang2(name) return erlang(name, "2:2") end
 
 function recipe.node(name)
   if not sh.which "node" then return nil, "no node on this machine" end

@@ -198,11 +198,14 @@ enum wf_class {
   WF_CLASS_SELECT,
   WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_ERRAND, /* and of an errand (errand.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
   WF_CLASS_UDP,
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
+  WF_CLASS_FILE, /* its metatable: the object is a stream */
+  WF_CLASS_WATCH,
   WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
@@ -251,6 +254,7 @@ struct wf_iso {
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
+  uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
   uint32_t npeers;     /* connections to other processes (peer.h), */
@@ -305,6 +309,7 @@ struct wf_iso {
   } *idle;
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
+  struct wf_swait *free_wait; /* the record of a shared wait that is over, for the next one (swait.h) */
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
   uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
   wf_ticker slice_ticker;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "sys/inject.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -153,7 +154,7 @@ static ssize_t send_some(wf_peer *p) {
     memcpy(CMSG_DATA(c), &p->fds_out[0].fd, sizeof(int));
   }
   ssize_t put;
-  do put = sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1 : sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (put < 0 && errno == EINTR);
   if (put <= 0) return put;
   p->out_head += (size_t)put;
@@ -291,7 +292,7 @@ static ssize_t read_some(wf_peer *p) {
   struct iovec iov = {p->in + p->in_len, p->in_room - p->in_len};
   struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t got;
-  do got = recvmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : recvmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
   take_fds(p, &m);

@@ -307,6 +307,7 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, iso->cur), r->name);
   iso->on_press = on_press;
   iso->by_process = true;
+  if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   iso->press_end = WF_NEVER;
   wf_press_by_signal(iso);
   wf_peer_read(p); /* a signal that came before found no handler; what it was about is there */
@@ -323,6 +324,7 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) wf_run_failed(r, iso, L);
   if (capped.f != NULL) capped.cap = SIZE_MAX / 2;
   wf_iso_shutdown(iso, L);
+  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   wf_press_by_signal(NULL);
   send_end(p, r);
   iso->run = NULL;

@@ -31,6 +31,8 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "sys/attr.h"
+#include "sys/identity.h"
+#include "sys/signame.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -61,6 +63,7 @@ struct wf_thread {
   int error;
   enum stage stage;
   bool detached;
+  bool own_identity; /* the starter's, so this one's too (identity.h) */
   wf_thread *next; /* in a wf_thread_rest, its owner's */
   char name[WF_THREAD_NAME];
   /* Written once by the thread before fn, read by anyone: publishes itself only. */
@@ -181,6 +184,7 @@ static void set_stage_locked(wf_thread *t, enum stage s) {
 static void *thread_main(void *arg) {
   wf_thread *t = arg;
   atomic_store_explicit(&t->tid, wf_thread_self_tid(), memory_order_relaxed);
+  wf_identity_inherit(t->own_identity);
   if (t->name[0]) wf_thread_set_name(t->name);
   if (t->opts) {
     const char *what = NULL;
@@ -248,17 +252,21 @@ static wf_thread *record_new(const wf_thread_opts *o, void (*fn)(void *), void *
   }
   t->fn = fn;
   t->arg = arg;
+  t->own_identity = wf_identity_own();
   if (o->name) name_cut(t->name, o->name);
   if (needs_handshake(o)) t->opts = o;
   return t;
 }
 
-/* Everything blocked but SIGURG and the faults that a thread raises by itself:
-   those kill the process when blocked, past any handler. */
-static void thread_mask(sigset_t *mask) {
-  static const int open[] = {SIGURG, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+/* Everything blocked that can be, or what was asked. */
+static void thread_mask(const wf_thread_opts *o, sigset_t *mask) {
+  if (o->has_sigmask) {
+    wf_sigset(mask, o->sigmask);
+    return;
+  }
   sigfillset(mask);
-  for (size_t i = 0; i < sizeof open / sizeof *open; i++) sigdelset(mask, open[i]);
+  for (int sig = 1; sig <= WF_SIGNALS; sig++)
+    if (!wf_signal_blockable(sig)) sigdelset(mask, sig);
 }
 
 static int stack_size(size_t wanted, size_t *size) {
@@ -288,7 +296,7 @@ static int create(wf_thread *t, const wf_thread_opts *o, const char **what) {
   if ((e = pthread_attr_init(&attr)) != 0) return e;
   if ((e = pthread_attr_setstacksize(&attr, size)) == 0) {
     sigset_t mask, before;
-    thread_mask(&mask);
+    thread_mask(o, &mask);
 #if HAVE_ATTR_SIGMASK
     (void)before;
     e = pthread_attr_setsigmask_np(&attr, &mask);

@@ -138,6 +138,7 @@ end
 
 -- Isolates are numbered anew, so that those of different processes differ.
 local ISOLATES = 1 << 20
+local OVER = { done = true, failed = true, cancelled = true }
 local BETWEEN = { ship = true, land = true, same = true } -- csrc/rt/trace.h
 
 local function shift(id, by)
@@ -174,14 +175,15 @@ local function same_things(list)
   return same, workers
 end
 
--- Traces of processes of one machine, on its monotonic clock.
+-- Traces of processes of one machine, on its monotonic clock. Those with `worker` set began with their process.
 function M.merge(list)
   local start, till = math.maxinteger, 0
   for _, raw in ipairs(list) do start = math.min(start, raw.start) end
   local new = { pid = list[1].pid, start = start, cpu = 0, lost = 0, count = 0, threads = {}, names = {}, labels = {}, marks = {},
     events = list[1].events, whys = list[1].whys }
   local all, marks, same, workers = {}, 0, same_things(list)
-  local born, stop, done = code_of(new.events, "new"), code_of(new.events, "stop"), code_of(new.whys, "done")
+  local born, stop = code_of(new.events, "new"), code_of(new.events, "stop")
+  local done, by_process = code_of(new.whys, "done"), code_of(new.whys, "process")
   for k, raw in ipairs(list) do
     local later, iso_by, threads, base = raw.start - start, (k - 1) * ISOLATES, #new.threads, marks
     till = math.max(till, later + raw.wall)
@@ -197,7 +199,7 @@ function M.merge(list)
       new.marks[base + index] = text
       marks = math.max(marks, base + index + 1)
     end
-    local main, main_thread -- of a worker process: it ends with its trace
+    local main, main_thread, ended -- of a worker process: it ends with its trace, if it was killed
     for pos = 1, #raw.records, model.RECORD_SIZE do
       local time, ev, why, thread, iso, id, arg = model.RECORD:unpack(raw.records, pos)
       local name = raw.events[ev]
@@ -206,11 +208,15 @@ function M.merge(list)
         arg = arg + base
       elseif not between then
         arg = shift(arg, iso_by)
-        if name == "stop" then arg = same[arg] or arg end
+        if name == "stop" then
+          arg = same[arg] or arg
+          if OVER[raw.whys[why]] and shift(id, iso_by) == main then ended = true end
+        end
       end
       if name == "new" or name == "live" then
-        local full = shift(id, iso_by)
-        if k > 1 and raw.whys[why] == "main" then
+        local full, is_main = shift(id, iso_by), raw.whys[why] == "main"
+        if is_main and raw.worker then ev, why = born, by_process end
+        if k > 1 and is_main then
           new.names[full] = new.names[full] or ("process %d"):format(raw.pid or k)
           main, main_thread = full, thread + threads
         end
@@ -224,7 +230,7 @@ function M.merge(list)
       local own = new.threads[main_thread + 1]
       own.name, own.process = new.names[main], new.names[main]
       local time = later + raw.wall
-      all[#all + 1] = { time, #all, model.RECORD:pack(time, stop, done, main_thread, main >> 32, main, 0) }
+      if not ended then all[#all + 1] = { time, #all, model.RECORD:pack(time, stop, done, main_thread, main >> 32, main, 0) } end
     end
   end
   table.sort(all, function(a, b)
