@@ -5,7 +5,8 @@ local helper = require "spec.helper"
 local stubs = require "scripts.stubs"
 
 local BUILTIN = {}
-for name in ("nil any boolean string number integer function table thread userdata lightuserdata unknown self true false"):gmatch "%S+" do
+local NAMES = "nil any boolean string number integer function table thread userdata lightuserdata unknown self true false"
+for name in NAMES:gmatch "%S+" do
   BUILTIN[name] = true
 end
 
@@ -97,7 +98,9 @@ describe("the parser of types", function()
     assert.same({ "table", "string" }, parse "table<string, fun()>[]  what they are")
     assert.same({ "number" }, parse '{ x: number, y?: "a"|"b" }')
     assert.same({ "string", "any" }, parse "{ [string]: any }")
-    for _, wrong in ipairs { "", "string|", "fun(", "a)", "table<string", "{x number}", "[]" } do assert.is_nil(parse(wrong), wrong) end
+    for _, wrong in ipairs { "", "string|", "fun(", "a)", "table<string", "{x number}", "[]" } do
+      assert.is_nil(parse(wrong), wrong)
+    end
   end)
 end)
 

@@ -89,6 +89,24 @@ describe("a trace with worker processes", function()
     assert.equal("true\n", out)
   end)
 
+  it("lacks those that still run, which leave no file when they end", function()
+    local dir, tmpname = helper.tmpdir(), os.tmpname
+    os.tmpname = function() -- luacheck: ignore 122
+      helper.write_file(dir .. "/t", "")
+      return dir .. "/t"
+    end
+    local gate, job = weft.channel(), nil
+    local t = weft.trace(function()
+      job = weft.process({ name = "late" }, function(g) g:recv() end, gate)
+      weft.sleep(0.02)
+    end)
+    os.tmpname = tmpname -- luacheck: ignore 122
+    assert.equal("main", t.tasks[1].name)
+    gate:send "go"
+    job:join()
+    assert.is_true(os.remove(dir)) -- nothing is in it
+  end)
+
   it("does not record when no trace runs", function()
     assert.is_nil(weft.process(function() return require "weft.core".trace_on() and 1 or nil end):join())
   end)

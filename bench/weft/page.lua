@@ -33,7 +33,8 @@ f:close()
 local function open(name)
   local from = clock.now()
   local dom = weft.exec({ browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-    "--user-data-dir=" .. dir .. "/profile", "file://" .. dir .. "/" .. name, stdout = "pipe", stderr = "null", env = { inherit = true, HOME = dir } }):output()
+    "--user-data-dir=" .. dir .. "/profile", "file://" .. dir .. "/" .. name,
+    stdout = "pipe", stderr = "null", env = { inherit = true, HOME = dir } }):output()
   assert(dom:find 'data%-ready="', "the page did not come up")
   return (clock.now() - from) / 1e6
 end

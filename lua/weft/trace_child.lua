@@ -1,21 +1,29 @@
 -- The trace of a worker process: begun by what the starter has put before the worker's script, saved for it to merge.
 --
---   local _ <close> = require "weft.trace_child".record(path, capacity)      in the worker
+--   local _ <close> = require "weft.trace_child".record(path, capacity, wanted)      in the worker
 --   local children = require "weft.trace_child".new(core)                    in the starter
+--
+-- `wanted` is a file that is there while the starter's trace runs: who ends later leaves nothing behind.
 
 local store = require "weft.trace_store"
 
 local M = {}
 
+local function there(path)
+  local f = io.open(path)
+  return f ~= nil and f:close()
+end
+
 -- Records until the variable is closed; a worker that is killed leaves no file.
-function M.record(path, capacity)
+function M.record(path, capacity, wanted)
   local core = require "weft.core"
   if not core.trace_start(capacity) then return nil end
   return setmetatable({}, { __close = function()
     local raw = core.trace_stop()
-    if not raw then return end
+    if not raw or not there(wanted) then return end
     raw.events, raw.whys = core.trace_words()
     store.save(raw, path)
+    if not there(wanted) then os.remove(path) end -- the starter has stopped meanwhile, and does not look any more
   end })
 end
 
@@ -26,11 +34,12 @@ function M.new(core, capacity)
   core.trace_children(function()
     prefix = prefix or os.tmpname()
     count = count + 1
-    return ("local _ <close> = require'weft.trace_child'.record(%q, %d)"):format(prefix .. "." .. count, capacity)
+    return ("local _ <close> = require'weft.trace_child'.record(%q, %d, %q)"):format(prefix .. "." .. count, capacity, prefix)
   end)
   return {
     take = function(raw)
       core.trace_children(nil)
+      if prefix then os.remove(prefix) end
       local list = { raw }
       for i = 1, count do
         local child = store.load(prefix .. "." .. i)
@@ -40,7 +49,6 @@ function M.new(core, capacity)
           list[#list + 1] = child
         end
       end
-      if prefix then os.remove(prefix) end
       return #list > 1 and store.merge(list) or raw
     end,
   }
