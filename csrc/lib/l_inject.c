@@ -10,7 +10,7 @@
 #include "lx/opts.h"
 #include "sys/file.h"
 
-static const char *const kinds[] = {"open", "read", "write", "sync", "rename", "close", "link", NULL};
+static const char *const kinds[] = {"open", "read", "write", "sync", "rename", "close", "link", "recv", "send", "accept", "connect", NULL};
 
 static int errno_of(const char *name) {
   static const struct {

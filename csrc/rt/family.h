@@ -9,18 +9,24 @@
  * A child is a member, and not quiet, from before its thread starts until after its last mail is posted.
  *
  * The members that are not quiet are counted, and whoever brings the count to 0 looks at all. A member with a thread
- * takes the lock for that. An isolate of the worker pool does not: it counts itself off, parks its unit, and then looks
- * if the count is 0 (wf_family_rest, wf_family_rested); who marks a parked unit counts it on again (wf_family_stir). In
- * between the count may be 0 too early; the look finds that unit not parked, does nothing, and the unit's own look comes
- * after its parking.
+ * takes the lock for that. For an isolate of the worker pool the worker counts it off when its unit has been parked, and
+ * looks if the count is 0 then (wf_family_rested); who marks a parked unit counts it on again, before it can run
+ * (wf_family_stir). Meanwhile the count may be too high, since the unit may run elsewhere and be parked again before its first
+ * worker has counted it off; never too low: each counting off comes after a parking. Between the mark and the counting on it
+ * may be 0 although that unit is not parked any more; the look finds that. A worker that is still to count off keeps the
+ * family alive by that (spec/models/quiet.pml).
  */
 #ifndef WF_RT_FAMILY_H
 #define WF_RT_FAMILY_H
 
 #include "rt/iso.h"
 #include "rt/port.h"
+#include "sys/lanes.h"
 
 typedef struct wf_family wf_family;
+
+/* Two pools of threads for what blocks: what scripts ask for, and look-ups of names, which must not wait for that. */
+enum wf_lanes_for { WF_LANES_CALLS, WF_LANES_NAMES, WF_LANES_KINDS };
 
 /* What there is to say of a member without asking it. */
 typedef struct wf_member_id {
@@ -62,11 +68,8 @@ void wf_family_stuck(wf_member *m);
 void wf_family_quiet(wf_member *m);
 void wf_family_awake(wf_member *m);
 
-/* The worker: the unit is about to be parked without a deadline; holds the family. Then: it was parked, and is not ours
- * any more; or it was not. Releases the hold. */
-wf_family *wf_family_rest(wf_member *m);
+/* The worker: the unit of a member that was quiet has been parked, and is not ours any more. The family as it was before. */
 void wf_family_rested(wf_family *f);
-void wf_family_rest_undo(wf_family *f);
 /* Who has marked a parked unit that was quiet, before it pushes it. */
 void wf_family_stir(wf_member *m);
 
@@ -78,5 +81,8 @@ bool wf_family_keep_code(wf_member *m, const char *name, char *code, size_t size
 /* The worker pool, held for the family from the first call until the root closes; NULL: out of memory, or the root has
  * closed. */
 wf_workers *wf_family_workers(wf_member *m);
+
+/* The lanes for that, in the same way. */
+wf_lanes *wf_family_lanes(wf_member *m, enum wf_lanes_for what);
 
 #endif

@@ -12,6 +12,7 @@
 #include "rt/file.h"
 #include "rt/server.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -21,7 +22,7 @@
 
 static ssize_t socket_read(wf_stream *s, char *to, size_t n) {
   ssize_t got;
-  do got = recv(s->watch.fd, to, n, MSG_DONTWAIT);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : recv(s->watch.fd, to, n, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }
@@ -29,7 +30,8 @@ static ssize_t socket_read(wf_stream *s, char *to, size_t n) {
 static ssize_t socket_write(wf_stream *s, const struct iovec *iov, int n) {
   ssize_t put;
   struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
-  do put = n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1
+         : n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
                   : sendmsg(s->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (put < 0 && errno == EINTR);
   return put < 0 ? -errno : put;
@@ -37,14 +39,14 @@ static ssize_t socket_write(wf_stream *s, const struct iovec *iov, int n) {
 
 static ssize_t pipe_read(wf_stream *s, char *to, size_t n) {
   ssize_t got;
-  do got = read(s->watch.fd, to, n);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : read(s->watch.fd, to, n);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }
 
 static ssize_t pipe_write(wf_stream *s, const struct iovec *iov, int n) {
   ssize_t put;
-  do put = n == 1 ? write(s->watch.fd, iov->iov_base, iov->iov_len) : writev(s->watch.fd, iov, n);
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1 : n == 1 ? write(s->watch.fd, iov->iov_base, iov->iov_len) : writev(s->watch.fd, iov, n);
   while (put < 0 && errno == EINTR);
   return put < 0 ? -errno : put;
 }
@@ -216,6 +218,7 @@ ssize_t wf_stream_fill(wf_stream *s, size_t want) {
   if (want > s->in_room - s->in_head && want > s->in_room && s->in_tail - s->in_head > WF_BLOCK_SIZE / 2 && want < SIZE_MAX / 4)
     move_input(s, room_for(want < s->in_room * 4 ? want : s->in_room * 4));
   size_t room = s->in_room - s->in_tail;
+  wf_inject_size(WF_CALL_RECV, &room); /* fewer are asked for: that fewer are there would be the end of an edge */
   ssize_t n = s->ops->read(s, s->in + s->in_tail, room);
   if (wf_likely(n > 0)) {
     s->in_tail += (size_t)n;

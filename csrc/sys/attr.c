@@ -3,9 +3,12 @@
 #include "sys/attr.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "sys/signame.h"
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -33,6 +36,17 @@ int wf_set_nice(int64_t tid, int nice_) {
   return setpriority(PRIO_PROCESS, (id_t)tid, nice_) == 0 ? 0 : errno;
 }
 
+void wf_attr_as_process(void) {
+  cpu_bits bits;
+  struct sched_param param;
+  pid_t first = getpid();
+  if (sched_getaffinity(first, sizeof bits, bits.part) == 0) (void)sched_setaffinity(0, sizeof bits, bits.part);
+  int policy = sched_getscheduler(first);
+  if (policy >= 0 && policy != sched_getscheduler(0) && sched_getparam(first, &param) == 0) (void)sched_setscheduler(0, policy, &param);
+  int as = getpriority(PRIO_PROCESS, (id_t)first), is = getpriority(PRIO_PROCESS, 0);
+  if (as != is) (void)setpriority(PRIO_PROCESS, 0, as);
+}
+
 int wf_set_no_new_privs(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno; }
 
 #else
@@ -49,7 +63,29 @@ int wf_set_nice(int64_t tid, int nice_) {
 
 int wf_set_no_new_privs(void) { return ENOTSUP; }
 
+void wf_attr_as_process(void) {}
+
 #endif
+
+bool wf_signal_blockable(int sig) {
+  /* SIGURG is ours. The rest a thread raises by itself: those kill the process when blocked, past any handler. */
+  static const int open[] = {SIGURG, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP};
+  for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+    if (sig == open[i]) return false;
+  return true;
+}
+
+void wf_sigset(sigset_t *set, uint64_t signals) {
+  sigemptyset(set);
+  for (int sig = 1; sig <= WF_SIGNALS; sig++)
+    if (signals >> (sig - 1) & 1) sigaddset(set, sig);
+}
+
+int wf_set_sigmask(uint64_t blocked) {
+  sigset_t set;
+  wf_sigset(&set, blocked);
+  return pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
 
 int wf_set_policy(int64_t tid, bool has_policy, int policy, bool has_priority, int priority, const char **what) {
   struct sched_param param = {0};

@@ -31,19 +31,34 @@ long wf_inject_count(enum wf_inject_call call) {
   return n;
 }
 
+/* Is it one of those that are to go wrong? */
+static bool hit_locked(struct order *o) {
+  o->count++;
+  if (o->times <= 0 || o->skip-- > 0) return false;
+  o->times--;
+  return true;
+}
+
 int wf_inject(enum wf_inject_call call, size_t *n) {
   if (!atomic_load_explicit(&used, memory_order_relaxed)) return 0;
   pthread_mutex_lock(&lock);
   struct order *o = &orders[call];
   int err = 0;
-  o->count++;
-  if (o->times > 0 && o->skip-- <= 0) {
-    o->times--;
+  bool in_halves = n == NULL && (call == WF_CALL_RECV || call == WF_CALL_SEND); /* sizes are asked for by wf_inject_size */
+  if ((o->err != 0 || !in_halves) && hit_locked(o)) {
     err = o->err;
     if (err == 0 && n != NULL && *n > o->most) *n = o->most;
   }
   pthread_mutex_unlock(&lock);
   return err;
+}
+
+void wf_inject_size(enum wf_inject_call call, size_t *n) {
+  if (!atomic_load_explicit(&used, memory_order_relaxed)) return;
+  pthread_mutex_lock(&lock);
+  struct order *o = &orders[call];
+  if (o->err == 0 && hit_locked(o) && *n > o->most) *n = o->most;
+  pthread_mutex_unlock(&lock);
 }
 
 #else

@@ -4,6 +4,8 @@
 #ifndef WF_SYS_INJECT_H
 #define WF_SYS_INJECT_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum wf_inject_call {
@@ -14,6 +16,10 @@ enum wf_inject_call {
   WF_CALL_RENAME,
   WF_CALL_CLOSE,
   WF_CALL_LINK, /* links, folders and what else only changes names */
+  WF_CALL_RECV, /* from sockets, pipes, terminals */
+  WF_CALL_SEND, /* to them */
+  WF_CALL_ACCEPT,
+  WF_CALL_CONNECT,
   WF_CALL_KINDS
 };
 
@@ -26,8 +32,12 @@ void wf_inject_order(enum wf_inject_call call, long skip, long times, int err, s
 /* How many calls of the kind were asked about since the last order for it. */
 long wf_inject_count(enum wf_inject_call call);
 
-/* 0: make the call, of *n bytes (n may be NULL); or the errno with which it is to fail. */
+/* 0: make the call, of *n bytes; or the errno with which it is to fail. WF_CALL_RECV and WF_CALL_SEND are asked about in two
+ * halves, here with n NULL and by wf_inject_size: a call counts for the one that its order is for. */
 int wf_inject(enum wf_inject_call call, size_t *n);
+
+/* The other half: *n bytes are about to be asked for, or fewer if that was ordered. */
+void wf_inject_size(enum wf_inject_call call, size_t *n);
 
 #else
 
@@ -36,6 +46,15 @@ static inline int wf_inject(enum wf_inject_call call, size_t *n) {
   return 0;
 }
 
+static inline void wf_inject_size(enum wf_inject_call call, size_t *n) { (void)call, (void)n; }
+
 #endif
+
+/* In a loop that makes a call again after EINTR: true, and errno is set, when it is to fail instead. */
+static inline bool wf_inject_errno(enum wf_inject_call call) {
+  int err = wf_inject(call, NULL);
+  if (err != 0) errno = err;
+  return err != 0;
+}
 
 #endif

@@ -24,6 +24,7 @@ local LUA = {
   net = { "weft.net" },
   fs = { "weft.fs" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
   explore = { "weft.explore", "explore" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
+  dns = { "weft.dns" }, blocking = { "weft.blocking" },
   ps = { "weft.ps", "list" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
 }
 
