@@ -386,6 +386,7 @@ describe("file calls", function()
     local out = helper.run_ok [[
       local weft = require "weft"
       print(weft.fs.pool(), weft.fs.pool(7), weft.fs.pool())
+      weft.thread(type, 1):join() -- a sanitizer has threads from the first one on
       local before = #weft.info().threads
       weft.fs.read "/etc/passwd"
       print(#weft.info().threads - before, select(3, weft.fs.pool(2)))
