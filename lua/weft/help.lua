@@ -22,7 +22,7 @@ help "words" lists all entries that have these letters. Beginnings:
   weft.select   whichever comes first
   weft.mutex    one at a time
   weft.scope    starts several, waits for all
-  weft.net      sockets
+  weft.net      sockets; weft.fs files; weft.exec programs
   weft.trace    what ran where and when
   weft.explore  a function under every schedule
 
