@@ -202,6 +202,7 @@ for _, case in ipairs(chosen) do
 end
 report.summary(io.stdout)
 report.tsv "build/bench.tsv"
+report.goals "build/goals.tsv"
 print "\nall rows: build/bench.tsv"
 if broken > 0 then
   io.stderr:write("bench: ", broken, " of weft's own programs failed\n")

@@ -1,7 +1,7 @@
 -- Claim: a query to a database is a wait, and waits overlap. Queries that take 0.1 s each, sent to a real redis-server: one
 -- after the other; at once in direct style (a task for each); at once in callback style (on_done). The client library
 -- is redis-lua, unchanged, which knows only LuaSocket: weft.socket stands in for that. Then the same library on the
--- true, blocking LuaSocket, which stops everything unless it has a thread of its own.
+-- true, blocking LuaSocket, which stops everything unless weft.blocking gives it a thread of its own.
 --
 -- Needs redis-server and redis-lua (Debian: apt install redis-server lua-redis lua-socket).
 
@@ -78,10 +78,10 @@ local check <close> = setmetatable({ client = redis.connect("127.0.0.1", port) }
 })
 print(("\nthe server counts %s queries, %d were sent"):format(check.client:get "queries", 3 * QUERIES))
 
--- A library that blocks: on a thread of its own it stops nobody. Meanwhile a task ticks here.
+-- A library that blocks, called by weft.blocking, stops nobody. Meanwhile a task ticks here.
 local ticks = 0
 local ticker = weft.every(0.001, function() ticks = ticks + 1 end)
-local job = weft.thread({ name = "blocking library" }, function(to, path)
+local answer = weft.blocking(function(to, path)
   package.path = path
   local ok, client = pcall(function() return require("redis").connect("127.0.0.1", to) end)
   if not ok then return "no LuaSocket here" end
@@ -89,7 +89,7 @@ local job = weft.thread({ name = "blocking library" }, function(to, path)
   client:quit()
   return "5 queries by a library that blocks"
 end, port, package.path)
-print(("%s, on a thread of its own: %d ticks of a task here meanwhile\n"):format(job:join(), ticks))
+print(("%s, on a thread of its own: %d ticks of a task here meanwhile\n"):format(answer, ticks))
 ticker:cancel()
 
 weft.trace(function()

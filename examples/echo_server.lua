@@ -1,5 +1,6 @@
 -- Claim: one thread serves ten thousand connections, each with a task that reads as if it were alone. The clients are
--- another process, so that each side has its own limit of descriptors.
+-- another process, so that each side has its own limit of descriptors. `lua5.4 examples/echo_server.lua serve 7777` only
+-- serves: try `nc 127.0.0.1 7777`.
 
 local weft = require "weft"
 local draw = dofile((arg[0]:match "^(.*/)" or "") .. "lib/draw.lua")
@@ -47,11 +48,21 @@ local function resident()
   return pages * 4096
 end
 
+local function echo(conn)
+  for line in conn:lines() do conn:write(line, "\n") end
+end
+
+if arg[1] == "serve" then
+  local server = assert(weft.net.listen("127.0.0.1", tonumber(arg[2] or 0), echo))
+  print("echo at port " .. select(2, server:sockname()))
+  io.stdout:flush()
+  weft.signal("SIGTERM"):recv()
+  return
+end
+
 local wanted = draw.quick and 200 or 10000
 local n = math.min(wanted, limit() - 64)
-local server = assert(weft.net.listen("127.0.0.1", 0, function(conn)
-  for line in conn:lines() do conn:write(line, "\n") end
-end))
+local server = assert(weft.net.listen("127.0.0.1", 0, echo))
 
 print(("one thread serves %d connections%s\n"):format(n, n < wanted and " (ulimit -n allows no more)" or ""))
 local before = resident()

@@ -2,10 +2,10 @@
 # Installs what is missing to build and test weft on Debian 12 and its relatives; does nothing, and
 # needs no network, when everything is there.
 #
-#   scripts/setup.sh [build|demo|test|bench|asan|tsan|valgrind|examples|rock|lint|deep]
+#   scripts/setup.sh [build|demo|test|bench|asan|tsan|valgrind|examples|gallery|rock|lint|deep|coverage|performance]
 #
-# Works as root or through sudo; otherwise says what to install. Only `bench` goes on without what it
-# cannot get: those are the peers that weft is compared with.
+# Works as root or through sudo; otherwise says what to install. `bench` goes on without the peers that it cannot get,
+# the tests without the tools that speak with the examples' servers: tests that need one say so.
 set -u
 goal=${1:-test}
 missing=
@@ -31,16 +31,26 @@ fi
 [ -n "${LUA_DIR:-}" ] || have lua5.4 || need lua5.4
 
 case $goal in
-  test | asan | tsan | valgrind | deep)
+  test | asan | tsan | valgrind | deep | coverage)
     have busted || need lua-busted
     have luarocks || need luarocks
+    have curl || want curl
+    have nc || want netcat-openbsd
+    have redis-benchmark || want redis-tools
+    # Where it would be started as a service, that is left to whoever owns the machine.
+    have redis-server || [ -d /run/systemd/system ] || want redis-server
+    have wrk || want wrk
+    # Debian keeps redis-lua in an older version's folder only.
+    module redis || [ -e /usr/share/lua/5.1/redis.lua ] || want lua-redis
+    module socket || want lua-socket
     ;;
 esac
 case $goal in
   rock) have luarocks || need luarocks ;;
+  gallery | deep) have chromium || have google-chrome || want chromium ;;
   valgrind) have valgrind || need valgrind ;;
   lint) have luacheck || want lua-check; have clang || want clang; have clang-tidy || want clang-tidy; have cppcheck || want cppcheck ;;
-  bench)
+  bench | performance)
     have go || want golang-go
     have erl || want erlang-base
     have node || have nodejs || want nodejs
@@ -52,12 +62,17 @@ case $goal in
     ;;
 esac
 
+# What could not be had once is not asked for at each run.
+tried=${BUILD:-build}/setup-tried-$goal
+give_up_on() { [ -z "$1" ] || { mkdir -p "${tried%/*}" && echo "$1" >"$tried"; }; }
+[ "$(cat "$tried" 2>/dev/null)" != "$optional" ] || optional=
 [ -n "$missing$optional" ] || exit 0
 
 by_hand() {
   echo "weft: $1" >&2
   [ -z "$missing" ] || echo "weft: please install:$missing" >&2
   [ -z "$optional" ] || echo "weft: useful for '$goal', not needed:$optional" >&2
+  give_up_on "$optional"
   [ -z "$missing" ]
   exit
 }
@@ -83,7 +98,11 @@ if [ -n "$missing" ]; then
   # shellcheck disable=SC2086  # a list of words
   apt install --no-install-recommends $missing >"$log" 2>&1 || { tail -n 20 "$log" >&2; by_hand "apt-get install failed"; }
 fi
+failed=
 for p in $optional; do
-  apt install --no-install-recommends "$p" >"$log" 2>&1 || echo "weft: $p cannot be had here; '$goal' goes on without it"
+  apt install --no-install-recommends "$p" >"$log" 2>&1 && continue
+  echo "weft: $p cannot be had here; '$goal' goes on without it"
+  failed="$failed $p"
 done
+give_up_on "$failed"
 exit 0

@@ -18,7 +18,7 @@ local M = {}
 
 -- The order of the files is that of the reference.
 M.FILES = {
-  "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io",
+  "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "fs", "file", "blocking",
   "exec", "process", "info", "trace", "ps", "plot", "bench", "explore", "command", "library",
 }
 

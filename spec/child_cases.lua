@@ -8,7 +8,8 @@ local weft = require "weft"
 
 return function(verb, kind)
 
-local start = weft[verb]
+local start = weft -- a verb may be a path: "blocking.submit"
+for name in verb:gmatch "%w+" do start = start[name] end
 
 -- Scripts say start(...) and KIND too.
 local function in_script(text) return (text:gsub("%f[%w_]start%(", "weft." .. verb .. "("):gsub("KIND", kind)) end

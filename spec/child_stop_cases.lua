@@ -6,7 +6,8 @@ local weft = require "weft"
 
 return function(verb, kind)
 
-local start = weft[verb]
+local start = weft -- a verb may be a path: "blocking.submit"
+for name in verb:gmatch "%w+" do start = start[name] end
 local a_child = (kind == "isolate" and "an " or "a ") .. kind
 
 -- Starts f(ready, ...) in a thread, waits until it has called ready(), cancels it, and waits for its end.

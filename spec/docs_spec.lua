@@ -66,6 +66,9 @@ end
 local ended_child = weft.exec { "true" }
 ended_child:wait()
 
+local temporary_dir = weft.fs.tempdir()
+temporary_dir:remove()
+
 -- An object of each class that has a metatable.
 local function objects()
   local scope
@@ -86,6 +89,7 @@ local function objects()
     ["weft.waitgroup"] = weft.waitgroup(), ["weft.once"] = weft.once(function() end), ["weft.event"] = weft.event(),
     ["weft.buffer"] = weft.buffer("i8", 1), ["weft.facts"] = weft.info(), ["weft.child"] = ended_child,
     ["weft.stream"] = weft.stdin, ["weft.udp"] = weft.net.udp("127.0.0.1", 0),
+    ["weft.file"] = weft.fs.tempfile(), ["weft.tempdir"] = temporary_dir, ["weft.watch"] = weft.fs.watch "/",
     ["weft.server"] = weft.net.listen("127.0.0.1", 0), ["weft.signal"] = weft.signal "SIGUSR2", ["weft.ticker"] = weft.ticker(1),
     ["weft.pool"] = weft.pool { kind = "inline" },
     ["weft.recorder"] = recorder, ["weft.plot"] = weft.plot.bars { { "a", 1 } },
@@ -97,7 +101,7 @@ local function objects()
 end
 
 -- Tables of functions that have no class.
-local function tables() return { ["weft.net"] = weft.net, ["weft.net.unix"] = weft.net.unix } end
+local function tables() return { ["weft.fs"] = weft.fs, ["weft.net"] = weft.net, ["weft.net.unix"] = weft.net.unix } end
 
 -- The methods of an object, wherever its class keeps them.
 local function methods_of(name, object)
@@ -112,6 +116,7 @@ local function methods_of(name, object)
   end
   local index = getmetatable(object).__index
   if name == "weft.child" then return core.program_methods() end
+  if name == "weft.file" then return (core.file_methods()) end
   if name == "weft.buffer" then index = select(2, debug.getupvalue(index, 2)) end -- a function, for b[i]
   local found = {}
   for k, v in pairs(type(index) == "table" and index or {}) do
@@ -302,7 +307,7 @@ describe("the example of", function()
   end
 end)
 
-for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "examples/README.md" } do
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "docs/from-other-libraries.md", "examples/README.md" } do
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
       -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
@@ -312,8 +317,8 @@ for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "exam
 end
 
 for _, name in ipairs {
-  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "examples/README.md",
-  "bench/README.md",
+  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "docs/gallery.md",
+  "docs/from-other-libraries.md", "examples/README.md", "bench/README.md",
 } do
   describe(name, function()
     local text = helper.read_file(ROOT .. "/" .. name)

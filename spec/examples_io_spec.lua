@@ -5,6 +5,7 @@ local example = require "spec.example"
 local weft = require "weft"
 
 assert(weft.net.connect("127.0.0.1", 1) == nil) -- the loop stays once it is used
+assert(weft.fs.access "/") -- so does the pool
 
 local function run(name, opts)
   opts = opts or {}
@@ -45,6 +46,69 @@ describe("async_database", function()
     end
     assert.same({ 30, 30 }, { read(out, "the server counts (%d+) queries, (%d+) were sent") })
     has(out, "on a thread of its own")
+  end)
+end)
+
+describe("async_files_lie", function()
+  it("shows reads that end in steps, and waits that end together", function()
+    local out = run "async_files_lie"
+    local function row(what, per_step)
+      local list = read(out, "\n" .. what:gsub("%p", "%%%0") .. " +([%d |]+) ms")
+      local steps, last = 0, 0
+      for step in (list .. "|"):gmatch "([^|]+)|" do
+        local n = 0
+        for t in step:gmatch "%d+" do
+          assert.truthy(tonumber(t) >= last, list)
+          last, n = tonumber(t), n + 1
+        end
+        assert.equal(math.min(per_step, 12 - steps * per_step), n, list)
+        steps = steps + 1
+      end
+      return steps
+    end
+    assert.equal(3, row("files, 4 threads:", 4))
+    assert.equal(2, row("files, 8 threads:", 8))
+    assert.equal(1, row("sockets, no thread:", 12))
+    read(out, "a file in memory: +([%d.]+) us each")
+    assert.equal(12, select(2, out:gsub("\nread %d+ +[^\n]*~[^\n]*io /dev/urandom", "")))
+  end)
+end)
+
+describe("tail", function()
+  it("prints what is written, across a rotation", function()
+    local out = run "tail"
+    has(out, "old 2\nold 3\nline 1\nline 2\nline 10, into a new file\nline 11\n")
+    assert.is_nil(out:find("old 1", 1, true))
+    assert.equal(20, read(out, "(%d+) lines, none lost; from before the write to after the read %d+ us"))
+  end)
+
+  it("follows a file that grows, is rotated, cut off, removed and made again", function()
+    local fs, dir = weft.fs, helper.tmpdir()
+    local log = dir .. "/log"
+    fs.write(log, ("x\n"):rep(5000) .. "one\ntwo\nhal")
+    local child = weft.exec { helper.lua, helper.root .. "/examples/tail.lua", "-n", "2", log, stdout = "pipe" }
+    local function expects(...)
+      for _, line in ipairs { ... } do assert.equal(line, child.stdout:read "l") end
+    end
+    expects("two")
+    fs.append(log, "f\nthree\n")
+    expects("half", "three")
+    fs.rename(log, log .. ".1")
+    fs.append(log .. ".1", "last of the old\n")
+    fs.append(log, "first of the new\n")
+    expects("last of the old", "first of the new")
+    local f = fs.open(log, "r+")
+    f:truncate(0)
+    f:write "cut\n"
+    f:close()
+    expects "cut"
+    fs.remove(log)
+    fs.append(log, "made again\n")
+    expects "made again"
+    child:kill "SIGTERM"
+    assert.equal(0, child:wait().code)
+    child.stdout:close()
+    helper.remove_dir(dir)
   end)
 end)
 

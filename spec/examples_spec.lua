@@ -429,6 +429,8 @@ describe("goroutines", function()
     assert.equal(one, two)
     read(out, "\nworker 2 [^\n]*of CPU, (%d+) slices, %d+ isolates stolen")
     read(out, "\ntwo workers are ([%d.]+) times as fast as one")
+    read(out, "\nweft worker 2 +[█·]+ +busy %d+ %%")
+    read(out, "\n(%d+) isolates/s on two workers")
   end)
 end)
 
@@ -437,6 +439,8 @@ describe("skynet", function()
     local out = run "skynet"
     has(out, "sum 49995000, as it must be: true\n")
     read(out, "; (%d+) ns for a task")
+    read(out, "\n +(time)\n")
+    read(out, "\n(%d+) ms, and [%d.]+ MiB more at the most: (%d+) bytes for each of 11111 tasks")
   end)
 end)
 

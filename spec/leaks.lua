@@ -42,8 +42,10 @@ return function(helper)
   local function threads_and_children(into)
     for _, tid in ipairs(entries "/proc/self/task") do
       local name = first_line("/proc/self/task/" .. tid .. "/comm")
-      -- Workers belong to the process: they come when they are needed, take their name a little later, and stay.
-      if name ~= "" and not name:find "^weft worker" then into["thread " .. tid .. " (" .. name .. ")"] = true end
+      -- Workers, and the threads for what blocks, belong to the process: they come when they are needed, take their name
+      -- a little later, and stay, for a while at least.
+      local belongs = name:find "^weft worker" or name == "weft blocking" or name == "weft names"
+      if name ~= "" and not belongs then into["thread " .. tid .. " (" .. name .. ")"] = true end
       for pid in first_line("/proc/self/task/" .. tid .. "/children"):gmatch "%d+" do
         local state = first_line("/proc/" .. pid .. "/stat"):match "%) (%a)"
         into[(state == "Z" and "zombie " or "child ") .. pid] = true

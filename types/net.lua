@@ -28,7 +28,7 @@ local weft = {}
 ---@field unix weft.net.unix
 weft.net = {}
 
----Connects to a TCP server. A name is looked up (by the system's resolver, on libuv's thread pool); when it has several
+---Connects to a TCP server. A name is looked up (weft.dns); when it has several
 ---addresses, IPv6 and IPv4 take turns, the next attempt starting beside the others when one has failed or after 0.25 s,
 ---and the first to succeed wins.
 ---

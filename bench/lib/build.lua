@@ -151,10 +151,20 @@ function recipe.weft(name)
   return { M.lua, ("bench/weft/%s.lua"):format(name) }
 end
 
+-- One of ours that needs a browser, whose name is its last argument.
+function recipe.browser(name)
+  local words, why = recipe.weft(name)
+  if not words then return nil, why end
+  for _, browser in ipairs { "chromium", "chromium-browser", "google-chrome" } do
+    if sh.which(browser) then return words, nil, browser end
+  end
+  return nil, "no chromium on this machine"
+end
+
 -- The command of a subject of cases.lua, or nil and why not. A subject with a `load` is a server: the client of all
 -- servers, bench/c/load_net, starts it. One with `through` is an argument of that Lua program.
 function M.command(subject)
-  local words, why = recipe[subject.kind](subject.program)
+  local words, why, last = recipe[subject.kind](subject.program)
   if not words then return nil, why end
   local command = {}
   if subject.load then
@@ -169,6 +179,7 @@ function M.command(subject)
   end
   table.move(words, 1, #words, #command + 1, command)
   for _, a in ipairs(subject.args or {}) do command[#command + 1] = tostring(a) end
+  command[#command + 1] = last
   return command
 end
 

@@ -58,7 +58,7 @@ local function judge(goal, case, result)
   local verdict = "not measured"
   if share then verdict = (goal.most and share <= limit or goal.least and share >= limit) and "met" or "MISSED" end
   local text = goal_text(goal, case, own)
-  verdicts[#verdicts + 1] = { case = case, text = text, share = share, verdict = verdict, busy = result.busy_runs }
+  verdicts[#verdicts + 1] = { case = case, text = text, share = share, verdict = verdict, busy = result.busy_runs, why = goal.why }
   return ("  goal %s: %s x, %s"):format(text, ratio_text(share), verdict)
 end
 
@@ -145,6 +145,16 @@ function M.summary(out)
     local note = v.busy > 0 and "   (machine busy)" or ""
     out:write(("  %-16s %6s x  %-12s  %s%s\n"):format(v.case.name, ratio_text(v.share), v.verdict, v.text, note))
   end
+end
+
+-- What scripts/performance.lua makes a page of.
+function M.goals(path)
+  local f = assert(io.open(path, "w"))
+  f:write("case\ttitle\tgoal\tshare\tverdict\tbusy_runs\twhy_missed\n")
+  for _, v in ipairs(verdicts) do
+    f:write(table.concat({ v.case.name, v.case.title, v.text, ratio_text(v.share), v.verdict, v.busy, v.why or "" }, "\t"), "\n")
+  end
+  f:close()
 end
 
 function M.tsv(path)

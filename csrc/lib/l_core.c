@@ -8,6 +8,7 @@
 #include "lx/opts.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/io.h"
 #include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/shutdown.h"
@@ -126,6 +127,7 @@ static int os_exit(lua_State *L) {
                                    : (int)lua_tointeger(L, 1);
   if (iso->exit != NULL) return iso->exit(iso, L, code); /* a child: it is for the main isolate to do */
   wf_iso_shutdown_quietly(iso, L);
+  if (!lua_toboolean(L, 2)) wf_io_settle(iso); /* else lua_close does it */
   lua_settop(L, 2);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);

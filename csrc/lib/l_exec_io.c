@@ -215,7 +215,7 @@ static ssize_t pty_write(wf_stream *s, const struct iovec *iov, int n) { return 
 static int pty_wait(wf_stream *s, unsigned what) { return wf_pipe_ops.wait(s, what); }
 static void pty_close(wf_stream *s) { wf_pipe_ops.close(s); }
 
-static const wf_stream_ops pty_ops = {pty_read, pty_write, pty_wait, pty_close};
+static const wf_stream_ops pty_ops = {pty_read, pty_write, pty_wait, pty_close, NULL};
 
 static int pty_size(lua_State *L, const char *field, int def) {
   int v = (int)lx_opt_integer(L, lua_gettop(L), field, def, 1, 65535);

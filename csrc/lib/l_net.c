@@ -19,6 +19,7 @@
 #include "rt/sched.h"
 #include "rt/server.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 enum { SELF = 1, HOST = 1, PORT = 2, DEADLINE = 3, STREAM = 4, TRY_AGAIN_NS = 2000000 };
 
@@ -104,7 +105,7 @@ static int connect_begin(lua_State *L, wf_stream *s) {
     len = wf_addr_len(&a.sa);
   }
   int r;
-  do r = connect(s->watch.fd, &a.sa, len);
+  do r = wf_inject_errno(WF_CALL_CONNECT) ? -1 : connect(s->watch.fd, &a.sa, len);
   while (r != 0 && errno == EINTR);
   if (r == 0) {
     lua_settop(L, STREAM);

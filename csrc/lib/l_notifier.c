@@ -1,4 +1,4 @@
-/* Receiving from signals and tickers, as from a channel. */
+/* Receiving from signals, tickers and watched files, as from a channel. */
 #include "lib/l_notifier.h"
 
 #include "rt/sched.h"
@@ -7,7 +7,7 @@ enum { SELF = 1 };
 
 static wf_notifier *check_notifier(lua_State *L) {
   wf_notifier *s = wf_notifier_test(L, SELF);
-  if (wf_unlikely(s == NULL)) luaL_typeerror(L, SELF, "weft.signal or weft.ticker");
+  if (wf_unlikely(s == NULL)) luaL_typeerror(L, SELF, "weft.signal, weft.ticker or weft.watch");
   return s;
 }
 

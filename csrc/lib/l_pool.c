@@ -186,6 +186,8 @@ static int lib_fail(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
   lua_insert(L, 2);
   lua_rawsetp(L, 2, iso->cur);
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, 2, &iso->cur->flags);
   iso->cur->flags |= WF_F_TOLD;
   lua_settop(L, 1);
   return lua_error(L);

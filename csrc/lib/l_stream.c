@@ -9,6 +9,7 @@
 #include "lib/l_stream.h"
 #include "lx/error.h"
 #include "lx/msg.h"
+#include "rt/file.h"
 #include "rt/sched.h"
 
 enum { SELF = WF_STREAM_SELF, WHAT = 2, LIMIT = 3, DEADLINE = 4 };
@@ -277,20 +278,23 @@ static int stream_is_closed(lua_State *L) {
   return 1;
 }
 
-static int stream_tostring(lua_State *L) {
+int wf_stream_method_tostring(lua_State *L) {
   const wf_stream *s = wf_check_stream(L);
   char name[WF_ADDR_TEXT + 16];
-  lua_pushfstring(L, "weft.stream %d (%s%s)", (int)s->seq, wf_stream_name(s, name, sizeof name), wf_stream_open(s) ? "" : ", closed");
+  lua_pushfstring(L, "weft.%s %d (%s%s)", s->is_file ? "file" : "stream", (int)s->seq, wf_stream_name(s, name, sizeof name), wf_stream_open(s) ? "" : ", closed");
   return 1;
 }
 
-static int stream_gc(lua_State *L) {
+int wf_stream_method_gc(lua_State *L) {
   wf_stream *s = wf_object_test(L, SELF, WF_CLASS_STREAM, sizeof *s);
-  if (s == NULL || !wf_stream_open(s)) return 0;
-  wf_handle_closing(s->object.iso, L, s);
-  if (!wf_stream_open(s)) return 0;
-  wf_stream_flush(s);
-  wf_stream_shut(s, false);
+  if (s == NULL) return 0;
+  if (wf_stream_open(s)) wf_handle_closing(s->object.iso, L, s);
+  if (wf_stream_open(s)) {
+    wf_stream_flush(s);
+    wf_stream_shut(s, false);
+  }
+  if (s->file != NULL) wf_file_forget(s->file);
+  s->file = NULL;
   return 0;
 }
 
@@ -298,14 +302,17 @@ static int stream_gc(lua_State *L) {
 static void *stream_take(lua_State *L, int idx) {
   const wf_stream *s = lua_touserdata(L, idx);
   static const char *const kinds[] = {"tcp stream", "unix stream", "pipe", "terminal", "file"};
-  lua_pushfstring(L, "a %s cannot cross isolates (send stream:detach(), and weft.net.attach it there)", kinds[s->kind]);
+  if (s->is_file)
+    lua_pushliteral(L, "an open file cannot cross isolates (send its path, and open it there)");
+  else
+    lua_pushfstring(L, "a %s cannot cross isolates (send stream:detach(), and weft.net.attach it there)", kinds[s->kind]);
   return NULL;
 }
 
 static void nothing_to_give(lua_State *L, void *handle) { (void)L, (void)handle; }
 static void nothing_to_drop(void *handle) { (void)handle; }
 
-static const wf_transfer no_transfer = {"weft.stream", stream_take, nothing_to_give, nothing_to_drop, 0, NULL, NULL, NULL};
+const wf_transfer wf_stream_transfer = {"weft.stream", stream_take, nothing_to_give, nothing_to_drop, 0, NULL, NULL, NULL};
 
 /* Add methods of another file to the metatable on top. */
 static void add_methods(wf_iso *iso, lua_State *L, const luaL_Reg *methods) {
@@ -315,12 +322,14 @@ static void add_methods(wf_iso *iso, lua_State *L, const luaL_Reg *methods) {
   lua_pop(L, 1);
 }
 
+const luaL_Reg wf_stream_read_methods[] = {
+    {"read", stream_read},         {"lines", stream_lines},   {"timeout", stream_timeout},
+    {"buffered", stream_buffered}, {"fileno", stream_fileno}, {"is_closed", stream_is_closed},
+    {NULL, NULL}};
+
 void wf_lib_stream(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg methods[] = {{"read", stream_read},         {"lines", stream_lines},   {"timeout", stream_timeout},
-                                     {"buffered", stream_buffered}, {"fileno", stream_fileno}, {"is_closed", stream_is_closed},
-                                     {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", stream_gc}, {"__tostring", stream_tostring}, {NULL, NULL}};
-  wf_class_new(iso, L, WF_CLASS_STREAM, "weft.stream", methods, meta);
+  static const luaL_Reg meta[] = {{"__gc", wf_stream_method_gc}, {"__tostring", wf_stream_method_tostring}, {NULL, NULL}};
+  wf_class_new(iso, L, WF_CLASS_STREAM, "weft.stream", wf_stream_read_methods, meta);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_STREAM]);
   add_methods(iso, L, wf_stream_write_methods);
   add_methods(iso, L, wf_stream_socket_methods);
@@ -328,7 +337,7 @@ void wf_lib_stream(wf_iso *iso, lua_State *L) {
   lua_getfield(L, -1, "close");
   lua_setfield(L, -3, "__close");
   lua_pop(L, 1);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&no_transfer);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&wf_stream_transfer);
   lua_setfield(L, -2, "__weft_transfer");
   lua_pop(L, 1);
 }

@@ -31,6 +31,19 @@ int wf_stream_wait(lua_State *L, wf_stream *s, wf_link *queue, uint64_t deadline
 /* An argument in seconds as nanoseconds; nil and infinity are WF_NEVER. [-0, +0, e] */
 uint64_t wf_check_span(lua_State *L, int arg);
 
+/* The bytes of the argument at idx, a string or a buffer; false when it has none to give. [-0, +0, -] */
+bool wf_bytes_of(lua_State *L, int idx, const char **p, size_t *n);
+
+/* Raise when it has none; a number becomes a string. [-0, +0, e] */
+void wf_check_bytes_arg(lua_State *L, int arg);
+
+/* Methods for classes that are streams too: flush, __gc, __tostring; and why they do not cross. */
+int wf_stream_method_flush(lua_State *L);
+int wf_stream_method_gc(lua_State *L);
+int wf_stream_method_tostring(lua_State *L);
+extern const struct wf_transfer wf_stream_transfer;
+
+extern const luaL_Reg wf_stream_read_methods[];
 extern const luaL_Reg wf_stream_write_methods[], wf_stream_socket_methods[];
 
 #endif

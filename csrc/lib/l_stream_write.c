@@ -9,13 +9,13 @@
 #include "lib/l_stream.h"
 #include "rt/sched.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 enum { SELF = WF_STREAM_SELF, FIRST = 2, PIECES = 16, LINGER_S = 5 };
 
 static int write_k(lua_State *L, int status, lua_KContext ctx);
 
-/* The bytes of the argument at idx; false when it has none to give. */
-static bool bytes_of(lua_State *L, int idx, const char **p, size_t *n) {
+bool wf_bytes_of(lua_State *L, int idx, const char **p, size_t *n) {
   if (lua_type(L, idx) == LUA_TSTRING) {
     *p = lua_tolstring(L, idx, n);
     return true;
@@ -27,13 +27,23 @@ static bool bytes_of(lua_State *L, int idx, const char **p, size_t *n) {
   return true;
 }
 
-static void check_bytes(lua_State *L, int arg) {
+void wf_check_bytes_arg(lua_State *L, int arg) {
   const char *p;
   size_t n;
   if (lua_type(L, arg) == LUA_TNUMBER) lua_tostring(L, arg);
-  if (wf_likely(bytes_of(L, arg, &p, &n))) return;
+  if (wf_likely(wf_bytes_of(L, arg, &p, &n))) return;
   if (lua_isuserdata(L, arg)) luaL_argerror(L, arg, "a string or a buffer without gaps (stride) expected");
   luaL_typeerror(L, arg, "string or buffer");
+}
+
+/* In test builds fewer bytes are given to the system than could be. */
+static int fewer(struct iovec *iov, int n, bool *more) {
+  size_t first = n == 0 ? 0 : iov[0].iov_len, given = first;
+  if (n > 0) wf_inject_size(WF_CALL_SEND, &given);
+  if (given == first) return n;
+  iov[0].iov_len = given;
+  *more = true;
+  return 1;
 }
 
 /* The pieces from byte `sent` on; their number. *more: there are others. */
@@ -43,7 +53,7 @@ static int pieces(lua_State *L, int last, size_t sent, struct iovec *iov, bool *
   for (int i = FIRST; i <= last; i++) {
     const char *p = NULL;
     size_t len = 0;
-    bytes_of(L, i, &p, &len);
+    wf_bytes_of(L, i, &p, &len);
     if (sent >= len) {
       sent -= len;
       continue;
@@ -56,7 +66,7 @@ static int pieces(lua_State *L, int last, size_t sent, struct iovec *iov, bool *
     iov[n++].iov_len = len - sent;
     sent = 0;
   }
-  return n;
+  return fewer(iov, n, more);
 }
 
 static void wake_next_writer(wf_stream *s) {
@@ -164,7 +174,9 @@ static int stream_write(lua_State *L) {
       return 1;
     }
     if (len == 0) return write_slowly(L, s, 0);
-    struct iovec iov = {(void *)(uintptr_t)p, len};
+    size_t given = len;
+    wf_inject_size(WF_CALL_SEND, &given);
+    struct iovec iov = {(void *)(uintptr_t)p, given};
     ssize_t put = wf_stream_write(s, &iov, 1);
     if (wf_likely(put == (ssize_t)len)) {
       lua_pushboolean(L, 1);
@@ -173,17 +185,17 @@ static int stream_write(lua_State *L) {
     if (put < 0 && put != -EAGAIN) return write_failed(L, s, (int)-put, 0);
     return write_slowly(L, s, put > 0 ? (size_t)put : 0);
   }
-  for (int i = FIRST; i <= top; i++) check_bytes(L, i);
+  for (int i = FIRST; i <= top; i++) wf_check_bytes_arg(L, i);
   if (top > FIRST && wf_stream_open(s) && wf_stream_kept(s) > 0 && !s->writing && !s->shut && s->out_error == 0) {
     size_t total = 0;
     for (int i = FIRST; i <= top && total <= WF_CORK_MOST; i++) {
       const char *p;
-      if (bytes_of(L, i, &p, &len)) total += len;
+      if (wf_bytes_of(L, i, &p, &len)) total += len;
     }
     if (total + s->out_len <= WF_CORK_MOST && s->out_sent == 0) {
       int i = FIRST;
       const char *p;
-      while (i <= top && bytes_of(L, i, &p, &len) && wf_stream_cork(s, p, len)) i++;
+      while (i <= top && wf_bytes_of(L, i, &p, &len) && wf_stream_cork(s, p, len)) i++;
       if (i > top) {
         lua_pushboolean(L, 1);
         return 1;
@@ -197,7 +209,10 @@ static int stream_write(lua_State *L) {
 /* Ending ------------------------------------------------------------------------------------------- */
 
 /* Is there output that the system does not take at once? */
-static bool must_wait(wf_stream *s) { return wf_stream_open(s) && s->out_len > 0 && !s->writing && wf_stream_flush(s) == -EAGAIN; }
+static bool must_wait(wf_stream *s) {
+  if (!wf_stream_open(s) || s->writing) return false;
+  return s->ops->flush != NULL ? s->ops->flush(s) == -EAGAIN : s->out_len > 0 && wf_stream_flush(s) == -EAGAIN;
+}
 
 static int close_now(lua_State *L, wf_stream *s) {
   int err = s->out_error;
@@ -214,14 +229,16 @@ static int close_now(lua_State *L, wf_stream *s) {
   return 1;
 }
 
+static int stream_close(lua_State *L);
+
 static int close_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_task *t = (wf_task *)ctx;
   wf_stream *s = lua_touserdata(L, SELF);
   s->writing = false;
   if (t->claim == WF_CANCEL) wf_stream_shut(s, false);
-  wf_wait_end(L, t);
-  return close_now(L, s);
+  int how = wf_wait_end(L, t);
+  return how == WF_GOT && s->file != NULL ? stream_close(L) : close_now(L, s);
 }
 
 /* s:close(): what was collected is sent first. */
@@ -230,9 +247,59 @@ static int stream_close(lua_State *L) {
   wf_iso *iso = s->object.iso;
   lua_settop(L, SELF);
   if (wf_likely(!must_wait(s)) || iso->closed || (iso->cur->flags & WF_F_CANCEL)) return close_now(L, s);
-  uint64_t deadline = s->timeout == WF_NEVER ? wf_clock_ns() + LINGER_S * 1000000000ull : wf_stream_deadline(s);
+  uint64_t deadline = wf_stream_deadline(s);
+  if (deadline == WF_NEVER && s->file == NULL) deadline = wf_clock_ns() + LINGER_S * 1000000000ull;
   wf_stream_prepare(L, s, 0, deadline);
   return wf_stream_wait(L, s, &s->drain, deadline, close_k);
+}
+
+static int flush_k(lua_State *L, int status, lua_KContext ctx);
+static int flush_turn_k(lua_State *L, int status, lua_KContext ctx);
+
+static int flush_now(lua_State *L, wf_stream *s) {
+  if (!wf_stream_open(s)) return wf_stream_fail(L, s, EBADF);
+  bool others = s->writing;
+  if (others || must_wait(s)) {
+    uint64_t deadline = wf_stream_deadline(s);
+    wf_stream_prepare(L, s, 0, deadline);
+    return others ? wf_stream_wait(L, s, &s->turn, deadline, flush_turn_k) : wf_stream_wait(L, s, &s->drain, deadline, flush_k);
+  }
+  int err = s->out_error;
+  s->out_error = 0;
+  wake_next_writer(s);
+  if (err != 0) return wf_stream_fail(L, s, err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int flush_woken(lua_State *L, wf_stream *s, wf_task *t) {
+  if (t->claim != WF_GOT) wake_next_writer(s);
+  switch (wf_wait_end(L, t)) {
+    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
+    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
+    default: return flush_now(L, s);
+  }
+}
+
+static int flush_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_stream *s = lua_touserdata(L, SELF);
+  s->writing = false;
+  return flush_woken(L, s, (wf_task *)ctx);
+}
+
+/* Another one was in the middle of a write, or waited for the same. */
+static int flush_turn_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  return flush_woken(L, lua_touserdata(L, SELF), (wf_task *)ctx);
+}
+
+/* s:flush(): what was written before is with the system. */
+int wf_stream_method_flush(lua_State *L) {
+  wf_stream *s = wf_check_stream(L);
+  lua_settop(L, SELF);
+  wf_cancel_point(s->object.iso, L);
+  return flush_now(L, s);
 }
 
 static int shutdown_now(lua_State *L, wf_stream *s) {

@@ -6,6 +6,7 @@
 #include "lx/error.h"
 #include "lx/opts.h"
 #include "rt/child.h"
+#include "sys/loop.h"
 #include "sys/thread.h"
 
 enum { OPTS = 1 };
@@ -45,6 +46,7 @@ static int lib_thread(lua_State *L) {
     wf_identity_check(L, OPTS, &identity);
     lua_insert(L, OPTS); /* the groups live as long as the call */
     if (wf_identity_any(&identity)) {
+      wf_loop_start_pool(); /* with our rights: if that fails, somebody else starts it later */
       o.setup = take_identity;
       o.setup_arg = &identity;
     }

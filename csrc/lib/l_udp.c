@@ -11,6 +11,7 @@
 #include "lx/opts.h"
 #include "rt/sched.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 enum { SELF = 1, DATA = 2, HOST = 3, PORT = 4, OPTIONS = 3 };
 
@@ -142,7 +143,7 @@ static int recv_more(lua_State *L, udp *u) {
   do {
     len = sizeof from;
     from.sa.sa_family = 0;
-    n = recvfrom(u->watch.fd, block, WF_BLOCK_SIZE, MSG_DONTWAIT, &from.sa, &len);
+    n = wf_inject_errno(WF_CALL_RECV) ? -1 : recvfrom(u->watch.fd, block, WF_BLOCK_SIZE, MSG_DONTWAIT, &from.sa, &len);
   } while (n < 0 && errno == EINTR);
   int err = errno;
   if (n < 0) {
@@ -202,7 +203,7 @@ static int send_more(lua_State *L, udp *u) {
     to.in6.sin6_addr.s6_addr[10] = to.in6.sin6_addr.s6_addr[11] = 0xff;
     memcpy(&to.in6.sin6_addr.s6_addr[12], &v4.in.sin_addr, 4);
   }
-  do put = sendto(u->watch.fd, data, n, MSG_DONTWAIT, given ? &to.sa : NULL, given ? wf_addr_len(&to.sa) : 0);
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1 : sendto(u->watch.fd, data, n, MSG_DONTWAIT, given ? &to.sa : NULL, given ? wf_addr_len(&to.sa) : 0);
   while (put < 0 && errno == EINTR);
   if (put < 0 && errno == EAGAIN) return udp_wait(L, u, WF_IO_WRITE, 5, send_k);
   if (put < 0) return udp_fail(L, u, errno);

@@ -29,7 +29,11 @@ void wf_lib_stream(wf_iso *iso, lua_State *L);    /* l_stream.c: what is read an
 void wf_lib_net(wf_iso *iso, lua_State *L);       /* l_net.c: connections */
 void wf_lib_server(wf_iso *iso, lua_State *L);    /* l_server.c */
 void wf_lib_udp(wf_iso *iso, lua_State *L);       /* l_udp.c */
-void wf_lib_resolve(wf_iso *iso, lua_State *L);   /* l_resolve.c */
+void wf_lib_dns(wf_iso *iso, lua_State *L);       /* l_dns.c: names and addresses */
+void wf_lib_blocking(wf_iso *iso, lua_State *L);  /* l_blocking.c: functions that block */
+void wf_lib_fs(wf_iso *iso, lua_State *L);        /* l_fs.c: files */
+void wf_lib_watch(wf_iso *iso, lua_State *L);     /* l_watch.c: changes of files */
+void wf_lib_inject(wf_iso *iso, lua_State *L);    /* l_inject.c: faults to order; in test builds only */
 void wf_lib_signal(wf_iso *iso, lua_State *L);    /* l_signal.c */
 void wf_lib_ticker(wf_iso *iso, lua_State *L);    /* l_ticker.c */
 void wf_lib_stdio(wf_iso *iso, lua_State *L);     /* l_stdio.c */

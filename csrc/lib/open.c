@@ -9,6 +9,7 @@
 
 #include "lib/lib.h"
 #include "lx/lean.h"
+#include "rt/errand.h"
 #include "rt/io.h"
 #include "rt/report.h"
 
@@ -40,6 +41,13 @@ static void open_net(wf_iso *iso, lua_State *L) {
   wf_lib_net(iso, L);
   wf_lib_server(iso, L);
   wf_lib_udp(iso, L);
+}
+
+static void open_files(wf_iso *iso, lua_State *L) {
+  wf_lib_fs(iso, L);
+#ifdef WF_DEBUG
+  wf_lib_inject(iso, L);
+#endif
 }
 
 static void open_notifiers(wf_iso *iso, lua_State *L) {
@@ -83,10 +91,16 @@ static const part parts[] = {
     {wf_lib_trace, "trace_start trace_stop trace_snapshot trace_on trace_mark trace_words trace_terminal "
                     "trace_enter trace_leave trace_id pid ", NO_CLASS, NO_CLASS},
     {wf_io_classes, "", WF_CLASS_OP, WF_CLASS_OP},
+    {wf_errand_classes, "", WF_CLASS_ERRAND, WF_CLASS_ERRAND},
     {open_net, "tcp_connect unix_connect attach walltime tcp_listen unix_listen udp ", WF_CLASS_STREAM, WF_CLASS_UDP},
     {open_notifiers, "signal ticker ", WF_CLASS_SIGNAL, WF_CLASS_TICKER},
     {open_descriptors, "stdio poll ", WF_CLASS_POLL, WF_CLASS_POLL},
-    {wf_lib_resolve, "resolve ", NO_CLASS, NO_CLASS},
+    {wf_lib_dns, "resolve reverse ", NO_CLASS, NO_CLASS},
+    {wf_lib_blocking, "blocking blocking_call blocking_pool ", NO_CLASS, NO_CLASS},
+    {open_files, "fs_read fs_write fs_append fs_copy fs_pool fs_stat fs_lstat fs_exists fs_access fs_rename fs_link fs_symlink "
+                 "fs_readlink fs_realpath fs_chmod fs_chown fs_utime fs_truncate fs_scandir fs_mkdir fs_remove fs_tempdir fs_open "
+                 "fs_tempfile file_methods inject at_once ", WF_CLASS_FILE, WF_CLASS_FILE},
+    {wf_lib_watch, "fs_watch ", WF_CLASS_WATCH, WF_CLASS_WATCH},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
     {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},
     {wf_lib_info, "process_facts thread_facts cards own_ids job_tid job_pid ", NO_CLASS, NO_CLASS},
@@ -138,7 +152,7 @@ static void open_part(wf_iso *iso, lua_State *L, unsigned i) {
   lua_pushinteger(L, (lua_Integer)i);
   lua_pushvalue(L, -4);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) { /* a class that is half made is none */
-    for (int c = parts[i].first; parts[i].first != NO_CLASS && c <= (int)parts[i].last; c++) {
+    for (int c = (int)parts[i].first; parts[i].first != NO_CLASS && c <= (int)parts[i].last; c++) {
       if (iso->class_ref[c] != 0) luaL_unref(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
       iso->class_ref[c] = 0;
       iso->class_ptr[c] = NULL;

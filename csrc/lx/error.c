@@ -81,6 +81,7 @@ static bool other_error(int err, const char **code, const char **text) {
     const char *code, *text;
   } others[] = {
     {ENOEXEC, "ENOEXEC", "exec format error"}, {ECHILD, "ECHILD", "no child processes"}, {EDEADLK, "EDEADLK", "resource deadlock avoided"},
+    {EDQUOT, "EDQUOT", "disk quota exceeded"}, {ESTALE, "ESTALE", "stale file handle"},
   };
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     if (others[i].err != err) continue;

@@ -127,6 +127,25 @@ void wf_cancel_raise(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Unwinding ----------------------------------------------------------------------------------- */
 
+/* Is the error, which is at 1, the one whose traceback is known (l_pool.c, core.fail)? Another may have been raised since
+ * that one was caught. Then the traceback takes its place. */
+static bool was_told(wf_iso *iso, lua_State *L, wf_task *t) {
+  if (!(t->flags & WF_F_TOLD)) return false;
+  t->flags &= ~(uint32_t)WF_F_TOLD;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
+  lua_rawgetp(L, -1, &t->flags);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, &t->flags);
+  bool told = lua_rawequal(L, -1, 1);
+  lua_pop(L, 1);
+  if (!told) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, t);
+  }
+  lua_pop(L, 1);
+  return told;
+}
+
 int wf_unwind_handler(lua_State *L) {
   wf_iso *iso = wf_iso_of(L);
   wf_task *t = iso->cur;
@@ -136,9 +155,8 @@ int wf_unwind_handler(lua_State *L) {
   else
     t->flags |= WF_F_UNWIND;
   wf_cancel_update(iso, t);
-  if (t->flags & WF_F_TOLD) {
-    t->flags &= ~(uint32_t)WF_F_TOLD;
-  } else if (!lx_error_is(L, 1, "cancelled")) {
+  if (was_told(iso, L, t)) return 1;
+  if (!lx_error_is(L, 1, "cancelled")) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
     luaL_traceback(L, L, NULL, 1);
     lua_rawsetp(L, -2, t);

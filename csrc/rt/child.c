@@ -10,6 +10,8 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
+#include "rt/cancel.h"
+#include "rt/lane_run.h"
 #include "rt/loaders.h"
 #include "rt/process.h"
 #include "rt/report.h"
@@ -42,6 +44,7 @@ void wf_run_release(wf_run *r) {
   if (r->parent != NULL) wf_port_release(r->parent);
   if (r->port != NULL) wf_port_release(r->port);
   if (r->unit != NULL) wf_port_release(r->unit);
+  if (r->lanes != NULL) wf_lanes_release(r->lanes);
   pthread_mutex_destroy(&r->lock);
   wf_free(r->name);
   wf_text_release(r->path);
@@ -219,9 +222,13 @@ wf_child *wf_child_start(wf_iso *iso, lua_State *L, int nargs, const char *name,
 
 /* Ending -------------------------------------------------------------------------------------- */
 
-/* Push what a run without an output has failed with: memory ran out over there. [-0, +1, m] */
-static void push_no_memory(lua_State *L, const wf_run *r) {
-  if (r->memory != 0)
+/* It was cancelled before it began; else memory ran out over there. */
+void wf_run_push_missing(lua_State *L, const wf_run *r) {
+  if (r->outcome == WF_CANCELLED) {
+    if (r->reason == NULL || wf_unpack(L, r->reason) != 1) lua_pushnil(L);
+    wf_cancel_error(L, lua_gettop(L));
+    lua_remove(L, -2);
+  } else if (r->memory != 0)
     lx_error_new(L, "memory", "not enough memory: %s %d may hold %I bytes", run_kind(r), (int)r->id, (lua_Integer)r->memory);
   else
     lx_error_new(L, "memory", "not enough memory for %s %d", run_kind(r), (int)r->id);
@@ -236,7 +243,7 @@ static int unpack_output(lua_State *L) {
   if (r->output != NULL)
     n = wf_unpack(L, r->output);
   else if (r->outcome != WF_DONE) {
-    push_no_memory(L, r);
+    wf_run_push_missing(L, r);
     n = 1;
   }
   lua_pushinteger(L, n);
@@ -302,7 +309,7 @@ static int report(lua_State *L) {
                     r->name != NULL ? " " : "", r->name != NULL ? r->name : "");
   }
   if (r->output == NULL)
-    push_no_memory(L, r);
+    wf_run_push_missing(L, r);
   else if (wf_unpack(L, r->output) < 1)
     lua_pushnil(L);
   lua_settop(L, 4);
@@ -426,7 +433,12 @@ const char *wf_child_name(const wf_child *c) { return c->run->name; }
 
 int64_t wf_child_pid(const wf_child *c) { return c->state >= WF_DONE || !c->run->process ? 0 : wf_process_pid(c->run); }
 
-int64_t wf_child_tid(const wf_child *c) { return c->state >= WF_DONE || c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread); }
+int64_t wf_child_tid(const wf_child *c) {
+  if (c->state >= WF_DONE) return 0;
+  if (c->run->lanes != NULL) return wf_lane_run_tid(c->run);
+  return c->run->thread == NULL ? 0 : wf_thread_await_tid(c->run->thread);
+}
+
 const char *wf_child_kind(const wf_child *c) { return run_kind(c->run); }
 
 void wf_child_traceback(lua_State *L, const wf_child *c) {
@@ -467,7 +479,9 @@ static void run_cancel(wf_run *r, wf_msg *reason) {
   pthread_mutex_unlock(&r->lock);
   if (!first) wf_msg_free(reason);
   if (first && r->process) wf_process_cancel(r);
-  if (open && r->unit != NULL)
+  if (r->lanes != NULL)
+    wf_lane_run_cancel(r, first, open);
+  else if (open && r->unit != NULL)
     wf_slice_interrupt(r);
   else if (open)
     wf_thread_signal(r->thread, SIGURG);
@@ -494,7 +508,7 @@ uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, s
   wf_link *l, *next;
   wf_list_each(l, next, &iso->children) {
     wf_run *r = wf_list_entry(l, wf_run, link);
-    if (r->detached) continue;
+    if (r->detached || r->cancelled) continue;
     if (n++ >= most || *len >= size) continue;
     *len += (size_t)snprintf(line + *len, size - *len, "%s %s%s%s started at %s", *len == 0 ? "" : ",", run_kind(r), r->name != NULL ? " " : "",
                              r->name != NULL ? r->name : "", wf_where_text(iso, r->source, r->line, started, sizeof started));

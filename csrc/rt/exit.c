@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "rt/io.h"
 #include "rt/port.h"
 #include "rt/shutdown.h"
 #include "rt/task.h"
@@ -38,6 +39,7 @@ static void request_take(request *q) {
 /* As a task of the main isolate, so that it may wait. */
 static int exit_now(lua_State *L) {
   wf_iso_shutdown_quietly(wf_iso_up(L), L);
+  wf_io_settle(wf_iso_up(L));
   exit((int)lua_tointeger(L, 1));
 }
 

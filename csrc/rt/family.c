@@ -38,6 +38,7 @@ struct wf_family {
   size_t len;
   wf_mail verdict;       /* to the root */
   wf_workers *workers;   /* held; NULL: not needed yet */
+  wf_lanes *lanes[WF_LANES_KINDS]; /* the same */
   /* Entries are added under the lock, at the head (release), and never change or go; read by all (acquire). */
   _Atomic(code *) codes;
 };
@@ -224,6 +225,29 @@ wf_workers *wf_family_workers(wf_member *m) {
   return p;
 }
 
+wf_lanes *wf_family_lanes(wf_member *m, enum wf_lanes_for what) {
+  static const struct {
+    const char *name;
+    uint32_t limit;
+  } kinds[WF_LANES_KINDS] = {[WF_LANES_CALLS] = {"weft blocking", 64}, [WF_LANES_NAMES] = {"weft names", 32}};
+  wf_family *f = m->family;
+  pthread_mutex_lock(&f->lock);
+  if (f->lanes[what] == NULL && f->root != NULL) f->lanes[what] = wf_lanes_new(kinds[what].name, kinds[what].limit);
+  wf_lanes *p = f->lanes[what];
+  pthread_mutex_unlock(&f->lock);
+  return p;
+}
+
+/* Whoever looks a name up has been told by now that nobody waits, and C code cannot be interrupted: no patience. */
+static void lanes_close(wf_lanes *lanes[WF_LANES_KINDS], bool stuck) {
+  enum { PATIENCE_MS = 1000, STUCK_MS = 50 };
+  for (int i = 0; i < WF_LANES_KINDS; i++) {
+    if (lanes[i] == NULL) continue;
+    wf_lanes_close(lanes[i], i == WF_LANES_NAMES ? 0 : stuck ? STUCK_MS : PATIENCE_MS);
+    wf_lanes_release(lanes[i]);
+  }
+}
+
 /* One part less is awaited; the last one sends the verdict. */
 static void part_done_locked(wf_member *m) {
   wf_family *f = m->family;
@@ -249,10 +273,13 @@ void wf_family_leave(wf_member *m) {
   pthread_mutex_lock(&f->lock);
   wf_list_unlink(&m->link);
   wf_workers *workers = NULL;
+  wf_lanes *lanes[WF_LANES_KINDS] = {NULL};
   if (f->root == m) {
     f->root = NULL;
     workers = f->workers;
     f->workers = NULL;
+    memcpy(lanes, f->lanes, sizeof lanes);
+    memset(f->lanes, 0, sizeof f->lanes);
   }
   atomic_fetch_sub_explicit(&f->word, BUSY, memory_order_seq_cst); /* who leaves is awake */
   if (all_quiet_locked(f)) ask_all_locked(f);
@@ -260,7 +287,9 @@ void wf_family_leave(wf_member *m) {
   m->family = NULL;
   bool stuck = atomic_load_explicit(&f->stuck, memory_order_relaxed);
   family_release(f);
-  if (workers != NULL && !wf_forked()) wf_workers_release(workers, stuck); /* a forked child has no such threads */
+  if (wf_forked()) return; /* a forked child has no such threads */
+  lanes_close(lanes, stuck);
+  if (workers != NULL) wf_workers_release(workers, stuck);
 }
 
 /* Cards ---------------------------------------------------------------------------------------- */

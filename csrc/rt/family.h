@@ -21,8 +21,12 @@
 
 #include "rt/iso.h"
 #include "rt/port.h"
+#include "sys/lanes.h"
 
 typedef struct wf_family wf_family;
+
+/* Two pools of threads for what blocks: what scripts ask for, and look-ups of names, which must not wait for that. */
+enum wf_lanes_for { WF_LANES_CALLS, WF_LANES_NAMES, WF_LANES_KINDS };
 
 /* What there is to say of a member without asking it. */
 typedef struct wf_member_id {
@@ -77,5 +81,8 @@ bool wf_family_keep_code(wf_member *m, const char *name, char *code, size_t size
 /* The worker pool, held for the family from the first call until the root closes; NULL: out of memory, or the root has
  * closed. */
 wf_workers *wf_family_workers(wf_member *m);
+
+/* The lanes for that, in the same way. */
+wf_lanes *wf_family_lanes(wf_member *m, enum wf_lanes_for what);
 
 #endif

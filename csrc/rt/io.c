@@ -115,26 +115,40 @@ void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) {
   wf_trace_label(id, text);
 }
 
+static bool any_left(wf_iso *iso, bool all) {
+  for (const wf_link *l = iso->handles.next; l != &iso->handles; l = l->next)
+    if (all || wf_list_entry(l, wf_handle, link)->lasts) return true;
+  return false;
+}
+
 /* Jobs of libuv's thread pool that run already cannot be cancelled: the loop waits for them, for a while. */
-static void end_operations(wf_iso *iso) {
+static void end_operations(wf_iso *iso, bool all) {
   enum { DEADLINE_MS = 2000, STEP_MS = 5 };
   uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
-  while (!wf_list_empty(&iso->handles) && wf_clock_ns() < deadline) {
+  while (any_left(iso, all) && wf_clock_ns() < deadline) {
     wf_loop_poll(iso->loop);
-    if (wf_list_empty(&iso->handles)) break;
+    if (!any_left(iso, all)) break;
     wf_poller_wait(&iso->loop->poller, STEP_MS * 1000000ull, NULL);
     iso->loop->uv_dirty = true;
   }
 }
 
-void wf_io_close(wf_iso *iso) {
-  wf_io_awake(iso);
+static void close_handles(wf_iso *iso, bool all) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->handles) {
     wf_handle *h = wf_list_entry(l, wf_handle, link);
-    h->close(iso, h);
+    if (all || h->lasts) h->close(iso, h);
   }
-  if (iso->loop != NULL) end_operations(iso);
+  if (iso->loop != NULL) end_operations(iso, all);
+}
+
+void wf_io_settle(wf_iso *iso) {
+  if (!wf_forked()) close_handles(iso, false); /* in a forked process all of it is the parent's */
+}
+
+void wf_io_close(wf_iso *iso) {
+  wf_io_awake(iso);
+  close_handles(iso, true);
   if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
   if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
   iso->loop = NULL;
@@ -161,6 +175,7 @@ static void op_abandon(wf_op *op) {
     return;
   }
   int err;
+  if (op->abandon != NULL) op->abandon(op);
   if (wf_io_uv(op->iso, &err) != NULL) uv_cancel(op->req);
 }
 
@@ -168,6 +183,7 @@ static void on_iso_end(wf_iso *iso, wf_handle *h) {
   wf_op *op = wf_container_of(h, wf_op, handle);
   int err;
   op->task = NULL;
+  if (op->abandon != NULL) op->abandon(op);
   if (wf_io_uv(iso, &err) != NULL) uv_cancel(op->req);
 }
 
@@ -185,6 +201,7 @@ void *wf_op_of(lua_State *L, int idx) { return ((box *)lua_touserdata(L, idx))->
 
 void wf_op_started(wf_op *op, uv_req_t *req) {
   op->req = req;
+  op->done = false;
   wf_handle_open(op->iso, &op->handle, on_iso_end);
 }
 
@@ -232,7 +249,13 @@ static int op_gc(lua_State *L) {
   return 0;
 }
 
+static int op_tostring(lua_State *L) {
+  const box *b = wf_iso_test(wf_iso_up(L), L, 1, WF_CLASS_OP);
+  lua_pushstring(L, b != NULL && b->op != NULL && b->op->label != NULL ? b->op->label : "operation");
+  return 1;
+}
+
 void wf_io_classes(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", op_gc}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", op_gc}, {"__tostring", op_tostring}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_OP, "weft.operation", NULL, meta);
 }

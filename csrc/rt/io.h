@@ -28,6 +28,7 @@ typedef struct wf_handle {
   wf_link link; /* in iso->handles */
   /* The isolate ends: close what it stands for, and call wf_handle_close. Must not raise. */
   void (*close)(wf_iso *iso, struct wf_handle *h);
+  bool lasts; /* what its end still does must be waited for at os.exit, too: something is written, or removed */
 } wf_handle;
 
 /* The isolate has its loop from now on: 0, or an errno. */
@@ -52,6 +53,9 @@ void wf_handle_close(wf_iso *iso, wf_handle *h); /* harmless when it is closed *
  * wf_handle_closing, which it calls first, that the state closes, and then end all that runs before. [-0, +0, m] */
 void wf_handle_note(wf_iso *iso, lua_State *L, const void *object);
 void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object);
+
+/* The process is about to exit: close the handles that last, and wait for them. */
+void wf_io_settle(wf_iso *iso);
 
 /* The end of the isolate: close what is open, and the loop if it is its own. */
 void wf_io_close(wf_iso *iso);
@@ -99,7 +103,7 @@ void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) __attrib
  *
  * and my_k begins with `int how = wf_op_end(L, t, box)`: WF_GOT when the operation is done; WF_TIMEOUT; or it
  * raises the cancellation, after it has let go of the operation. Then it reads the results and may call
- * wf_op_drop(L, box), or leave that to the collector.
+ * wf_op_drop(L, box), or leave that to the collector. An operation that is over may be started again.
  */
 typedef struct wf_op {
   wf_handle handle;
@@ -108,6 +112,8 @@ typedef struct wf_op {
   uv_req_t *req;                    /* to cancel; NULL: not on its way */
   bool held;                        /* a box refers to it */
   bool done;
+  const char *label;                /* what is worked on, for reports; in the record, or NULL */
+  void (*abandon)(struct wf_op *op); /* nobody waits any more, but libuv may be at it; or NULL */
   void (*free)(struct wf_op *op);   /* what the record holds besides its own memory; or NULL */
 } wf_op;
 

@@ -198,11 +198,14 @@ enum wf_class {
   WF_CLASS_SELECT,
   WF_CLASS_PROGRAM,
   WF_CLASS_OP, /* the box of an operation (io.h) */
+  WF_CLASS_ERRAND, /* and of an errand (errand.h) */
   WF_CLASS_STREAM,
   WF_CLASS_SERVER,
   WF_CLASS_UDP,
   WF_CLASS_SIGNAL,
   WF_CLASS_TICKER,
+  WF_CLASS_FILE, /* its metatable: the object is a stream */
+  WF_CLASS_WATCH,
   WF_CLASS_POLL, /* the box of a weft.poll */
   WF_CLASS_EXPLORE,
   WF_CLASS_COUNT
@@ -239,6 +242,7 @@ struct wf_iso {
   const char *name;    /* of a child's thread, or NULL */
   uint32_t seq;        /* of the newest task */
   uint32_t objects;    /* channels and locks made so far: their numbers */
+  uint32_t mirrors;    /* channels of other processes that came so far: their numbers in traces */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
   uint32_t background; /* of these: tasks with WF_F_BACKGROUND */
   uint32_t atomic;     /* calls of core.atomically on the C stack: no time slice ends */
@@ -250,6 +254,7 @@ struct wf_iso {
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
+  uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
   uint32_t npeers;     /* connections to other processes (peer.h), */
@@ -338,6 +343,7 @@ static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
 
 /* Channels and locks have numbers of their own; in traces the top bit tells them from tasks. */
 #define WF_OBJECT_ID(iso, seq) ((uint64_t)1 << 63 | (uint64_t)(iso)->id << 32 | (seq))
+#define WF_MIRROR_SEQ 0x80000000u /* in the number of a channel that stands for one of another process */
 
 static inline bool wf_task_finished(const wf_task *t) { return t->state >= WF_DONE; }
 

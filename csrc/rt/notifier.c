@@ -12,7 +12,10 @@ void wf_notifier_init(wf_iso *iso, wf_notifier *s, enum wf_class c, const wf_not
 wf_notifier *wf_notifier_test(lua_State *L, int idx) {
   wf_notifier *s = lua_touserdata(L, idx);
   if (s == NULL || lua_rawlen(L, idx) < sizeof *s) return NULL;
-  return s->object.seal == WF_SEAL(WF_CLASS_SIGNAL) || s->object.seal == WF_SEAL(WF_CLASS_TICKER) ? s : NULL;
+  return s->object.seal == WF_SEAL(WF_CLASS_SIGNAL) || s->object.seal == WF_SEAL(WF_CLASS_TICKER) ||
+                 s->object.seal == WF_SEAL(WF_CLASS_WATCH)
+             ? s
+             : NULL;
 }
 
 void wf_notifier_tell(wf_notifier *s) {

@@ -1,4 +1,4 @@
-/* Notifiers: what is received from like from a channel, but sent to by nobody: signals, tickers. Runs on the isolate's
+/* Notifiers: what is received from like from a channel, but sent to by nobody: signals, tickers, watched files. Runs on the isolate's
  * carrier.
  *
  * A notifier is a userdata that begins with a wf_notifier. Whoever receives waits in `waiters`; what happens while nobody

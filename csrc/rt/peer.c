@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "sys/inject.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -111,6 +112,21 @@ void wf_peer_end(wf_peer *p) {
   if (p->out_len - p->out_head > FLUSH_AT) wf_peer_flush(p, false);
 }
 
+/* The way of frames that this side sends. */
+static uint64_t way_out(const wf_peer *p) { return (p->is_child ? p->here : p->there) << 1 | p->is_child; }
+
+void wf_peer_ship(wf_peer *p, enum wf_trace_why why, uint64_t task) {
+  wf_trace(WF_TRACE_SHIP, why, p->shipped++, task, way_out(p));
+}
+
+void wf_peer_land(wf_peer *p, enum wf_trace_why why, uint64_t task) {
+  wf_trace(WF_TRACE_LAND, why, p->landed++, task, way_out(p) ^ 1);
+}
+
+void wf_peer_land_again(const wf_peer *p, uint64_t task) {
+  wf_trace(WF_TRACE_LAND, WF_WHY_NONE, p->landed - 1, task, way_out(p) ^ 1);
+}
+
 void wf_peer_send(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg) {
   wf_peer_begin(p, op, chan, arg);
   wf_peer_end(p);
@@ -138,7 +154,7 @@ static ssize_t send_some(wf_peer *p) {
     memcpy(CMSG_DATA(c), &p->fds_out[0].fd, sizeof(int));
   }
   ssize_t put;
-  do put = sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1 : sendmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (put < 0 && errno == EINTR);
   if (put <= 0) return put;
   p->out_head += (size_t)put;
@@ -276,7 +292,7 @@ static ssize_t read_some(wf_peer *p) {
   struct iovec iov = {p->in + p->in_len, p->in_room - p->in_len};
   struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t got;
-  do got = recvmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : recvmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
   take_fds(p, &m);
@@ -338,6 +354,11 @@ wf_peer *wf_peer_new(wf_iso *iso, int fd, bool is_child, int *err) {
   wf_world_hold(iso);
   iso->npeers++;
   return p;
+}
+
+void wf_peer_between(wf_peer *p, pid_t here, pid_t there) {
+  p->here = (uint64_t)here;
+  p->there = (uint64_t)there;
 }
 
 void wf_peer_free(wf_peer *p) {

@@ -128,6 +128,7 @@ static void send_run(wf_peer *p, wf_run *r) {
   wf_peer_put(p, &has_locals, sizeof has_locals);
   if (has_locals) wf_peer_put_msg(p, r->locals);
   wf_peer_end(p);
+  wf_peer_ship(p, WF_WHY_PROCESS, (uint64_t)r->id << 32 | 1);
   wf_msg_free(r->input);
   r->input = NULL;
 }
@@ -163,6 +164,7 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   o->program->owner = w;
   r->peer = p;
   p->owner = w;
+  wf_peer_between(p, getpid(), process.pid);
   p->on_frame = on_worker_frame;
   p->on_sent = on_sent;
   send_run(p, r);
@@ -199,6 +201,7 @@ static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_b
   r->input = wf_peer_get_msg(p, b);
   if (wf_peer_get(b, &has_locals, sizeof has_locals) && has_locals) r->locals = wf_peer_get_msg(p, b);
   if (r->input == NULL) p->failed = true;
+  wf_peer_land(p, WF_WHY_PROCESS, 0);
 }
 
 static void on_cancel_mail(wf_iso *iso, wf_mail *m) { wf_run_cancel_here(iso, wf_container_of(m, wf_run, mail)); }
@@ -294,12 +297,14 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   r->mail.deliver = on_cancel_mail;
   r->mail.drop = on_cancel_dropped;
   p->owner = r;
+  wf_peer_between(p, getpid(), getppid());
   p->on_frame = on_starter_frame;
   p->on_lost = on_starter_lost;
   signal(SIGINT, SIG_IGN); /* Ctrl-C is for the starter to see; it ends its workers */
   await_function(p, r);
   iso->run = r;
   iso->name = r->name;
+  if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, iso->cur), r->name);
   iso->on_press = on_press;
   iso->by_process = true;
   if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);

@@ -265,6 +265,11 @@ void wf_run_close(wf_run *r, lua_State *L) {
   wf_port_release(parent);
 }
 
+void wf_run_never(wf_run *r) {
+  r->outcome = WF_CANCELLED;
+  wf_run_close(r, NULL);
+}
+
 void wf_run_main(void *arg) {
   wf_run *r = arg;
   lua_State *L;

@@ -44,6 +44,8 @@ struct wf_run {
   bool process;    /* it runs in a process of its own (process.h): what crosses is encoded for peers */
   struct wf_peer *peer; /* of such a run: the connection, on either side; the carrier's own */
   wf_port *unit;   /* of an isolate of the worker pool: its port, held; NULL: it has a thread */
+  wf_lanes *lanes; /* held: it runs on one of these threads; NULL: on one that is its own */
+  wf_lane_job lane;
 
   /* Under `lock`: both threads. */
   pthread_mutex_t lock;
@@ -77,6 +79,12 @@ void wf_run_cancel_here(wf_iso *iso, wf_run *r);
 
 /* The thread's function; takes over one hold. */
 void wf_run_main(void *run);
+
+/* For a run that will never begin, on the parent's carrier: it was cancelled; gives back the hold of its other side. */
+void wf_run_never(wf_run *r);
+
+/* Push the error of a run that has left none. [-0, +1, m] */
+void wf_run_push_missing(lua_State *L, const wf_run *r);
 
 /* The parts of that. Open the state and the isolate; NULL: no memory. */
 wf_iso *wf_run_open(wf_run *r, lua_State **L);

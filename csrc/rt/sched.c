@@ -315,10 +315,10 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 static void poll_mail(wf_iso *iso) {
   if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
-  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
   if (wf_wheel_count(&iso->wheel) != 0) wf_timers_fire(iso, &iso->wheel, wf_clock_ns());
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso); /* last: mail and timers send, too */
 }
 
 static void poll_within(wf_iso *iso) {

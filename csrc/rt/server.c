@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 static void on_ready(wf_watch *w, unsigned events) {
   wf_server *v = wf_container_of(w, wf_server, watch);
@@ -48,9 +49,9 @@ int wf_server_accept(wf_server *v, wf_addr *peer) {
     socklen_t len = sizeof *peer;
     peer->sa.sa_family = 0;
 #if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__) || defined(__DragonFly__)
-    int fd = accept4(v->watch.fd, &peer->sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = wf_inject_errno(WF_CALL_ACCEPT) ? -1 : accept4(v->watch.fd, &peer->sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 #else
-    int fd = accept(v->watch.fd, &peer->sa, &len);
+    int fd = wf_inject_errno(WF_CALL_ACCEPT) ? -1 : accept(v->watch.fd, &peer->sa, &len);
     if (fd >= 0 && (wf_fd_nonblock(fd, true) != 0 || wf_fd_cloexec(fd) != 0)) {
       close(fd);
       continue;

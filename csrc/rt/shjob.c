@@ -403,6 +403,8 @@ static int unpack_output(lua_State *L) {
   else if (r->state != WF_DONE) {
     if (j->lost)
       lx_error_new(L, "closed", "the isolate of %s %d has ended before it", j->kind, (int)(uint32_t)j->id);
+    else if (j->run != NULL && r->state == WF_CANCELLED)
+      wf_run_push_missing(L, j->run);
     else
       lx_error_new(L, "memory", "not enough memory for %s %d", j->kind, (int)(j->id >> 32));
     n = 1;

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "rt/file.h"
 #include "rt/server.h"
 #include "sys/fd.h"
+#include "sys/inject.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -20,7 +22,7 @@
 
 static ssize_t socket_read(wf_stream *s, char *to, size_t n) {
   ssize_t got;
-  do got = recv(s->watch.fd, to, n, MSG_DONTWAIT);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : recv(s->watch.fd, to, n, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }
@@ -28,7 +30,8 @@ static ssize_t socket_read(wf_stream *s, char *to, size_t n) {
 static ssize_t socket_write(wf_stream *s, const struct iovec *iov, int n) {
   ssize_t put;
   struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
-  do put = n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1
+         : n == 1 ? send(s->watch.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
                   : sendmsg(s->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (put < 0 && errno == EINTR);
   return put < 0 ? -errno : put;
@@ -36,14 +39,14 @@ static ssize_t socket_write(wf_stream *s, const struct iovec *iov, int n) {
 
 static ssize_t pipe_read(wf_stream *s, char *to, size_t n) {
   ssize_t got;
-  do got = read(s->watch.fd, to, n);
+  do got = wf_inject_errno(WF_CALL_RECV) ? -1 : read(s->watch.fd, to, n);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : got;
 }
 
 static ssize_t pipe_write(wf_stream *s, const struct iovec *iov, int n) {
   ssize_t put;
-  do put = n == 1 ? write(s->watch.fd, iov->iov_base, iov->iov_len) : writev(s->watch.fd, iov, n);
+  do put = wf_inject_errno(WF_CALL_SEND) ? -1 : n == 1 ? write(s->watch.fd, iov->iov_base, iov->iov_len) : writev(s->watch.fd, iov, n);
   while (put < 0 && errno == EINTR);
   return put < 0 ? -errno : put;
 }
@@ -75,9 +78,9 @@ static void fd_close(wf_stream *s) {
   if (!s->keep) close(s->watch.fd);
 }
 
-const wf_stream_ops wf_socket_ops = {socket_read, socket_write, fd_wait, fd_close};
-const wf_stream_ops wf_pipe_ops = {pipe_read, pipe_write, fd_wait, fd_close};
-const wf_stream_ops wf_blocking_ops = {blocking_read, blocking_write, fd_wait, fd_close};
+const wf_stream_ops wf_socket_ops = {socket_read, socket_write, fd_wait, fd_close, NULL};
+const wf_stream_ops wf_pipe_ops = {pipe_read, pipe_write, fd_wait, fd_close, NULL};
+const wf_stream_ops wf_blocking_ops = {blocking_read, blocking_write, fd_wait, fd_close, NULL};
 
 /* Opening and closing ------------------------------------------------------------------------------ */
 
@@ -89,7 +92,11 @@ static void on_iso_end(wf_iso *iso, wf_handle *h) {
 }
 
 wf_stream *wf_stream_push(wf_iso *iso, lua_State *L, enum wf_stream_kind kind, const wf_stream_ops *ops) {
-  wf_stream *s = wf_class_push(iso, L, WF_CLASS_STREAM, sizeof *s, 1);
+  return wf_stream_push_as(iso, L, WF_CLASS_STREAM, kind, ops);
+}
+
+wf_stream *wf_stream_push_as(wf_iso *iso, lua_State *L, enum wf_class c, enum wf_stream_kind kind, const wf_stream_ops *ops) {
+  wf_stream *s = wf_class_push(iso, L, c, sizeof *s, 1);
   s->object.seal = WF_SEAL(WF_CLASS_STREAM);
   s->object.iso = iso;
   s->ops = ops;
@@ -120,6 +127,8 @@ static void drop_input(wf_stream *s) {
   s->block = false;
   s->in_room = s->in_head = s->in_tail = s->scanned = 0;
 }
+
+void wf_stream_drop_input(wf_stream *s) { drop_input(s); }
 
 static void out_free(wf_stream *s) {
   if (s->out == NULL) return;
@@ -209,13 +218,14 @@ ssize_t wf_stream_fill(wf_stream *s, size_t want) {
   if (want > s->in_room - s->in_head && want > s->in_room && s->in_tail - s->in_head > WF_BLOCK_SIZE / 2 && want < SIZE_MAX / 4)
     move_input(s, room_for(want < s->in_room * 4 ? want : s->in_room * 4));
   size_t room = s->in_room - s->in_tail;
+  wf_inject_size(WF_CALL_RECV, &room); /* fewer are asked for: that fewer are there would be the end of an edge */
   ssize_t n = s->ops->read(s, s->in + s->in_tail, room);
   if (wf_likely(n > 0)) {
     s->in_tail += (size_t)n;
     if ((size_t)n < room && s->kind != WF_STREAM_FILE) s->readable = false;
     return n;
   }
-  if (n == 0) s->eof = true;
+  if (n == 0 && s->file == NULL) s->eof = true; /* a file can grow */
   if (n == -EAGAIN || n == -EWOULDBLOCK) {
     s->readable = s->hup = false;
     n = -EAGAIN;
@@ -255,6 +265,7 @@ static void out_clear(wf_stream *s) {
 }
 
 bool wf_stream_cork(wf_stream *s, const char *bytes, size_t n) {
+  if (s->file != NULL) return false; /* it collects by itself */
   if (s->in_head == s->in_tail || s->writing || s->out_len + n > WF_CORK_MOST || s->out_sent > 0) return false;
   if (s->out == NULL && (s->out = wf_loop_take_block(s->object.iso->loop)) == NULL) return false;
   memcpy(s->out + s->out_len, bytes, n);
@@ -307,14 +318,19 @@ void wf_streams_flush(wf_iso *iso) {
   wf_link *l, *next;
   wf_list_each(l, next, &iso->corked) {
     wf_stream *s = wf_list_entry(l, wf_stream, corked);
-    if (!s->writing) wf_stream_flush(s);
+    if (s->ops->flush != NULL)
+      s->ops->flush(s);
+    else if (!s->writing)
+      wf_stream_flush(s);
   }
 }
 
 const char *wf_stream_name(const wf_stream *s, char *text, size_t size) {
   static const char *const kinds[] = {"tcp", "unix socket", "pipe", "terminal", "file"};
   char at[WF_ADDR_TEXT];
-  if (s->peer.sa.sa_family == AF_INET || s->peer.sa.sa_family == AF_INET6)
+  if (s->file != NULL)
+    wf_path_end(text, size, wf_file_path(s->file));
+  else if (s->peer.sa.sa_family == AF_INET || s->peer.sa.sa_family == AF_INET6)
     snprintf(text, size, "%s %s", kinds[s->kind], wf_addr_text(&s->peer.sa, at, sizeof at));
   else
     snprintf(text, size, "%s %u", kinds[s->kind], s->seq);

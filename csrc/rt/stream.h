@@ -36,6 +36,9 @@ typedef struct wf_stream_ops {
   ssize_t (*write)(wf_stream *s, const struct iovec *iov, int n);
   int (*wait)(wf_stream *s, unsigned what); /* before somebody waits: 0 or an errno */
   void (*close)(wf_stream *s);
+  /* What was taken by `write` is on its way to where it goes: 0: it is there, -EAGAIN: who waits in `drain` will be woken;
+   * failures are in out_error. NULL: it went there at once. */
+  int (*flush)(wf_stream *s);
 } wf_stream_ops;
 
 enum { WF_CORK_MOST = 16 * 1024 }; /* less than a block, into which it goes */
@@ -54,6 +57,7 @@ struct wf_stream {
   size_t out_len, out_sent;
   uint64_t timeout;   /* of each read and write; WF_NEVER: none */
   wf_addr_ip peer;    /* family 0: none */
+  struct wf_file *file;     /* of an open file (file.h), else NULL */
   struct wf_server *server; /* whose handler it is for; kept by user value 1 */
   int out_error;      /* of what was collected: for the next write */
   uint32_t seq;
@@ -66,11 +70,18 @@ struct wf_stream {
   bool shut;          /* the output was ended */
   bool writing;       /* somebody is in the middle of a write */
   uint8_t standard;   /* 1 + the number of the standard stream that it is */
+  bool is_file;       /* it was opened as a file (WF_CLASS_FILE) */
   bool keep;          /* the descriptor is not to be closed: a standard one */
 };
 
 /* Push a stream that is not open yet. The isolate has its loop. [-0, +1, m] */
 wf_stream *wf_stream_push(wf_iso *iso, lua_State *L, enum wf_stream_kind kind, const wf_stream_ops *ops);
+
+/* The same with the metatable of another class, whose objects are streams all the same. [-0, +1, m] */
+wf_stream *wf_stream_push_as(wf_iso *iso, lua_State *L, enum wf_class c, enum wf_stream_kind kind, const wf_stream_ops *ops);
+
+/* Forget the input that is kept. */
+void wf_stream_drop_input(wf_stream *s);
 
 /* The descriptor is the stream's from now on; once. */
 void wf_stream_own(wf_stream *s, int fd);

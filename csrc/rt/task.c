@@ -76,16 +76,21 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
       {WF_F_LOCALS, offsetof(wf_iso, locals)},
       {WF_F_NAMED, offsetof(wf_iso, names)},
       {WF_F_WATCHED, offsetof(wf_iso, watches)},
+      {WF_F_TOLD, offsetof(wf_iso, tracebacks)}, /* of an error that was caught */
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (!(t->flags & tables[i].flag)) continue;
     lua_rawgeti(L, LUA_REGISTRYINDEX, *(const int *)(const void *)((const char *)iso + tables[i].ref));
     lua_pushnil(L);
     lua_rawsetp(L, -2, t);
+    if (tables[i].flag == WF_F_TOLD) {
+      lua_pushnil(L);
+      lua_rawsetp(L, -2, &t->flags);
+    }
     lua_pop(L, 1);
   }
   if (wf_unlikely(t->flags & WF_F_HOLDS)) wf_holds_end(iso, t);
-  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_CANCEL | WF_F_HOLDS);
+  t->flags &= ~(uint32_t)(WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_TOLD | WF_F_CANCEL | WF_F_HOLDS);
   if (t->ext != NULL) {
     wf_ext *x = t->ext;
     wf_scopes_forget(iso, t); /* of coroutines that weft does not know of */
@@ -215,7 +220,7 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + (int)state - (int)WF_DONE), iso->id, wf_task_id(iso, t), 0);
   if (wf_unlikely(t->flags & WF_F_WATCHED)) task_tell_watchers(iso, L, t);
   task_tell(iso, t);
-  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_HOLDS))))
+  if (wf_unlikely(t->ext != NULL || (t->flags & (WF_F_ASKED | WF_F_LOCALS | WF_F_NAMED | WF_F_WATCHED | WF_F_TOLD | WF_F_HOLDS))))
     task_forget(iso, L, t);
 }
 

@@ -36,6 +36,17 @@ int wf_set_nice(int64_t tid, int nice_) {
   return setpriority(PRIO_PROCESS, (id_t)tid, nice_) == 0 ? 0 : errno;
 }
 
+void wf_attr_as_process(void) {
+  cpu_bits bits;
+  struct sched_param param;
+  pid_t first = getpid();
+  if (sched_getaffinity(first, sizeof bits, bits.part) == 0) (void)sched_setaffinity(0, sizeof bits, bits.part);
+  int policy = sched_getscheduler(first);
+  if (policy >= 0 && policy != sched_getscheduler(0) && sched_getparam(first, &param) == 0) (void)sched_setscheduler(0, policy, &param);
+  int as = getpriority(PRIO_PROCESS, (id_t)first), is = getpriority(PRIO_PROCESS, 0);
+  if (as != is) (void)setpriority(PRIO_PROCESS, 0, as);
+}
+
 int wf_set_no_new_privs(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno; }
 
 #else
@@ -51,6 +62,8 @@ int wf_set_nice(int64_t tid, int nice_) {
 }
 
 int wf_set_no_new_privs(void) { return ENOTSUP; }
+
+void wf_attr_as_process(void) {}
 
 #endif
 

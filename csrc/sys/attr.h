@@ -20,6 +20,10 @@ int wf_set_policy(int64_t tid, bool has_policy, int policy, bool has_priority, i
 /* No program that the thread executes from now on gets rights that it has not. For good; of the calling thread. */
 int wf_set_no_new_privs(void);
 
+/* The calling thread, which has inherited them from whoever started it, takes affinity, policy and niceness of the process's
+ * first thread, as far as it may. */
+void wf_attr_as_process(void);
+
 /* Signals are bits here, sig - 1. May this one be blocked in a thread of ours? Not those by which isolates are stopped and
  * faults are told, nor those that the system delivers in any case. */
 bool wf_signal_blockable(int sig);

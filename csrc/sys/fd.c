@@ -19,6 +19,21 @@ int wf_fd_above_stdio(int fd) {
   return moved;
 }
 
+void wf_fd_take_stdio(int taken[3]) {
+  for (int i = 0; i < 3; i++) {
+    taken[i] = -1;
+    if (fcntl(i, F_GETFD) >= 0) continue;
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd > 2) close(fd);
+    if (fd >= 0 && fd <= 2) taken[i] = fd;
+  }
+}
+
+void wf_fd_give_stdio(const int taken[3]) {
+  for (int i = 0; i < 3; i++)
+    if (taken[i] >= 0) close(taken[i]);
+}
+
 int wf_fd_nonblock(int fd, bool on) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return errno;

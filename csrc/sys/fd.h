@@ -8,6 +8,11 @@
  * number is closed. -1 (errno is set) when fd is -1 or there is no other number. */
 int wf_fd_above_stdio(int fd);
 
+/* For calls of libraries that may open descriptors at 0-2, where those are closed: what is free there is taken until
+ * wf_fd_give_stdio. */
+void wf_fd_take_stdio(int taken[3]);
+void wf_fd_give_stdio(const int taken[3]);
+
 /* Set or clear O_NONBLOCK; 0 or an errno. */
 int wf_fd_nonblock(int fd, bool on);
 

@@ -5,6 +5,13 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* The thread's own. */
+static _Thread_local bool own_identity;
+
+bool wf_identity_own(void) { return own_identity; }
+
+void wf_identity_inherit(bool own) { own_identity = own; }
+
 #if defined(__linux__)
 #include <sys/syscall.h>
 
@@ -20,6 +27,7 @@
 
 int wf_identity_take(const wf_identity *id, const char **what) {
   static const gid_t none[1];
+  own_identity = true;
   *what = "groups";
   if (syscall(SETGROUPS, id->ngroups, id->ngroups > 0 ? id->groups : none) != 0) return errno;
   *what = "gid";

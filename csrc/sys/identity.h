@@ -27,4 +27,11 @@ static inline bool wf_identity_any(const wf_identity *id) { return id->has_uid |
  * errno with *what "groups", "gid" or "uid": then the thread may be in between, and must not go on. */
 int wf_identity_take(const wf_identity *id, const char **what);
 
+/* Has the calling thread, or one that it descends from, taken another identity? Then what is done for it by threads that
+ * are not started from it is done with other rights. */
+bool wf_identity_own(void);
+
+/* A new thread begins: it has the identity of its starter, who has asked wf_identity_own. */
+void wf_identity_inherit(bool own);
+
 #endif

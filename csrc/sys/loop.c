@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/fd.h"
 
 #define DOZE_NS ((uint64_t)3000000)  /* a first, short sleep that needs no signal mask */
 #define BLIND_NS ((uint64_t)5000000) /* between looks at a parker without a descriptor */
@@ -40,13 +43,80 @@ wf_loop *wf_loop_new(int *err) {
   return NULL;
 }
 
+/* The pool ----------------------------------------------------------------------------------------- */
+
+/* Guards both. A pool that somebody else in the process has started is not known here; that does no harm. */
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool pool_started;
+static int pool_size;
+
+static void no_work(uv_work_t *w) { (void)w; }
+static void after_no_work(uv_work_t *w, int status) { (void)w, (void)status; }
+
+/* libuv takes what numbers it gets, and aborts when it closes one of 0-2. */
+static int loop_init(uv_loop_t *uv) {
+  int taken[3];
+  wf_fd_take_stdio(taken);
+  int err = -uv_loop_init(uv);
+  wf_fd_give_stdio(taken);
+  return err;
+}
+
+static int start_pool_locked(void) {
+  sigset_t all, before;
+  uv_loop_t uv;
+  uv_work_t w;
+  int err = loop_init(&uv);
+  if (err != 0) return err;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  err = -uv_queue_work(&uv, &w, no_work, after_no_work);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (err == 0) uv_run(&uv, UV_RUN_DEFAULT);
+  uv_loop_close(&uv);
+  pool_started = err == 0;
+  return err;
+}
+
+int wf_loop_start_pool(void) {
+  pthread_mutex_lock(&pool_lock);
+  int err = pool_started ? 0 : start_pool_locked();
+  pthread_mutex_unlock(&pool_lock);
+  return err;
+}
+
+static int size_in_environment(void) {
+  enum { DEFAULT = 4, MOST = 1024 }; /* libuv's */
+  char text[16];
+  size_t room = sizeof text;
+  if (uv_os_getenv("UV_THREADPOOL_SIZE", text, &room) != 0) return DEFAULT;
+  int n = atoi(text);
+  return n < 1 ? 1 : n > MOST ? MOST : n;
+}
+
+int wf_loop_pool_size(int wanted, int *size) {
+  int err = 0;
+  char text[16];
+  pthread_mutex_lock(&pool_lock);
+  if (pool_size == 0) pool_size = size_in_environment();
+  if (wanted > 0 && pool_started && wanted != pool_size) err = EBUSY;
+  if (wanted > 0 && !pool_started) {
+    snprintf(text, sizeof text, "%d", wanted);
+    err = -uv_os_setenv("UV_THREADPOOL_SIZE", text);
+    if (err == 0) pool_size = wanted;
+  }
+  *size = pool_size;
+  pthread_mutex_unlock(&pool_lock);
+  return err;
+}
+
 /* libuv ------------------------------------------------------------------------------------------ */
 
 uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
   loop->uv_dirty = true;
   if (wf_likely(loop->uv != NULL)) return loop->uv;
   uv_loop_t *uv = wf_malloc(sizeof *uv);
-  *err = uv == NULL ? ENOMEM : -uv_loop_init(uv);
+  *err = uv == NULL ? ENOMEM : loop_init(uv);
   if (*err != 0) {
     wf_free(uv);
     return NULL;

@@ -47,6 +47,13 @@ void wf_loop_free(wf_loop *loop);
  * NULL, and *err is an errno. */
 uv_loop_t *wf_loop_uv(wf_loop *loop, int *err);
 
+/* Start libuv's thread pool, if that was not done yet: its threads have the rights and the signal mask of the one that
+ * starts them, so it is to be one with the process's rights, with all signals blocked. 0 or an errno. Any thread. */
+int wf_loop_start_pool(void);
+
+/* The number of threads in that pool; `wanted` > 0 sets it, unless the pool has been started (EBUSY). */
+int wf_loop_pool_size(int wanted, int *size);
+
 /* As wf_parker_wait, and the descriptors and libuv are served. WF_PARK_FD: something of these has happened, or
  * nothing at all; WF_PARK_WOKEN the parker's notification. */
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns);

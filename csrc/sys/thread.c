@@ -31,6 +31,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "sys/attr.h"
+#include "sys/identity.h"
 #include "sys/signame.h"
 
 #if defined(__linux__)
@@ -62,6 +63,7 @@ struct wf_thread {
   int error;
   enum stage stage;
   bool detached;
+  bool own_identity; /* the starter's, so this one's too (identity.h) */
   wf_thread *next; /* in a wf_thread_rest, its owner's */
   char name[WF_THREAD_NAME];
   /* Written once by the thread before fn, read by anyone: publishes itself only. */
@@ -182,6 +184,7 @@ static void set_stage_locked(wf_thread *t, enum stage s) {
 static void *thread_main(void *arg) {
   wf_thread *t = arg;
   atomic_store_explicit(&t->tid, wf_thread_self_tid(), memory_order_relaxed);
+  wf_identity_inherit(t->own_identity);
   if (t->name[0]) wf_thread_set_name(t->name);
   if (t->opts) {
     const char *what = NULL;
@@ -249,6 +252,7 @@ static wf_thread *record_new(const wf_thread_opts *o, void (*fn)(void *), void *
   }
   t->fn = fn;
   t->arg = arg;
+  t->own_identity = wf_identity_own();
   if (o->name) name_cut(t->name, o->name);
   if (needs_handshake(o)) t->opts = o;
   return t;

@@ -21,8 +21,10 @@ local GROUPS <const> = "weft.groups"
 local LUA = {
   scope = { GROUPS, "scope" }, all = { GROUPS, "all" }, race = { GROUPS, "race" }, completed = { GROUPS, "completed" },
   current = { GROUPS, "current" }, trace = { "weft.trace" }, pool = { "weft.pool", "new" }, map = { "weft.pool", "map" },
-  net = { "weft.net" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
+  net = { "weft.net" },
+  fs = { "weft.fs" }, every = { "weft.every" }, info = { "weft.info", "info" }, exec = { "weft.exec", "exec" },
   explore = { "weft.explore", "explore" }, mark = { "weft.trace_user", "mark" }, region = { "weft.trace_user", "region" },
+  dns = { "weft.dns" }, blocking = { "weft.blocking" },
   ps = { "weft.ps", "list" }, repl = { "weft.repl", "run" }, plot = { "weft.plot" }, bench = { "weft.bench" },
 }
 

@@ -71,7 +71,7 @@ function net.connect(host, port, opts)
   local timeout = opts and opts.timeout
   local deadline = timeout and core.now() + timeout
   local addresses
-  addresses, message, code = core.resolve(host, timeout)
+  addresses, message, code = core.resolve(host, timeout and { timeout = timeout })
   if not addresses then return nil, message, code end
   if #addresses == 0 then return fail("EAI_NONAME", "unknown node or service", host) end
   opts = copy_without_timeout(opts)

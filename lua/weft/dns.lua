@@ -1,0 +1,5 @@
+--- weft.dns: names and addresses, by the system's resolver.
+
+local core = require "weft.core"
+
+return { resolve = core.resolve, reverse = core.reverse }
