@@ -5,7 +5,7 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
-#   make bench examples rock docs lint fmt models deep
+#   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
@@ -26,7 +26,7 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test bench asan tsan valgrind examples rock deep
+SETUP_GOALS := demo test bench performance asan tsan valgrind examples gallery rock deep coverage
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -80,13 +80,16 @@ FLAGS_release := -O3 -g -fno-plt -falign-functions=32 -DNDEBUG
 FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_ASAN=1 $(ASAN)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_TSAN=1 $(TSAN)
+FLAGS_cover   := -O1 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
+LINK_cover    := --coverage
 DIR_release   := $(BUILD)
 DIR_check     := $(BUILD)/check
 DIR_asan      := $(BUILD)/asan
 DIR_tsan      := $(BUILD)/tsan
-VARIANTS      := release check asan tsan
+DIR_cover     := $(BUILD)/cover
+VARIANTS      := release check asan tsan cover
 
 # ------------------------------------------------------------------ what there is
 
@@ -186,9 +189,18 @@ demo: all
 examples: all
 	@$(RUN_TREE) LUA='$(LUA)' scripts/examples.sh
 
+# docs/gallery.md and its pictures, from real runs.
+gallery: all
+	@$(RUN_TREE) $(LUA) scripts/gallery.lua
+
 bench: all
 	@mkdir -p $(BUILD)
 	@$(RUN_TREE) $(LUA) bench/run.lua $(BENCH)
+
+# The numbers of README.md and docs/performance.md, on a machine that does nothing else.
+performance: bench
+	@$(RUN_TREE) $(LUA) scripts/costs.lua
+	@$(RUN_TREE) $(LUA) scripts/performance.lua
 
 test: tests-check
 	@$(TEST) -d $(DIR_check) -l '$(LUA)'
@@ -206,6 +218,12 @@ valgrind: tests-check $(DIR_check)/lua
 
 rock:
 	@LUA='$(LUA)' scripts/rock.sh $(BUILD)/rocktree
+
+# Which lines and branches of the C code the tests reach, by file; what is under the limits is listed.
+coverage: tests-cover
+	@find $(DIR_cover) -name '*.gcda' -delete
+	@$(TEST) -d $(DIR_cover) -l '$(LUA)' || true
+	@$(LUA) scripts/coverage.lua $(DIR_cover)
 
 # The long tests, by hand: full sizes, both collector modes, both sanitizers.
 deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua

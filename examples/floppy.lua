@@ -1,9 +1,10 @@
 -- Claim: "don't format a floppy at the same time": a task that never yields freezes every other task of its isolate.
--- Yielding now and then cures it, or a thread of its own. (With one CPU the thread takes turns by the system's clock.)
+-- Yielding now and then cures it; or weft.preempt, which takes the turn away from who keeps it; or a thread of its own. (With
+-- one CPU the thread takes turns by the system's clock.)
 
 local weft = require "weft"
 local draw = dofile((arg[0]:match "^(.*/)" or "") .. "lib/draw.lua")
-local TRACKS = draw.quick and 8 or 80
+local TRACKS, SLICE = draw.quick and 8 or 80, 0.002
 
 -- Formats 80 tracks of 18 sectors of 512 bytes, each sector with the check sum that a floppy has (CRC-16-CCITT).
 local function format(tracks, polite)
@@ -22,7 +23,8 @@ local function format(tracks, polite)
 end
 
 -- Runs the formatting as what `start` starts while three tasks draw their frames; how often they came to it meanwhile.
-local function desk(start, polite)
+local function desk(start, polite, slice)
+  weft.preempt(slice)
   local frames, over = 0, false
   local function frame()
     while not over do
@@ -40,15 +42,17 @@ local function desk(start, polite)
   for _ = 1, 10 do weft.yield() end
   over = true
   weft.all(jobs)
+  weft.preempt(false)
   return during
 end
 
-print "a task that never yields freezes all others; yielding cures it, and so does a thread\n"
+print "a task that never yields freezes all others; yielding cures it, and so do time slices and a thread\n"
 local numbers = {}
-for i, way in ipairs { { "never yields", weft.go, false }, { "yields", weft.go, true }, { "thread", weft.thread, false } } do
+for i, way in ipairs { { "never yields", weft.go, false, false }, { "yields", weft.go, true, false },
+  { "is preempted", weft.go, false, SLICE }, { "thread", weft.thread, false, false } } do
   local runs = {}
   for run = 1, draw.quick and 1 or 5 do
-    local t = weft.trace(desk, way[2], way[3])
+    local t = weft.trace(desk, way[2], way[3], way[4])
     runs[run] = { t = t, stall = t:summary().longest_stall * 1e3 }
   end
   table.sort(runs, function(a, b) return a.stall < b.stall end)

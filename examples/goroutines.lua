@@ -43,10 +43,22 @@ for n = 1, 2 do
   print(("%d worker%s: %.3f s, each isolate says %d"):format(n, n == 1 and "" or "s", seconds, answer))
   local bars = {}
   for id, row in ipairs(rows) do
-    bars[id] = { "worker " .. id, row.cpu, ("%.3f s of CPU, %d slices, %d isolates stolen"):format(row.cpu, row.slices, row.stolen) }
+    local text = ("%.3f s of CPU, %d slices, %d isolates stolen"):format(row.cpu, row.slices, row.stolen)
+    bars[id] = { "worker " .. id, row.cpu, text }
   end
   draw.bars(bars)
   print()
 end
+
+-- The same once more, fewer, with a lane for each OS thread.
+local t = weft.trace(function()
+  local jobs = {}
+  for i = 1, 40 do jobs[i] = weft.spawn(unit, LOOPS) end
+  weft.all(jobs)
+end)
+print "40 of them on the two, a row for each OS thread:"
+t:timeline { by = "carrier" }
+local rate = ISOLATES / took[2]
+print(("\n%.0f isolates/s on two workers, of %d steps each"):format(rate, LOOPS))
 print(("two workers are %.2f times as fast as one; this process may use %d CPU%s"):format(took[1] / took[2], weft.cpus(),
   weft.cpus() == 1 and "" or "s"))

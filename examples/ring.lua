@@ -1,46 +1,51 @@
--- Claim: token passing is pure scheduling. In a ring of tasks every hop wakes one task and parks another; it costs about
--- the same in a small ring and in a large one, until the tasks no longer fit in the cache. From thread to thread it costs
--- far more. (Channels do not cross threads yet: there each hop is a new thread, started with the token and joined.)
+-- Claim: token passing is pure scheduling. In a ring every hop wakes one and parks another, and nothing else happens. One
+-- program for all kinds: between tasks a hop costs little, and about the same in a small ring and in a large one, until the
+-- tasks no longer fit in the cache; between isolates, threads and processes it costs more, as they share less.
 
 local weft = require "weft"
 local draw = dofile((arg[0]:match "^(.*/)" or "") .. "lib/draw.lua")
-local HOPS, THREADS = draw.quick and 10000 or 500000, draw.quick and 20 or 1000
+local part = draw.quick and 50 or 1
 
--- Sends a token round and round a ring of `size` tasks, of which the caller is one.
-local function tasks(size)
-  local channels, hops = {}, HOPS // size * size
+-- Sends a token round and round a ring of `size`, of which the caller is one. Returns the hops and their seconds.
+local function ring(verb, size, hops)
+  local channels = {}
   for i = 1, size do channels[i] = weft.channel() end
   for i = 2, size do
-    weft.go(function()
-      for token in channels[i] do channels[i % size + 1]:send(token + 1) end
-      channels[i % size + 1]:close()
-    end)
+    weft[verb](function(from, to)
+      for token in from do to:send(token + 1) end
+      to:close()
+    end, channels[i], channels[i % size + 1]):detach()
   end
-  weft.yield() -- now all wait for the token
-  local start, token = weft.now(), 0
-  for _ = 1, hops // size do
-    channels[2]:send(token + 1)
-    token = channels[1]:recv()
+  local function rounds(n)
+    local token = 0
+    for _ = 1, n do
+      channels[2]:send(token + 1)
+      token = channels[1]:recv()
+    end
+    assert(token == n * size, "the token was lost")
   end
+  rounds(1) -- all are there
+  local start, n = weft.now(), math.max(1, hops // size)
+  rounds(n)
   local took = weft.now() - start
-  assert(token == hops, "the token was lost")
   channels[2]:close()
   assert(channels[1]:recv() == nil) -- the ring has ended
-  return hops, took
+  return n * size, took
 end
 
-local function threads()
-  local token = 0
-  for _ = 1, THREADS do token = weft.thread(function(t) return t + 1 end, token):join() end
-  return token
+print "token passing is pure scheduling: the less two share, the more a hop from one to the other costs\n"
+local rows = { unit = "/s", log = true }
+for i, way in ipairs {
+  { "2 tasks", weft.go, "go", 2, 500000 }, { "100 tasks", weft.go, "go", 100, 500000 },
+  { "10000 tasks", weft.go, "go", 10000, 500000 }, { "100 isolates", weft.spawn, "spawn", 100, 200000 },
+  { "10 threads", weft.go, "thread", 10, 20000 }, { "5 processes", weft.go, "process", 5, 10000 },
+} do
+  local function once() -- the one who sends the token off is of the same kind, but for threads and processes
+    local hops, seconds = way[2](ring, way[3], way[4], way[5] // part):join()
+    return hops / seconds
+  end
+  rows[i] = { way[1], draw.median(draw.quick and 1 or 5, once) }
 end
-
-print "token passing is pure scheduling: between tasks a hop costs little, in a small ring and in a large one\n"
-local rows = {}
-for i, ring in ipairs { { "2 tasks", tasks, 2 }, { "100 tasks", tasks, 100 }, { "10000 tasks", tasks, 10000 },
-  { "threads, a new one a hop", threads } } do
-  rows[i] = { ring[1], draw.rate("hops", ring[2], ring[3]) }
-end
-draw.bars(rows, "log")
-print(("\nhops/s: %s in a ring of 100 tasks, %s between threads (the bars' scale is logarithmic)")
-  :format(draw.number(rows[2][2]), draw.number(rows[4][2])))
+print(weft.plot.bars(rows))
+print(("hops/s: %s in a ring of 100 tasks, %s between isolates, %s between threads, %s between processes"):format(
+  draw.number(rows[2][2]), draw.number(rows[4][2]), draw.number(rows[5][2]), draw.number(rows[6][2])))

@@ -13,11 +13,33 @@ local function sky(number, size)
   return sum
 end
 
-print(("a tree of tasks, ten under each, %d leaves"):format(LEAVES))
-local sums = {}
+print(("a tree of tasks, ten under each, %d leaves\n"):format(LEAVES))
+
+-- The first time, a thread looks at the memory of the process meanwhile.
+local stop = weft.event()
+local watcher = weft.thread(function(over)
+  local points, start = {}, weft.now()
+  repeat
+    points[#points + 1] = { weft.now() - start, weft.info().memory.rss / 2^20 }
+  until over:wait(0.01)
+  return points
+end, stop)
+local before, start = weft.info().memory.rss / 2^20, weft.now()
+local sum = weft.go(sky, 0, LEAVES):join()
+local ms = 1000 * (weft.now() - start)
+stop:set()
+local points, peak = watcher:join(), before
+for _, point in ipairs(points) do peak = math.max(peak, point[2]) end
+points.label = "MiB in memory"
+print(weft.plot.curve { x = "time", xunit = "s", y = "MiB", points })
+local tasks = (LEAVES * 10 - 1) // 9
+print(("\nsum %d, as it must be: %s"):format(sum, tostring(sum == LEAVES * (LEAVES - 1) // 2)))
+print(("%.0f ms, and %.1f MiB more at the most: %.0f bytes for each of %d tasks, all of which are there at once"):format(ms,
+  peak - before, (peak - before) * 2^20 / tasks, tasks))
+
 local rate, text = draw.rate("tasks", function()
-  sums[#sums + 1] = weft.go(sky, 0, LEAVES):join()
-  return (LEAVES * 10 - 1) // 9
+  weft.go(sky, 0, LEAVES):join()
+  return tasks
 end)
-print(("sum %d, as it must be: %s"):format(sums[1], tostring(sums[1] == LEAVES * (LEAVES - 1) // 2)))
-print(("%s; %.0f ns for a task, its start, its end and its share of the waiting"):format(text, 1e9 / rate))
+print(("again: %s; %.0f ns for a task, its start, its end and its share of the waiting"):format(text, 1e9 / rate))
+print "(others, a million leaves on a desktop of 2013: Go 200 ms, Erlang 700 to 1100 ms)"

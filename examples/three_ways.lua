@@ -4,7 +4,7 @@
 --   lua5.4 examples/three_ways.lua                  two functions on weft's own source text (lib/sources.lua)
 --   lua5.4 examples/three_ways.lua FILE.lua [runs]  the two functions that FILE.lua returns: `return f, g`
 --
--- A first argument `tasks`, `isolates` or `threads` (the default) says what they are the third time.
+-- A first argument `tasks`, `isolates`, `threads` (the default) or `processes` says what they are the third time.
 --
 -- They are called without arguments. To take turns as tasks they call weft.yield() now and then; to run as threads
 -- they must be able to cross: what they use from outside themselves (upvalues) is copied, an open file cannot be.
@@ -15,8 +15,8 @@ local panel = require("weft.timeline").panel
 local here = arg[0]:match "^(.*/)" or ""
 local show = dofile(here .. "lib/show.lua")
 
-local VERBS = { tasks = weft.go, isolates = weft.spawn, threads = weft.thread }
-local parallel_start = VERBS[arg[1]] and VERBS[table.remove(arg, 1)] or weft.thread
+local VERBS = { tasks = weft.go, isolates = weft.spawn, threads = weft.thread, processes = weft.process }
+local kind = VERBS[arg[1]] and table.remove(arg, 1) or "threads"
 local file, quick = arg[1], os.getenv "WEFT_QUICK" ~= nil
 local runs = math.tointeger(arg[2] or (file or quick) and 1 or 3)
 local f, g = dofile(file or here .. "lib/sources.lua")
@@ -36,7 +36,7 @@ end
 local ways = {
   { name = "general", run = function() return run(weft.go, true) end },
   { name = "concurrent", run = function() return run(weft.go) end },
-  { name = "parallel", run = function() return run(parallel_start) end },
+  { name = "parallel", run = function() return run(VERBS[kind]) end },
 }
 
 -- What the records say happened, in a few words; and how often p1 and p2 took turns.
@@ -55,7 +55,7 @@ local function seen(t)
   if carriers > 1 then -- a thread runs, says the record; on a core of its own, says the CPU time
     local p1, p2 = t:summary().jobs.p1, t:summary().jobs.p2
     return t.cpu > math.max(0.8 * (p1.running + p2.running), t.wall) and "at once, two cores"
-      or weft.cpus() == 1 and "two threads, one core" or "two threads, low CPU", turns
+      or ("two %s, %s"):format(kind, weft.cpus() == 1 and "one core" or "low CPU"), turns
   end
   if turns > 1 then return "taking turns, one core", turns end
   return list[2].born < list[1].ended and "no yield, no turns" or "one after the other", turns
@@ -82,7 +82,8 @@ for i, way in ipairs(ways) do
   span = math.max(span, way.t.wall)
 end
 
-print "concurrent is not parallel: two tasks take turns on one core, two threads run at once on two\n"
+print(("concurrent is not parallel: two tasks take turns on one core, %s\n"):format(kind == "tasks" and "all three times here"
+  or ("two %s run at once on two"):format(kind)))
 for _, way in ipairs(ways) do
   way.note, way.turns = seen(way.t)
   print(panel(way.t, { "p1", "p2" }, { title = way.name, title_width = 11, note = way.note, note_width = 22, span = span }))
@@ -94,10 +95,10 @@ print(("the two tasks changed places: %s%d%s"):format(concurrent.lost > 0 and "m
 for i = 1, 2 do print(("p%d: %s"):format(i, show.values(general.results[1][i]))) end
 print(same and "the same answers each time" or "the answers DIFFER from run to run")
 if weft.cpus() == 1 then
-  print "this process may use one CPU only: the system switches between the threads, unseen here, and none is faster"
+  print(("this process may use one CPU only: the system switches between the %s, unseen here, and none is faster"):format(kind))
 elseif ways[3].note ~= "at once, two cores" then
-  print(("the threads got the time of %.2f cores: they wait, or the machine is busy, or lends this process no more")
-    :format(parallel.cpu / parallel.wall))
+  print(("the %s got the time of %.2f cores: they wait, or the machine is busy, or lends this process no more")
+    :format(kind, parallel.cpu / parallel.wall))
 end
 print(("three_ways general=%.3f concurrent=%.3f parallel=%.3f speedup=%.2f cpus=%d"):format(general.wall, concurrent.wall,
   parallel.wall, general.wall / parallel.wall, weft.cpus()))

@@ -7,7 +7,7 @@
 local README, TSV = "README.md", arg[1] or "build/bench.tsv"
 local BEGIN, END = "<!-- costs -->\n", "<!-- /costs -->"
 
--- Case of the bench, what the row says, the limit in C that stands beside it.
+-- Case of the bench, what the row says, the limit in C that stands beside it, and Go's subject if it has another name.
 local ROWS = {
   { "switch", "a `weft.yield` to another task", "C resume+yield" },
   { "roundtrip", "a round trip over unbuffered channels", "C 2 x resume+yield" },
@@ -18,6 +18,10 @@ local ROWS = {
   { "sleepers", "a million sleepers, CPU time in all", "C wheel" },
   { "thread", "start and join a thread", "C thread + lean state" },
   { "encode", "1000 records of 10 fields to another state and back", "C state to state copy" },
+  { "echo", "TCP echoes of 64 bytes over 50 connections, one thread", "C libuv", "go, one thread" },
+  { "idle", "memory of an idle connection", "C libuv" },
+  { "explore", "schedules explored, two tasks" },
+  { "trace-event", "an event of a running trace" },
 }
 
 local function read(path)
@@ -43,6 +47,7 @@ local function text(m)
   local v, unit = m[1], m[2]
   if unit == "msg/s" then v, unit = 1e9 / v, "ns" end
   if unit == "s cpu" then unit = "s" end
+  if unit == "/s" then v, unit = v / 1000, "k/s" end
   local digits = v < 9.995 and 2 or v < 99.95 and 1 or 0
   return ("%." .. digits .. "f %s"):format(v, unit)
 end
@@ -63,7 +68,7 @@ for _, row in ipairs(ROWS) do
   local case, what, floor = row[1], row[2], row[3]
   local m = measured[case]
   if m then
-    out[#out + 1] = ("| %s | %s | %s | %s | %s | `lua5.4 bench/run.lua %s` |"):format(what, text(m.weft), text(m.go),
+    out[#out + 1] = ("| %s | %s | %s | %s | %s | `lua5.4 bench/run.lua %s` |"):format(what, text(m.weft), text(m[row[4] or "go"]),
       text(m.erlang), text(m[floor or ""]), case)
   else
     out[#out + 1] = old[case]

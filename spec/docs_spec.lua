@@ -214,7 +214,7 @@ describe("the stubs", function()
 
   it("have the options that weft.go and weft.thread know", function()
     local values = { name = "x", memory = 1 << 24, stack = 1 << 20, nice = 0, policy = "other", priority = 0, affinity = { 0 },
-      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups }
+      uid = weft.info().uid, gid = weft.info().gid, groups = weft.info().groups, sigmask = { "SIGINT" } }
     for name in pairs(classes["weft.go.options"].fields) do weft.go({ [name] = values[name] }, function() end) end
     for name in pairs(classes["weft.thread.options"].fields) do
       local job, message = weft.thread({ [name] = assert(values[name], name) }, function() end)
@@ -307,7 +307,7 @@ describe("the example of", function()
   end
 end)
 
-for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "examples/README.md" } do
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "docs/from-other-libraries.md", "examples/README.md" } do
   describe(name, function()
     for _, block in ipairs(blocks.of_markdown(ROOT .. "/" .. name)) do
       -- Some blocks make a hundred thousand tasks: too many for a collector under stress.
@@ -317,8 +317,8 @@ for _, name in ipairs { "README.md", "docs/guide.md", "docs/internals.md", "exam
 end
 
 for _, name in ipairs {
-  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "examples/README.md",
-  "bench/README.md",
+  "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "docs/gallery.md",
+  "docs/from-other-libraries.md", "examples/README.md", "bench/README.md",
 } do
   describe(name, function()
     local text = helper.read_file(ROOT .. "/" .. name)

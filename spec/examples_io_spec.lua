@@ -1,6 +1,7 @@
 -- The examples of IO, each run in a child in its small size; servers under real clients.
 
 local helper = require "spec.helper"
+local example = require "spec.example"
 local weft = require "weft"
 
 assert(weft.net.connect("127.0.0.1", 1) == nil) -- the loop stays once it is used
@@ -14,16 +15,7 @@ local function run(name, opts)
   return out
 end
 
-local function read(out, pattern)
-  local found = table.pack(out:match(pattern))
-  if not found[1] then error(("no match of %q in:\n%s"):format(pattern, out), 2) end
-  for i = 1, found.n do found[i] = tonumber(found[i]) or found[i] end
-  return table.unpack(found)
-end
-
-local function has(out, text)
-  if not out:find(text, 1, true) then error(("%q is not in:\n%s"):format(text, out), 2) end
-end
+local read, has = example.read, example.has
 
 local function there(program)
   local p = io.popen("command -v " .. program)

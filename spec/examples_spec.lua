@@ -2,36 +2,10 @@
 -- picture is there. What is asserted of the numbers does not depend on how fast or how busy the machine is.
 
 local helper = require "spec.helper"
+local example = require "spec.example"
 local weft = require "weft"
 
--- The output of an example, which must end well and write nothing to stderr.
-local function run(name, opts)
-  opts = opts or {}
-  opts.env = opts.env or {}
-  opts.env.WEFT_QUICK = "1"
-  opts.env.NO_UNICODE = opts.env.NO_UNICODE or false
-  opts.env.LC_ALL = "C.UTF-8"
-  opts.timeout = helper.sanitizer and 90 or 60
-  -- A collector that never rests would make one of the two functions much slower than the other.
-  if name == "three_ways" then opts.gc = false end
-  local out, err = helper.run_ok(helper.root .. "/examples/" .. name .. ".lua", opts)
-  assert.equal("", err)
-  return out
-end
-
--- The captures of a pattern that must match, as numbers where they are such.
-local function read(out, pattern)
-  local found = table.pack(out:match(pattern))
-  if not found[1] then error(("no match of %q in:\n%s"):format(pattern, out), 2) end
-  for i = 1, found.n do found[i] = tonumber(found[i]) or found[i] end
-  return table.unpack(found)
-end
-
-local function has(out, text)
-  if not out:find(text, 1, true) then error(("%q is not in:\n%s"):format(text, out), 2) end
-end
-
-local function count(out, pattern) return select(2, out:gsub(pattern, "")) end
+local run, read, has, count = example.run, example.read, example.has, example.count
 
 -- A file for three_ways, for the length of f.
 local function with_file(source, f)
@@ -41,8 +15,6 @@ local function with_file(source, f)
   helper.remove_dir(dir)
   if not ok then error(err, 0) end
 end
-
-local function has_taskset() return os.execute "taskset -c 0 true 2>/dev/null" end
 
 local LAST_LINE = "\nthree_ways general=(%d+%.%d+) concurrent=(%d+%.%d+) parallel=(%d+%.%d+) speedup=(%d+%.%d+) cpus=(%d+)\n$"
 
@@ -83,7 +55,7 @@ describe("three_ways", function()
   end)
 
   it("says what one CPU cannot show", function()
-    if not has_taskset() then return pending "no taskset here" end
+    if not example.has_taskset() then return pending "no taskset here" end
     local out = run("three_ways", { shell = "taskset -c 0" })
     has(out, "one CPU only")
     has(out, "two threads, one core")
@@ -164,14 +136,17 @@ describe("floppy", function()
   it("freezes the others, then not", function()
     local out = run "floppy"
     read(out, "^(a task that never yields freezes all others[^\n]*)\n")
-    local never, yields, thread = read(out,
-      "longest stall: never yields (%d+%.%d+) ms .*, yields (%d+%.%d+) ms .*, thread (%d+%.%d+) ms")
-    assert.is_true(never > 0 and yields > 0 and thread > 0)
+    local never, yields, preempted, thread = read(out,
+      "longest stall: never yields (%d+%.%d+) ms .*, yields (%d+%.%d+) ms .*, is preempted (%d+%.%d+) ms .*, "
+      .. "thread (%d+%.%d+) ms")
+    assert.is_true(never > 0 and yields > 0 and preempted > 0 and thread > 0)
     assert.equal(3, read(out, "floppy never yields: the others had (%d+) turns")) -- one each before it began
     assert.is_true(read(out, "floppy yields: the others had (%d+) turns") >= 24)
+    assert.is_true(read(out, "floppy is preempted: the others had (%d+) turns") > 3) -- in the midst of it, and it never gave way
+    assert.is_true(read(out, "floppy is preempted.-preemptions (%d+)") > 0)
     assert.is_true(read(out, "floppy thread: the others had (%d+) turns") >= 3)
-    assert.equal(3, count(out, "\nfloppy [^\n]*█"))
-    assert.equal(3, count(out, "\nmouse "))
+    assert.equal(4, count(out, "\nfloppy [^\n]*█"))
+    assert.equal(4, count(out, "\nmouse "))
     read(out, "longest stall [^\n]-%((%a+), while floppy ran%)")
   end)
 end)
@@ -218,15 +193,6 @@ describe("sieve", function()
     read(out, "^(too fine a pipeline loses[^\n]*)\n")
     read(out, "the pipeline is (%d+%.%d+) times slower than the loop, (%d+%.%d+) with room for 64")
     assert.equal(3, count(out, "█ [%d.]+ ?[kMG]? primes/s"))
-  end)
-end)
-
-describe("ring", function()
-  it("counts hops", function()
-    local out = run "ring"
-    read(out, "^(token passing is pure scheduling[^\n]*)\n")
-    read(out, "hops/s: ([%d.]+) ?[kMG]? in a ring of 100 tasks, ([%d.]+) ?[kMG]? between threads")
-    assert.equal(4, count(out, "█ [%d.]+ ?[kMG]? hops/s"))
   end)
 end)
 
@@ -314,7 +280,7 @@ describe("false_sharing", function()
   end)
 
   it("says what one CPU cannot show", function()
-    if not has_taskset() then return pending "no taskset here" end
+    if not example.has_taskset() then return pending "no taskset here" end
     has(run("false_sharing", { shell = "taskset -c 0" }), "one CPU only")
   end)
 end)
@@ -332,7 +298,7 @@ describe("store_buffer", function()
   end)
 
   it("says what one CPU cannot show", function()
-    if not has_taskset() then return pending "no taskset here" end
+    if not example.has_taskset() then return pending "no taskset here" end
     has(run("store_buffer", { shell = "taskset -c 0" }), "one CPU only")
   end)
 end)
@@ -440,6 +406,14 @@ describe("three_ways with isolates", function()
     has(out, "the same answers each time")
   end)
 
+  it("or as worker processes", function()
+    local out = run("three_ways", { args = { "processes" } })
+    read(out, LAST_LINE)
+    has(out, "two processes run at once on two")
+    has(out, "the same answers each time")
+    read(out, "\nparallel +p1 [█░]+ .-\n +p2 [█░]+")
+  end)
+
   it("or as tasks, which are not parallel", function()
     local out = run("three_ways", { args = { "tasks" } })
     read(out, LAST_LINE)
@@ -455,6 +429,8 @@ describe("goroutines", function()
     assert.equal(one, two)
     read(out, "\nworker 2 [^\n]*of CPU, (%d+) slices, %d+ isolates stolen")
     read(out, "\ntwo workers are ([%d.]+) times as fast as one")
+    read(out, "\nweft worker 2 +[█·]+ +busy %d+ %%")
+    read(out, "\n(%d+) isolates/s on two workers")
   end)
 end)
 
@@ -463,6 +439,8 @@ describe("skynet", function()
     local out = run "skynet"
     has(out, "sum 49995000, as it must be: true\n")
     read(out, "; (%d+) ns for a task")
+    read(out, "\n +(time)\n")
+    read(out, "\n(%d+) ms, and [%d.]+ MiB more at the most: (%d+) bytes for each of 11111 tasks")
   end)
 end)
 
@@ -470,7 +448,7 @@ describe("every example", function()
   it("speaks plain ASCII when asked", function()
     for _, name in ipairs { "floppy", "lost_update", "philosophers", "sieve", "ring", "deadlock", "producer_consumer",
       "sort4", "amdahl", "counter_ladder", "false_sharing", "store_buffer", "anatomy", "all_interleavings", "four_bugs",
-      "herd", "jitter", "port_scan" } do
+      "herd", "jitter", "port_scan", "switch_cost", "birth_cost", "weight", "readers_writers" } do
       assert.is_nil(run(name, { env = { NO_UNICODE = "1" } }):find "[\128-\255]", name)
     end
   end)

@@ -314,6 +314,31 @@ describe("weft.set", function()
     ]])
   end)
 
+  it("blocks signals in the calling thread, and no others", function()
+    assert.equal("SIGHUP SIGUSR2 SIGRTMIN+3\tfalse\nSIGUSR1 after\n", script [[
+      local go, ready = weft.channel(), weft.channel()
+      local job = weft.thread(function()
+        assert(weft.set { sigmask = { "SIGUSR2", "HUP", "SIGRTMIN+3" } })
+        ready:send(1)
+        go:recv()
+      end)
+      ready:recv()
+      local main = " " .. table.concat(weft.info().threads[1].sigmask, " ") .. " "
+      io.write(table.concat(weft.info(job).sigmask, " "), "\t", tostring(main:find " SIGUSR2 " ~= nil), "\n")
+      go:send(1)
+      job:join()
+      -- One that is blocked here waits until it is not.
+      local signal = weft.signal "SIGUSR1"
+      assert(weft.set { sigmask = { "SIGUSR1" } })
+      local me = weft.info().pid
+      assert(weft.exec { "kill", "-USR1", tostring(me) }):wait()
+      assert(weft.info().signals.pending[1] == "SIGUSR1")
+      assert(signal:try_recv() == nil)
+      assert(weft.set { sigmask = {} })
+      print((signal:recv()) .. " after")
+    ]])
+  end)
+
   it("keeps the hard limit unless told", function()
     assert.equal("true\t40\nEPERM\n", script [[
       local hard = weft.info().limits.nofile.hard
@@ -353,6 +378,12 @@ describe("weft.set", function()
       ["option 'umask'"] = { umask = 512, nice = 9 },
       ["option 'process': boolean expected"] = { process = 1, nice = 9 },
       ["not taken back"] = { no_new_privs = false, nice = 9 },
+      ["sigmask': a list of signals' names"] = { sigmask = "SIGINT", nice = 9 },
+      ["item 2 is not the name of a signal"] = { sigmask = { "SIGINT", "SIGNOT" }, nice = 9 },
+      ["item 1 is not the name of a signal"] = { sigmask = { 2 }, nice = 9 },
+      ["SIGURG cannot be blocked"] = { sigmask = { "SIGURG" }, nice = 9 },
+      ["SEGV cannot be blocked"] = { sigmask = { "SIGINT", "SEGV" }, nice = 9 },
+      ["the calling thread's, not the process's"] = { sigmask = {}, process = true, nice = 9 },
       ["item 1 is not a CPU number"] = { affinity = { "a" }, nice = 9 },
     } do
       helper.raises(message, weft.set, opts)

@@ -9,6 +9,30 @@ weft.exec({ "true" }):wait()
 local CAPACITIES = { 0, 1, 7, 64, 5000 }
 
 describe("a channel between processes", function()
+  it("that holds a token is a lock; a worker that dies with it takes it along", function()
+    local token, sum, n = weft.channel(1), weft.buffer("i64", 1), helper.scale(200, 20)
+    token:send(true)
+    local function add(times)
+      for _ = 1, times do
+        token:recv()
+        local before = sum[1]
+        require("weft").yield()
+        sum[1] = before + 1
+        token:send(true)
+      end
+    end
+    weft.all { weft.process(add, n), weft.process(add, n), weft.thread(add, n), weft.go(add, n) }
+    assert.equal(4 * n, sum[1])
+    local job = weft.process(function()
+      token:recv()
+      os.exit(3)
+    end)
+    assert.is_false((job:result()))
+    assert.same({ nil, false, "empty" }, { token:try_recv() })
+    token:send(true)
+    assert.is_true(weft.process(function() return token:recv() end):join())
+  end)
+
   for _, capacity in ipairs(CAPACITIES) do
     local n = helper.scale(capacity < 64 and 2000 or 20000, 50)
 

@@ -140,6 +140,12 @@ describe("the errors of a worker process", function()
 
   it("tell what cannot cross", function()
     helper.raises_kind("transfer", weft.process, function() end, weft.mutex())
+    for _, lock in ipairs { weft.mutex(), weft.rwlock(), weft.semaphore(1), weft.condition(), weft.barrier(2), weft.waitgroup(),
+      weft.once(function() end), weft.event() } do
+      local name = tostring(lock):match "^weft%.%l+"
+      helper.raises(("arg 2[1]: a %s cannot leave the process (between processes use a channel that holds a token"):format(name),
+        weft.process, function() end, { lock })
+    end
     local err = helper.raises_kind("transfer", weft.process, print, { a = { io.tmpfile() } })
     assert.truthy(tostring(err):find("arg 2.a[1]", 1, true))
     local ok, message = weft.process(function() return 1, io.tmpfile() end):result()

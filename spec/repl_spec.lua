@@ -168,6 +168,41 @@ describe("the prompt in a terminal", function()
     end)
   end)
 
+  test("tells of a job that a line gave and that fails later", function()
+    session(function(s)
+      s.send "weft.go({ name = 'bad' }, function() weft.sleep(0.02) error('later', 0) end)\r"
+      s.expect "weft%.job task %d+ bad %(ready%)"
+      s.expect "task %d+ bad failed: later\r?\n"
+      s.send "weft.go(function() weft.sleep(60) end)\r" -- what is cancelled at the end is no failure
+      s.expect(PROMPT)
+      s.send "\4"
+      s.expect "after"
+      assert.is_nil(s.screen():find "cancelled.-failed")
+    end)
+  end)
+
+  test("fits its tables and texts into the width, and gives a loaded script its name", function()
+    session(function(s)
+      helper.write_file(s.dir .. "/x.lua", "print('I am', arg[0])")
+      s.send(".load " .. s.dir .. "/x.lua\r")
+      s.expect("I am\t" .. s.dir:gsub("%p", "%%%0") .. "/x%.lua")
+      s.send "os.execute 'stty cols 60'\r"
+      s.expect(PROMPT)
+      local before = #s.screen()
+      s.send "ps()\r"
+      s.expect "keys +io[^\n]*…\r?\n"
+      s.send "help(weft.net.listen)\r"
+      s.expect "TCP connections%. With"
+      s.expect "Errors:"
+      s.expect(PROMPT)
+      for line in s.screen():sub(before):gmatch "[^\r\n]+" do
+        local text = line:gsub("\27%[%d*%a", "")
+        assert(#text <= 64 or text:find "^    ", line)
+      end
+      s.send "\4"
+    end)
+  end)
+
   test("cancels the foreground alone at Ctrl-C, one that waits and one that computes", function()
     session(function(s)
       s.send "bg = weft.go(function() weft.sleep(60) end)\r"

@@ -1,7 +1,7 @@
 -- weft.thread: what it has in common with other children (child_cases.lua), and its options.
 -- What stops a thread is in thread_stop_spec.lua, what crosses in values_spec.lua.
 
-require "spec.helper"
+local helper = require "spec.helper"
 local weft = require "weft"
 
 local function status_field(text, name) return text:match("\n" .. name .. ":%s*([^\n]*)") end
@@ -45,6 +45,33 @@ describe("the options of a thread:", function()
     local job, message, code = weft.thread({ affinity = { 1023 } }, function() end)
     assert.same({ nil, "EINVAL" }, { job, code })
     assert.truthy(message:find("affinity", 1, true))
+  end)
+
+  it("the signals that it blocks", function()
+    local function blocked(opts) return tonumber(status_field(self_status(opts):join(), "SigBlk"), 16) end
+    assert.equal(1 << 1 | 1 << 9 | 1 << 11, blocked { sigmask = { "SIGINT", "USR1", "SIGUSR2" } })
+    assert.equal(0, blocked { sigmask = {} })
+    local usual = blocked {}
+    assert.equal(1 << 1 | 1 << 14, usual & (1 << 1 | 1 << 14 | 1 << 22 | 1 << 10)) -- INT, TERM; not URG, SEGV
+  end)
+
+  it("is handled there when the others block it", function()
+    -- A signal for the whole process goes to a thread that does not block it: this one is the only one.
+    local out = helper.run_ok [[
+      local weft = require "weft"
+      local signal = weft.signal "SIGUSR1"
+      local ready, over = weft.channel(), weft.channel()
+      local mine = weft.info().threads[1].sigmask
+      mine[#mine + 1] = "SIGUSR1"
+      local job = weft.thread({ sigmask = {} }, function() ready:send(true) over:recv() end)
+      ready:recv()
+      assert(weft.set { sigmask = mine })
+      weft.exec({ "kill", "-USR1", tostring(weft.info().pid) }):wait()
+      print((signal:recv()))
+      over:send(true)
+      job:join()
+    ]]
+    assert.equal("SIGUSR1\n", out)
   end)
 
   it("how nice it is", function()

@@ -105,6 +105,7 @@ function weft.set(opts) end
 ---@field policy? string  "other" "batch" "idle" "fifo" "rr"
 ---@field priority? integer  1 to 99 with "fifo" and "rr", else 0
 ---@field affinity? integer[]  CPUs, from 0
+---@field sigmask? string[]  signals that the thread blocks from now on, "SIGINT" ..., and no others. Not those that cannot be blocked: SIGURG, by which isolates are stopped, faults, SIGKILL, SIGSTOP
 ---@field limits? table  name -> number, the soft limit, or `{ soft, hard }`. Names: as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
 ---@field env? table  name -> value; false removes it
 ---@field cwd? string

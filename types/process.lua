@@ -15,8 +15,29 @@
 ---
 ---A channel stays at home in the process that it was made in. In another one its mirror has as much room again, so that sending need
 ---not wait for the way; `#ch` counts what is on this side. A rendezvous is made when a receiver has been seen waiting. Each value is
----received once, in order; what a worker had sent is received even if it dies then, what was on its way to it is lost with it. A
----deadlock of several processes is not found.
+---received once, in order; what a worker had sent is received even if it dies then, what was on its way to it is lost with it.
+---
+---Locks stay in their process: nobody would notice that a holder elsewhere has died. A channel that holds a token does instead,
+---since one alone receives it: `recv` locks, `send` gives the token back; with n of them it is a semaphore. A close is seen by
+---all, as an event is. (Do not send to lock: sending from a worker need not wait for room.) A worker that dies with the
+---token takes it along; its starter sees that (the job fails) and can send another one.
+---
+---```lua
+---local token, sum = weft.channel(1), weft.buffer("i64", 1)
+---token:send(true)
+---local function add(n, token, sum)
+---  for _ = 1, n do
+---    token:recv()
+---    sum[1] = sum[1] + 1 -- nobody else is here
+---    token:send(true)
+---  end
+---end
+---weft.all { weft.process(add, 50, token, sum), weft.process(add, 50, token, sum) }
+---print(sum[1])                        --> 100
+---```
+---
+---A deadlock of several processes is not found: each sees only that others might still send. Whoever must not wait for ever
+---gives a time: `weft.timeout`, `select` with `timeout`. Within one process it is found as ever while no worker process runs.
 ---
 ---A buffer is shared memory, without a copy, and atomic operations on it work across processes; `wait` and `wake` concern the
 ---tasks of one process. A buffer that threads share already cannot go to a process: send it there first.

@@ -410,8 +410,8 @@ function trace:chrome(path) end
 function trace:summary() end
 
 ---For a loop over the events in order of time. An event is a table: `time` in seconds from the start; `ev`, one of "new"
----"live" "run" "stop" "ready" "mark" "enter" "leave", of values that lie in a channel "put" "take", and "post" where a
----thread ends the wait of another's task; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the
+---"live" "run" "stop" "ready" "mark" "enter" "leave", of values that lie in a channel "put" "take", "post" where a
+---thread ends the wait of another's task, and "ship" "land" "same" of what goes to another process; `why`, the kind of a new task or the reason of a stop; `task`, an id; `arg`, the
 ---id of who started or woke it or of what it waits for; `iso`, the Lua state; `thread`, an index into `t.threads`; `text` of
 ---a mark or of a region that is entered.
 ---

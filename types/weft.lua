@@ -136,6 +136,7 @@ function weft.thread(f, ...) end
 ---@field policy? string  "other" "batch" "idle" "fifo" "rr"
 ---@field priority? integer  1 to 99 with "fifo" and "rr", else 0
 ---@field affinity? integer[]  the CPUs that it may run on, the system's numbers, from 0
+---@field sigmask? string[]  signals that it blocks, "SIGINT" ..., and no others; without it all are blocked that can be (not SIGURG, faults, SIGKILL, SIGSTOP). A signal that is not blocked may be handled on this thread, by whatever handler the program has for it
 ---@field uid? integer  the user that this thread alone is, for good: files, signals and programs that it starts are under that user's rights. It shares its memory with threads that have others: this protects from mistakes, not from code that does as it likes
 ---@field gid? integer  the same for the group
 ---@field groups? integer[]  supplementary groups; none when uid or gid is given and this is not

@@ -92,15 +92,19 @@ function recipe.go(name)
   return ok and { out }, why
 end
 
--- One scheduler on one thread; a table of processes large enough for a million of them.
-function recipe.erlang(name)
+-- A table of processes large enough for a million of them.
+local function erlang(name, schedulers)
   if not (sh.which "erl" and sh.which "erlc") then return nil, "no erlang on this machine" end
   local module = "bench_" .. name
   local out, source = ("%s/%s.beam"):format(M.dir, module), ("bench/peers/erlang/%s.erl"):format(module)
   local ok, why = make(out, { source }, ("erlc -o %s %s"):format(M.dir, source))
-  local words = { "erl", "+S", "1:1", "+P", "2000000", "-noshell", "-noinput", "-pa", M.dir, "-run", module, "main" }
+  local words = { "erl", "+S", schedulers, "+P", "2000000", "-noshell", "-noinput", "-pa", M.dir, "-run", module, "main" }
   return ok and words, why
 end
+
+-- One scheduler on one thread; two on two.
+function recipe.erlang(name) return erlang(name, "1:1") end
+function recipe.erlang2(name) return erlang(name, "2:2") end
 
 function recipe.node(name)
   if not sh.which "node" then return nil, "no node on this machine" end
@@ -147,10 +151,20 @@ function recipe.weft(name)
   return { M.lua, ("bench/weft/%s.lua"):format(name) }
 end
 
+-- One of ours that needs a browser, whose name is its last argument.
+function recipe.browser(name)
+  local words, why = recipe.weft(name)
+  if not words then return nil, why end
+  for _, browser in ipairs { "chromium", "chromium-browser", "google-chrome" } do
+    if sh.which(browser) then return words, nil, browser end
+  end
+  return nil, "no chromium on this machine"
+end
+
 -- The command of a subject of cases.lua, or nil and why not. A subject with a `load` is a server: the client of all
 -- servers, bench/c/load_net, starts it. One with `through` is an argument of that Lua program.
 function M.command(subject)
-  local words, why = recipe[subject.kind](subject.program)
+  local words, why, last = recipe[subject.kind](subject.program)
   if not words then return nil, why end
   local command = {}
   if subject.load then
@@ -165,6 +179,7 @@ function M.command(subject)
   end
   table.move(words, 1, #words, #command + 1, command)
   for _, a in ipairs(subject.args or {}) do command[#command + 1] = tostring(a) end
+  command[#command + 1] = last
   return command
 end
 

@@ -58,7 +58,7 @@ local function judge(goal, case, result)
   local verdict = "not measured"
   if share then verdict = (goal.most and share <= limit or goal.least and share >= limit) and "met" or "MISSED" end
   local text = goal_text(goal, case, own)
-  verdicts[#verdicts + 1] = { case = case, text = text, share = share, verdict = verdict, busy = result.busy_runs }
+  verdicts[#verdicts + 1] = { case = case, text = text, share = share, verdict = verdict, busy = result.busy_runs, why = goal.why }
   return ("  goal %s: %s x, %s"):format(text, ratio_text(share), verdict)
 end
 
@@ -73,17 +73,14 @@ function M.case(case, result, out)
   local where = case.pin and result.cpu and "pinned to CPU " .. result.cpu or "not pinned"
   out:write(("\n%s: %s   (%d rounds, %s)\n"):format(case.name, case.title, result.rounds, where))
   local base = result.samples.weft
-  out:write(("  %-26s %12s %-7s %21s %9s\n"):format("", "median", "", "min .. max", "x weft"))
+  out:write(("  %-44s %12s %-7s %21s %9s\n"):format("", "median", "", "min .. max", "x weft"))
   for _, row in ipairs(result.order) do
     local s = result.samples[row]
     local median, low, high = measure.median(s.list), measure.range(s.list)
-    local ratio = base and s.unit == case.unit and M.ratio(s, base) or nil
-    if base and s.unit ~= case.unit then
-      local kin = result.samples["weft, " .. (s.what or "")]
-      ratio = kin and M.ratio(s, kin) or nil
-    end
+    local kin = result.samples["weft, " .. (s.what or "")] or s.unit == case.unit and s.unit ~= "%" and base
+    local ratio = kin and M.ratio(s, kin) or nil
     record(case.name, row, median, s.unit, ratio)
-    out:write(("  %-26s %12s %-7s %21s %9s\n"):format(row, number(median), s.unit,
+    out:write(("  %-44s %12s %-7s %21s %9s\n"):format(row, number(median), s.unit,
       number(low) .. " .. " .. number(high), ratio_text(ratio)))
   end
   for _, a in ipairs(result.absent) do out:write(("  absent: %s (%s)\n"):format(a.name, a.why)) end
@@ -146,8 +143,18 @@ function M.summary(out)
   out:write "\ngoals\n"
   for _, v in ipairs(verdicts) do
     local note = v.busy > 0 and "   (machine busy)" or ""
-    out:write(("  %-13s %-54s %-30s %6s x  %s%s\n"):format(v.case.name, v.case.title, v.text, ratio_text(v.share), v.verdict, note))
+    out:write(("  %-16s %6s x  %-12s  %s%s\n"):format(v.case.name, ratio_text(v.share), v.verdict, v.text, note))
   end
+end
+
+-- What scripts/performance.lua makes a page of.
+function M.goals(path)
+  local f = assert(io.open(path, "w"))
+  f:write("case\ttitle\tgoal\tshare\tverdict\tbusy_runs\twhy_missed\n")
+  for _, v in ipairs(verdicts) do
+    f:write(table.concat({ v.case.name, v.case.title, v.text, ratio_text(v.share), v.verdict, v.busy, v.why or "" }, "\t"), "\n")
+  end
+  f:close()
 end
 
 function M.tsv(path)

@@ -1,8 +1,10 @@
--- Counting primes below n in 64 chunks, one after the other, then by weft.map on two threads: "speedup" is the ratio, the
--- median of several rounds. "item_us": weft.map of a function that does nothing, per item. Arguments: n, rounds, items.
+-- Counting primes below n in 64 chunks, one after the other, then by weft.map on two workers: "speedup" is the ratio, the
+-- median of several rounds. "item_us": weft.map of a function that does nothing, per item. Arguments: n, rounds, items,
+-- and the kind of pool (threads).
 local clock, weft = require "bclock", require "weft"
 local count = dofile "bench/primes.lua"
 local n, rounds, items = tonumber(arg[1]), tonumber(arg[2]), tonumber(arg[3])
+local kind = arg[4] or "thread"
 local CHUNKS <const>, THREADS <const> = 64, 2
 local step = n // CHUNKS
 
@@ -30,7 +32,7 @@ for round = 1, rounds do
     for i = 1, CHUNKS do results[i] = chunk(i) end
     return sum(results)
   end)
-  local two, same = seconds(function() return sum(weft.map(chunk, list, { kind = "thread", size = THREADS, chunk = 1 })) end)
+  local two, same = seconds(function() return sum(weft.map(chunk, list, { kind = kind, size = THREADS, chunk = 1 })) end)
   assert(s == same)
   ratios[round] = one / two
 end
@@ -39,5 +41,5 @@ print("speedup", ratios[(rounds + 1) // 2])
 
 list = {}
 for i = 1, items do list[i] = i end
-local t = seconds(function() weft.map(function(i) return i end, list, { kind = "thread", size = THREADS }) end)
+local t = seconds(function() weft.map(function(i) return i end, list, { kind = kind, size = THREADS }) end)
 print("item_us", t * 1e6 / items)

@@ -47,6 +47,20 @@ end))
 there:close()
 echo:join()
 
+local buffers = weft.channel(128)
+local taker = weft.process(function()
+  local sum = 0
+  for b in buffers do sum = sum + b[1] end
+  return sum
+end)
+buffer[1] = 1
+for _ = 1, n do buffers:send(buffer) end
+print("buffer_ns", each(n * 250, 1, function()
+  for _ = 1, n * 250 do buffers:send(buffer) end
+  buffers:close()
+  assert(taker:join() == n * 251)
+end))
+
 local text = ("x"):rep(64)
 local stream = weft.channel(1024)
 local counter = weft.process(function()

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lx/opts.h"
+#include "sys/attr.h"
+#include "sys/signame.h"
 #include "sys/thread.h"
 
 enum { GROUPS_MOST = 65536 };
@@ -39,6 +41,24 @@ static int check_policy(lua_State *L, int arg) {
   return policy;
 }
 
+/* Read { "SIGINT", ... } into *mask; false: it is not given. */
+static bool check_sigmask(lua_State *L, int arg, uint64_t *mask) {
+  *mask = 0;
+  int type = lua_getfield(L, arg, "sigmask");
+  if (type != LUA_TNIL && type != LUA_TTABLE) luaL_argerror(L, arg, "option 'sigmask': a list of signals' names expected");
+  lua_Unsigned n = type == LUA_TTABLE ? lua_rawlen(L, -1) : 0;
+  for (lua_Unsigned i = 1; i <= n; i++) {
+    int sig = lua_rawgeti(L, -1, (lua_Integer)i) == LUA_TSTRING ? wf_signal_parse(lua_tostring(L, -1)) : 0;
+    if (sig == 0) luaL_argerror(L, arg, lua_pushfstring(L, "option 'sigmask': item %d is not the name of a signal", (int)i));
+    if (!wf_signal_blockable(sig))
+      luaL_argerror(L, arg, lua_pushfstring(L, "option 'sigmask': %s cannot be blocked", lua_tostring(L, -1)));
+    *mask |= UINT64_C(1) << (sig - 1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return type == LUA_TTABLE;
+}
+
 void wf_attrs_check(lua_State *L, int arg, wf_attrs *a) {
   a->has_nice = lx_opt_given(L, arg, "nice");
   a->nice = (int)lx_opt_integer(L, arg, "nice", 0, -20, 19);
@@ -47,6 +67,7 @@ void wf_attrs_check(lua_State *L, int arg, wf_attrs *a) {
   a->has_priority = lx_opt_given(L, arg, "priority");
   a->priority = (int)lx_opt_integer(L, arg, "priority", 0, 0, 99);
   a->ncpus = check_affinity(L, arg, a->cpus);
+  a->has_sigmask = check_sigmask(L, arg, &a->sigmask);
 }
 
 /* Limits -------------------------------------------------------------------------------------- */

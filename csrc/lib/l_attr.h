@@ -14,13 +14,14 @@
 enum { WF_ATTR_CPUS = 1024 };
 
 typedef struct wf_attrs {
-  bool has_nice, has_policy, has_priority;
+  bool has_nice, has_policy, has_priority, has_sigmask;
   int nice, policy, priority;
+  uint64_t sigmask; /* as sys/attr.h has signals */
   int ncpus; /* 0: not given */
   int cpus[WF_ATTR_CPUS];
 } wf_attrs;
 
-/* nice, policy, priority, affinity. [-0, +0, e] */
+/* nice, policy, priority, affinity, sigmask. [-0, +0, e] */
 void wf_attrs_check(lua_State *L, int arg, wf_attrs *a);
 
 /* One resource limit that was given; hard is meant only when has_hard. */

@@ -184,9 +184,10 @@ static int file_pread(lua_State *L) {
 static int pwrite_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   const wf_file_op *u = wf_file_op_end(L, ctx);
+  lua_Integer size = (lua_Integer)u->job.size;
   if (u->job.err == 0) return wf_fs_done_k(L, status, 0);
   int n = wf_file_op_fail(L, u);
-  lua_pushinteger(L, (lua_Integer)u->job.size);
+  lua_pushinteger(L, size);
   return n + 1;
 }
 

@@ -300,7 +300,7 @@ static int lib_process_facts(lua_State *L) {
   lua_createtable(L, 0, 3);
   set_signals(L, "ignored", b->facts.ignored);
   set_signals(L, "caught", b->facts.caught);
-  set_signals(L, "pending", b->facts.pending);
+  set_signals(L, "pending", b->facts.pending | b->facts.process_pending);
   lua_setfield(L, -2, "signals");
   size_t n;
   if (wf_proc_numbers(pid, "task", &b->numbers, &n) == 0) set_list(L, "tids", b->numbers, n);

@@ -98,7 +98,7 @@ static int set_env(lua_State *L) {
 
 /* weft.set{...}: true, or nil, message, code. */
 static int lib_set_facts(lua_State *L) {
-  static const char *const known[] = {"name", "nice", "policy", "priority", "affinity", "limits", "env", "cwd", "umask",
+  static const char *const known[] = {"name", "nice", "policy", "priority", "affinity", "sigmask", "limits", "env", "cwd", "umask",
                                       "no_new_privs", "process", NULL};
   wf_attrs attrs;
   wf_limit_opt limits[WF_LIMITS_MAX];
@@ -111,11 +111,16 @@ static int lib_set_facts(lua_State *L) {
   int mask = (int)lx_opt_integer(L, OPTS, "umask", -1, 0, 0777);
   bool whole = lx_opt_boolean(L, OPTS, "process", false), tame = lx_opt_boolean(L, OPTS, "no_new_privs", true);
   if (!tame) luaL_argerror(L, OPTS, "option 'no_new_privs': it can be set, not taken back");
+  if (whole && attrs.has_sigmask) luaL_argerror(L, OPTS, "option 'sigmask': it is the calling thread's, not the process's");
   check_env(L);
   const char *what = "name";
   int e = name == NULL ? 0 : wf_thread_set_name(name);
   if (e == 0) e = set_limits(limits, nlimits, &what);
   if (e == 0) e = whole ? set_all_threads(&attrs, &what) : set_thread(&attrs, 0, &what);
+  if (e == 0 && attrs.has_sigmask) {
+    what = "sigmask";
+    e = wf_set_sigmask(attrs.sigmask);
+  }
   if (e == 0) {
     what = "env";
     e = set_env(L);

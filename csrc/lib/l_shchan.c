@@ -63,7 +63,7 @@ static wf_snode *node_for(wf_iso *iso, wf_task *t, wf_channel *c) {
 
 /* The armed task need not wait after all. */
 static void wait_undo(wf_task *t) {
-  if (t->flags & WF_F_SHARED) wf_swait_end(t);
+  if (t->flags & WF_F_SHARED) wf_swait_undo(t);
   t->claim = WF_IDLE;
 }
 
@@ -105,7 +105,8 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
   wf_task *t;
   wf_parcel p;
   wf_peers_hint(iso);
-  enum wf_channel_now now = wf_shchan_recv_now(c->shared, &p);
+  /* Who had to wait last time will have to as a rule: then the lock is taken once. */
+  enum wf_channel_now now = c->waits && !wf_wait_is_refused(iso, L, iso->cur) ? WF_CHANNEL_WOULD_WAIT : wf_shchan_recv_now(c->shared, &p);
   if (now == WF_CHANNEL_WOULD_WAIT) {
     t = wf_wait_begin(iso, L, WF_WHY_RECV);
     wf_snode *n = node_for(iso, t, c);
@@ -114,6 +115,7 @@ int wf_channel_shared_recv(lua_State *L, wf_channel *c, lua_KFunction k) {
       return lx_raise_memory(L);
     }
     now = wf_shchan_recv_or_wait(c->shared, n, &p);
+    c->waits = now == WF_CHANNEL_WOULD_WAIT;
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_wait_outside(iso, t);
       return wf_wait_park(iso, L, t, c->shared->id, k);

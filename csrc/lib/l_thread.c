@@ -16,7 +16,7 @@ static int take_identity(void *arg, const char **what) { return wf_identity_take
 
 /* weft.thread([opts,] f, ...): a job, or nil, message, code. */
 static int lib_thread(lua_State *L) {
-  static const char *const known[] = {"name", "stack", "nice", "policy", "priority", "affinity", "memory", "uid", "gid", "groups", NULL};
+  static const char *const known[] = {"name", "stack", "nice", "policy", "priority", "affinity", "sigmask", "memory", "uid", "gid", "groups", NULL};
   wf_iso *iso = wf_iso_up(L);
   wf_thread_opts o;
   wf_attrs attrs;
@@ -41,6 +41,8 @@ static int lib_thread(lua_State *L) {
     o.priority = attrs.priority;
     o.ncpus = attrs.ncpus;
     if (o.ncpus > 0) o.cpus = attrs.cpus;
+    o.has_sigmask = attrs.has_sigmask;
+    o.sigmask = attrs.sigmask;
     wf_identity_check(L, OPTS, &identity);
     lua_insert(L, OPTS); /* the groups live as long as the call */
     if (wf_identity_any(&identity)) {

@@ -37,7 +37,7 @@ static const char *const ev_names[WF_TRACE_EV_COUNT] = {
     [WF_TRACE_NEW] = "new", [WF_TRACE_LIVE] = "live", [WF_TRACE_NAME] = "name", [WF_TRACE_LABEL] = "label",
     [WF_TRACE_RUN] = "run", [WF_TRACE_STOP] = "stop", [WF_TRACE_READY] = "ready", [WF_TRACE_MARK] = "mark",
     [WF_TRACE_PUT] = "put", [WF_TRACE_TAKE] = "take", [WF_TRACE_POST] = "post", [WF_TRACE_ENTER] = "enter",
-    [WF_TRACE_LEAVE] = "leave",
+    [WF_TRACE_LEAVE] = "leave", [WF_TRACE_SHIP] = "ship", [WF_TRACE_LAND] = "land", [WF_TRACE_SAME] = "same",
 };
 
 static const char *const why_names[WF_WHY_COUNT] = {

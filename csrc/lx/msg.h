@@ -34,8 +34,8 @@ typedef struct wf_transfer {
   void (*give)(lua_State *L, void *handle);
   /* Give up the message's reference. Any thread, no Lua. */
   void (*drop)(void *handle);
-  /* For a message to a peer process (WF_REACH_PEERS): what kind of object it is there, 0: it stays here; and the
-   * handle, as `take`, NULL: `take` will do. */
+  /* For a message to a peer process (WF_REACH_PEERS): what kind of object it is there, 0: it stays here, and why is what
+   * `take_for_peer` says, if it is there; and the handle, as `take`, NULL: `take` will do. */
   uint8_t peer_kind;
   void *(*take_for_peer)(lua_State *L, int idx);
   /* Of objects that are nothing but a message: that of a handle, and a handle for one (NULL: no memory). */

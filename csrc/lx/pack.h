@@ -70,8 +70,9 @@ typedef union wf_cell {
 /* 1 when the value at idx fits: nil, boolean, number, light userdata, string up to 14 bytes. [-0, +0, -] */
 int wf_cell_put(lua_State *L, int idx, wf_cell *c);
 
-/* Does it hold an address? */
+/* Does it hold an address; or a string, so that pushing it needs memory? */
 bool wf_cell_is_pointer(const wf_cell *c);
+bool wf_cell_is_string(const wf_cell *c);
 
 /* Push it. [-0, +1, m] */
 void wf_cell_push(lua_State *L, const wf_cell *c);

@@ -41,6 +41,8 @@ int wf_cell_put(lua_State *L, int idx, wf_cell *c) {
 
 bool wf_cell_is_pointer(const wf_cell *c) { return c->s.tag == CELL_POINTER; }
 
+bool wf_cell_is_string(const wf_cell *c) { return c->s.tag == CELL_STRING; }
+
 void wf_cell_push(lua_State *L, const wf_cell *c) {
   switch (c->s.tag) {
     case CELL_FALSE:

@@ -157,6 +157,12 @@ enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top) {
     if (p->reach != WF_REACH_ANYONE) r = wf_pack_named_value(p, idx, top, NULL, &done);
     return r != PACK_OK || done ? r : refuse_userdata(p, idx, "cross isolates");
   }
+  if (p->reach == WF_REACH_PEERS && ops->peer_kind == 0 && ops->take_for_peer != NULL) {
+    void *none = ops->take_for_peer(L, idx);
+    wf_assert(none == NULL);
+    (void)none;
+    return refuse_as_told(p, idx);
+  }
   if (p->reach != WF_REACH_PROCESS && (p->reach != WF_REACH_PEERS || ops->peer_kind == 0))
     return refuse_userdata(p, idx, "leave the process");
   if ((r = pack_need(p, 16)) != PACK_OK) return r;

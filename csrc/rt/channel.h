@@ -44,6 +44,7 @@ typedef struct wf_channel {
   uint32_t taken;  /* values taken from the cells while a trace ran: its number for the oldest one kept */
   bool closed;
   bool refs;       /* user value 2 is a table */
+  bool waits;      /* shared: the last who received here had to wait */
   uint8_t use;     /* enum wf_channel_use: what the Lua half of weft made it for */
   wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;

@@ -22,9 +22,9 @@ typedef struct code {
 } code;
 
 struct wf_family {
-  _Atomic uint32_t refs; /* members, and looks: relaxed up, acquire-release down */
-  /* Members that are not quiet. Sequentially consistent, for it is compared with the words of units. */
-  _Atomic uint32_t busy;
+  /* The lower half counts members that are not quiet (busy), the upper half members and looks (holds). Everyone: read-modify-
+   * writes, sequentially consistent, for the count is compared with the words of units. Who brings both to 0 frees. */
+  _Atomic uint64_t word;
   /* Written by the root, read by all: relaxed, a late look only starts what is cancelled then. */
   _Atomic bool ending;
   /* Written by any member, read by the root when it leaves: relaxed, it decides only how long the root waits. */
@@ -43,6 +43,8 @@ struct wf_family {
   _Atomic(code *) codes;
 };
 
+static const uint64_t HOLD = (uint64_t)1 << 32, BUSY = 1;
+
 static void on_asked(wf_iso *iso, wf_mail *m);
 static void on_verdict(wf_iso *iso, wf_mail *m);
 static void on_asked_dropped(wf_mail *m);
@@ -58,8 +60,7 @@ static void member_init(wf_member *m, wf_family *f) {
 bool wf_family_found(wf_member *m, wf_port *port) {
   wf_family *f = wf_calloc(1, sizeof *f);
   if (f == NULL) return false;
-  atomic_init(&f->refs, 1);
-  atomic_init(&f->busy, 1);
+  atomic_init(&f->word, HOLD + BUSY);
   pthread_mutex_init(&f->lock, NULL);
   wf_list_init(&f->members);
   f->verdict.deliver = on_verdict;
@@ -76,8 +77,7 @@ void wf_family_join(wf_member *m, wf_member *relative, const wf_member_id *id) {
   wf_family *f = relative->family;
   member_init(m, f);
   m->id = *id;
-  atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&f->word, HOLD + BUSY, memory_order_seq_cst);
   pthread_mutex_lock(&f->lock);
   wf_list_append(&f->members, &m->link);
   pthread_mutex_unlock(&f->lock);
@@ -101,7 +101,7 @@ static bool is_quiet_locked(const wf_member *m) {
 
 /* Everybody sleeps and nothing is on the way. The root comes first: it is the one that is on its way as a rule. */
 static bool all_quiet_locked(wf_family *f) {
-  if (f->awaited > 0 || f->root == NULL || atomic_load_explicit(&f->busy, memory_order_seq_cst) > 0) return false;
+  if (f->awaited > 0 || f->root == NULL || (uint32_t)atomic_load_explicit(&f->word, memory_order_seq_cst) > 0) return false;
   for (wf_link *l = f->members.next; l != &f->members; l = l->next)
     if (!is_quiet_locked(wf_list_entry(l, wf_member, link))) return false;
   return true;
@@ -135,7 +135,7 @@ void wf_family_quiet(wf_member *m) {
   wf_family *f = m->family;
   pthread_mutex_lock(&f->lock);
   m->quiet = true;
-  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst);
+  atomic_fetch_sub_explicit(&f->word, BUSY, memory_order_seq_cst);
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
 }
@@ -143,12 +143,11 @@ void wf_family_quiet(wf_member *m) {
 void wf_family_awake(wf_member *m) {
   pthread_mutex_lock(&m->family->lock);
   m->quiet = false;
-  atomic_fetch_add_explicit(&m->family->busy, 1, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&m->family->word, BUSY, memory_order_seq_cst);
   pthread_mutex_unlock(&m->family->lock);
 }
 
-static void family_release(wf_family *f) {
-  if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
+static void family_free(wf_family *f) {
   for (code *c = atomic_load(&f->codes), *next; c != NULL; c = next) {
     next = c->next;
     wf_free(c->bytes);
@@ -157,6 +156,10 @@ static void family_release(wf_family *f) {
   pthread_mutex_destroy(&f->lock);
   wf_free(f->text);
   wf_free(f);
+}
+
+static void family_release(wf_family *f) {
+  if (atomic_fetch_sub_explicit(&f->word, HOLD, memory_order_seq_cst) == HOLD) family_free(f);
 }
 
 static const code *code_find(wf_family *f, const char *name) {
@@ -193,28 +196,25 @@ bool wf_family_keep_code(wf_member *m, const char *name, char *bytes, size_t siz
   return true;
 }
 
-wf_family *wf_family_rest(wf_member *m) {
-  wf_family *f = m->family;
-  atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst);
-  return f;
-}
-
 void wf_family_rested(wf_family *f) {
-  if (atomic_load_explicit(&f->busy, memory_order_seq_cst) == 0) {
+  uint64_t was = atomic_load_explicit(&f->word, memory_order_relaxed), now;
+  bool look;
+  do {
+    now = was - BUSY;
+    look = (uint32_t)now == 0 && now != 0;
+    if (look) now += HOLD;
+  } while (!atomic_compare_exchange_weak_explicit(&f->word, &was, now, memory_order_seq_cst, memory_order_relaxed));
+  if (now == 0) {
+    family_free(f);
+  } else if (look) {
     pthread_mutex_lock(&f->lock);
     if (all_quiet_locked(f)) ask_all_locked(f);
     pthread_mutex_unlock(&f->lock);
+    family_release(f);
   }
-  family_release(f);
 }
 
-void wf_family_rest_undo(wf_family *f) {
-  atomic_fetch_add_explicit(&f->busy, 1, memory_order_seq_cst);
-  family_release(f);
-}
-
-void wf_family_stir(wf_member *m) { atomic_fetch_add_explicit(&m->family->busy, 1, memory_order_seq_cst); }
+void wf_family_stir(wf_member *m) { atomic_fetch_add_explicit(&m->family->word, BUSY, memory_order_seq_cst); }
 
 wf_workers *wf_family_workers(wf_member *m) {
   wf_family *f = m->family;
@@ -281,7 +281,7 @@ void wf_family_leave(wf_member *m) {
     memcpy(lanes, f->lanes, sizeof lanes);
     memset(f->lanes, 0, sizeof f->lanes);
   }
-  atomic_fetch_sub_explicit(&f->busy, 1, memory_order_seq_cst); /* who leaves is awake */
+  atomic_fetch_sub_explicit(&f->word, BUSY, memory_order_seq_cst); /* who leaves is awake */
   if (all_quiet_locked(f)) ask_all_locked(f);
   pthread_mutex_unlock(&f->lock);
   m->family = NULL;

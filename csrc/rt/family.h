@@ -9,10 +9,12 @@
  * A child is a member, and not quiet, from before its thread starts until after its last mail is posted.
  *
  * The members that are not quiet are counted, and whoever brings the count to 0 looks at all. A member with a thread
- * takes the lock for that. An isolate of the worker pool does not: it counts itself off, parks its unit, and then looks
- * if the count is 0 (wf_family_rest, wf_family_rested); who marks a parked unit counts it on again (wf_family_stir). In
- * between the count may be 0 too early; the look finds that unit not parked, does nothing, and the unit's own look comes
- * after its parking.
+ * takes the lock for that. For an isolate of the worker pool the worker counts it off when its unit has been parked, and
+ * looks if the count is 0 then (wf_family_rested); who marks a parked unit counts it on again, before it can run
+ * (wf_family_stir). Meanwhile the count may be too high, since the unit may run elsewhere and be parked again before its first
+ * worker has counted it off; never too low: each counting off comes after a parking. Between the mark and the counting on it
+ * may be 0 although that unit is not parked any more; the look finds that. A worker that is still to count off keeps the
+ * family alive by that (spec/models/quiet.pml).
  */
 #ifndef WF_RT_FAMILY_H
 #define WF_RT_FAMILY_H
@@ -66,11 +68,8 @@ void wf_family_stuck(wf_member *m);
 void wf_family_quiet(wf_member *m);
 void wf_family_awake(wf_member *m);
 
-/* The worker: the unit is about to be parked without a deadline; holds the family. Then: it was parked, and is not ours
- * any more; or it was not. Releases the hold. */
-wf_family *wf_family_rest(wf_member *m);
+/* The worker: the unit of a member that was quiet has been parked, and is not ours any more. The family as it was before. */
 void wf_family_rested(wf_family *f);
-void wf_family_rest_undo(wf_family *f);
 /* Who has marked a parked unit that was quiet, before it pushes it. */
 void wf_family_stir(wf_member *m);
 

@@ -89,9 +89,13 @@ wf_file_op *wf_file_op_end(lua_State *L, lua_KContext ctx) {
 }
 
 int wf_file_op_fail(lua_State *L, const wf_file_op *u) {
-  if (u->job.path2 == NULL) return lx_fail_errno(L, u->job.err, u->job.path);
-  lua_pushfstring(L, "%s -> %s", u->job.path, u->job.path2);
-  return lx_fail_errno(L, u->job.err, lua_tostring(L, -1));
+  if (u->job.path2 != NULL)
+    lua_pushfstring(L, "%s -> %s", u->job.path, u->job.path2);
+  else
+    lua_pushstring(L, u->job.path);
+  int n = lx_fail_errno(L, u->job.err, lua_tostring(L, -1));
+  wf_op_drop(L, WF_FILE_BOX);
+  return n;
 }
 
 /* At once ---------------------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ int wf_file_op_run(wf_iso *iso, lua_State *L, lua_KFunction k);
 /* k's first call: the operation. [-0, +0, e] */
 wf_file_op *wf_file_op_end(lua_State *L, lua_KContext ctx);
 
-/* nil, "CODE: text: path", "CODE" for the job's error. [-0, +3, m] */
+/* nil, "CODE: text: path", "CODE" for the job's error; the operation is gone. [-0, +3, m] */
 int wf_file_op_fail(lua_State *L, const wf_file_op *u);
 
 /* After an answer at once, of which the n results are on top: return them, when others have had their turn if many have

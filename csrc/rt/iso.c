@@ -21,6 +21,7 @@
 #include "rt/shjob.h"
 #include "rt/shlock.h"
 #include "rt/shutdown.h"
+#include "rt/swait.h"
 #include "rt/task.h"
 #include "rt/where.h"
 #include "sys/stack.h"
@@ -100,6 +101,7 @@ static int iso_gc(lua_State *L) {
     iso->free_ext = x->next_free;
     wf_free(x);
   }
+  wf_swait_forget(iso);
   wf_seats_close(iso);
   wf_free(iso->slots);
   wf_free(iso->idle);

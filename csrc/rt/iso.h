@@ -242,6 +242,7 @@ struct wf_iso {
   const char *name;    /* of a child's thread, or NULL */
   uint32_t seq;        /* of the newest task */
   uint32_t objects;    /* channels and locks made so far: their numbers */
+  uint32_t mirrors;    /* channels of other processes that came so far: their numbers in traces */
   uint32_t live;       /* tasks that are not finished, the main chunk not counted */
   uint32_t background; /* of these: tasks with WF_F_BACKGROUND */
   uint32_t atomic;     /* calls of core.atomically on the C stack: no time slice ends */
@@ -308,6 +309,7 @@ struct wf_iso {
   } *idle;
   uint32_t nidle, idle_room;
   wf_ext *free_ext;
+  struct wf_swait *free_wait; /* the record of a shared wait that is over, for the next one (swait.h) */
   wf_scope *loose;             /* scopes of suspended generators; inner ones come first */
   uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
   wf_ticker slice_ticker;
@@ -341,6 +343,7 @@ static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
 
 /* Channels and locks have numbers of their own; in traces the top bit tells them from tasks. */
 #define WF_OBJECT_ID(iso, seq) ((uint64_t)1 << 63 | (uint64_t)(iso)->id << 32 | (seq))
+#define WF_MIRROR_SEQ 0x80000000u /* in the number of a channel that stands for one of another process */
 
 static inline bool wf_task_finished(const wf_task *t) { return t->state >= WF_DONE; }
 

@@ -112,6 +112,21 @@ void wf_peer_end(wf_peer *p) {
   if (p->out_len - p->out_head > FLUSH_AT) wf_peer_flush(p, false);
 }
 
+/* The way of frames that this side sends. */
+static uint64_t way_out(const wf_peer *p) { return (p->is_child ? p->here : p->there) << 1 | p->is_child; }
+
+void wf_peer_ship(wf_peer *p, enum wf_trace_why why, uint64_t task) {
+  wf_trace(WF_TRACE_SHIP, why, p->shipped++, task, way_out(p));
+}
+
+void wf_peer_land(wf_peer *p, enum wf_trace_why why, uint64_t task) {
+  wf_trace(WF_TRACE_LAND, why, p->landed++, task, way_out(p) ^ 1);
+}
+
+void wf_peer_land_again(const wf_peer *p, uint64_t task) {
+  wf_trace(WF_TRACE_LAND, WF_WHY_NONE, p->landed - 1, task, way_out(p) ^ 1);
+}
+
 void wf_peer_send(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg) {
   wf_peer_begin(p, op, chan, arg);
   wf_peer_end(p);
@@ -339,6 +354,11 @@ wf_peer *wf_peer_new(wf_iso *iso, int fd, bool is_child, int *err) {
   wf_world_hold(iso);
   iso->npeers++;
   return p;
+}
+
+void wf_peer_between(wf_peer *p, pid_t here, pid_t there) {
+  p->here = (uint64_t)here;
+  p->there = (uint64_t)there;
 }
 
 void wf_peer_free(wf_peer *p) {

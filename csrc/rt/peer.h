@@ -75,6 +75,9 @@ struct wf_peer {
   bool is_child;     /* this is the worker's side */
   wf_link taps;      /* of channels, both kinds */
   uint64_t last_id;  /* of channels that are at home here */
+  uint64_t here, there; /* the two processes */
+  uint32_t shipped, landed; /* frames that a trace notes, so far, each way */
+  uint32_t agents;   /* waits of taps so far (peer_chan.c) */
   uint32_t mirrors, sweep_at; /* when to look for mirrors that nobody has any more */
   /* Frames that are not about channels. */
   void (*on_frame)(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b);
@@ -88,6 +91,7 @@ struct wf_peer {
 
 /* A connection on this descriptor, which is the peer's from now on; NULL: an errno in *err, and it is closed. */
 wf_peer *wf_peer_new(wf_iso *iso, int fd, bool is_child, int *err);
+void wf_peer_between(wf_peer *p, pid_t here, pid_t there); /* before anything is sent */
 
 /* Close the connection: channels are parted. Frees it; not from on_frame. */
 void wf_peer_free(wf_peer *p);
@@ -105,6 +109,11 @@ void wf_peers_due(wf_iso *iso);
 static inline void wf_peers_hint(wf_iso *iso) {
   if (wf_unlikely(iso->npeers > 0)) wf_peers_due(iso);
 }
+
+/* For traces: the frame that was put, or has come, is the next on its way. A way is the worker's process and its direction. */
+void wf_peer_ship(wf_peer *p, enum wf_trace_why why, uint64_t task);
+void wf_peer_land(wf_peer *p, enum wf_trace_why why, uint64_t task);
+void wf_peer_land_again(const wf_peer *p, uint64_t task); /* the same one */
 
 /* Frames: begin, add bytes, end. When memory runs out the connection is lost. */
 void wf_peer_begin(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg);

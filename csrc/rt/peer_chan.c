@@ -30,6 +30,9 @@ enum {
   SWEEP_FIRST = 32,
 };
 
+/* Agents in traces: beside the ids of tasks and objects. */
+#define AGENT_ID ((uint64_t)1 << 62)
+
 typedef struct wf_tap {
   wf_bell bell;
   wf_link link;      /* in peer->taps */
@@ -179,6 +182,8 @@ void wf_peer_put_channel(wf_peer *p, wf_shchan *s) {
   wf_peer_put(p, &yours, sizeof yours);
   wf_peer_put_u64(p, t == NULL ? 0 : t->id);
   wf_peer_put_u64(p, s->capacity);
+  wf_peer_put_u64(p, s->mirror ? s->home_id : s->id);
+  wf_peer_put_u64(p, s->mirror ? s->home_pid : p->here);
 }
 
 /* Mirrors that nobody but their taps has any more are let go, now and then. */
@@ -202,8 +207,9 @@ static void sweep(wf_peer *p) {
 
 wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
   uint8_t mine;
-  uint64_t id, capacity;
+  uint64_t id, capacity, home_id, home_pid;
   if (!wf_peer_get(b, &mine, sizeof mine) || !wf_peer_get(b, &id, sizeof id) || !wf_peer_get(b, &capacity, sizeof capacity) || id == 0) return NULL;
+  if (!wf_peer_get(b, &home_id, sizeof home_id) || !wf_peer_get(b, &home_pid, sizeof home_pid)) return NULL;
   wf_tap *t = tap_of(p, id, mine != 0);
   if (t == NULL) {
     if (mine) return NULL;
@@ -211,6 +217,10 @@ wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
     wf_shchan *s = wf_shchan_new((size_t)capacity);
     if (s == NULL) return NULL;
     s->mirror = true;
+    s->home_id = home_id;
+    s->home_pid = home_pid;
+    s->id = WF_OBJECT_ID(p->iso, WF_MIRROR_SEQ | ++p->iso->mirrors);
+    wf_trace(WF_TRACE_SAME, WF_WHY_NONE, (uint32_t)home_pid, s->id, home_id);
     atomic_store_explicit(&s->peers, true, memory_order_relaxed);
     t = tap_new(p, s, id, false);
     wf_shared_release(&s->shared);
@@ -224,8 +234,9 @@ wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
 
 /* At home --------------------------------------------------------------------------------------------------- */
 
-static void send_value(wf_tap *t, enum wf_peer_op op, wf_parcel *v, uint64_t arg) {
+static void send_value(wf_tap *t, enum wf_peer_op op, wf_parcel *v, uint64_t arg, uint64_t from) {
   wf_peer *p = t->peer;
+  wf_peer_ship(p, WF_WHY_NONE, from);
   wf_peer_begin(p, op, t->id, arg);
   size_t before = p->out_len;
   if (!wf_peer_put_parcel(p, v)) { /* said so; there must be something, for it was asked for */
@@ -278,7 +289,7 @@ static void agent_over(agent *a) {
   } else if (t == NULL) {
     wf_shchan_unrecv(a->chan, &w->parcel, 0);
   } else {
-    send_value(t, WF_PEER_VALUE, &w->parcel, 1);
+    send_value(t, WF_PEER_VALUE, &w->parcel, 1, w->id);
   }
   agent_free(a);
 }
@@ -302,6 +313,7 @@ static agent *agent_new(wf_tap *t, bool sends) {
   a->wait.mail.drop = on_agent_dropped;
   a->wait.port = t->bell.port;
   wf_port_hold(a->wait.port);
+  a->wait.id = AGENT_ID | (uint64_t)t->peer->iso->id << 32 | ++t->peer->agents;
   a->node.wait = &a->wait;
   a->node.owner = &t->chan->shared;
   a->node.index = 1;
@@ -322,13 +334,14 @@ static void on_demand(wf_tap *t, uint64_t arg) {
     }
     agent_free(a);
     if (now == WF_CHANNEL_OK) {
-      send_value(t, WF_PEER_VALUE, &v, 1);
+      send_value(t, WF_PEER_VALUE, &v, 1, 0);
     } else {
       say_drained(t);
       return;
     }
   }
-  for (uint32_t i = 0; i < more && wf_shchan_spare(t->chan, &v, (size_t)(i + 1) * (SPARE - 1)); i++) send_value(t, WF_PEER_VALUE, &v, 0);
+  for (uint32_t i = 0; i < more && wf_shchan_spare(t->chan, &v, (size_t)(i + 1) * (SPARE - 1)); i++)
+    send_value(t, WF_PEER_VALUE, &v, 0, 0);
 }
 
 static void on_put(wf_tap *t, wf_parcel *v) {
@@ -338,6 +351,7 @@ static void on_put(wf_tap *t, wf_parcel *v) {
   if (now == WF_CHANNEL_WOULD_WAIT && (a = agent_new(t, true)) != NULL) {
     a->node.parcel = *v;
     v->msg = NULL;
+    wf_peer_land_again(t->peer, a->wait.id);
     now = wf_shchan_send_or_wait(t->chan, &a->node);
     if (now == WF_CHANNEL_WOULD_WAIT) {
       wf_list_append(&t->waits, &a->link);
@@ -376,7 +390,7 @@ static void push_out(wf_tap *t, bool all) {
   wf_parcel v;
   while ((t->leave > 0 || all) && wf_shchan_outgoing(t->chan, &v)) {
     if (t->leave > 0) t->leave--;
-    send_value(t, WF_PEER_PUT, &v, 0);
+    send_value(t, WF_PEER_PUT, &v, 0, 0);
   }
 }
 
@@ -411,7 +425,7 @@ static void mirror_look(wf_tap *t) {
 /* What has come and nobody takes goes home. */
 static void send_back(wf_tap *t) {
   wf_parcel v;
-  for (uint64_t i = 0; wf_shchan_uninbox(t->chan, &v); i++) send_value(t, WF_PEER_BOUNCE, &v, i);
+  for (uint64_t i = 0; wf_shchan_uninbox(t->chan, &v); i++) send_value(t, WF_PEER_BOUNCE, &v, i, 0);
   t->ahead = 0;
 }
 
@@ -496,6 +510,7 @@ void wf_peer_on_channel(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
     return;
   }
   wf_tap *t = tap_of(p, h->chan, home);
+  if (valued) wf_peer_land(p, WF_WHY_NONE, 0);
   if (t != NULL && home)
     on_home_frame(t, h, &v);
   else if (t != NULL)

@@ -128,6 +128,7 @@ static void send_run(wf_peer *p, wf_run *r) {
   wf_peer_put(p, &has_locals, sizeof has_locals);
   if (has_locals) wf_peer_put_msg(p, r->locals);
   wf_peer_end(p);
+  wf_peer_ship(p, WF_WHY_PROCESS, (uint64_t)r->id << 32 | 1);
   wf_msg_free(r->input);
   r->input = NULL;
 }
@@ -163,6 +164,7 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   o->program->owner = w;
   r->peer = p;
   p->owner = w;
+  wf_peer_between(p, getpid(), process.pid);
   p->on_frame = on_worker_frame;
   p->on_sent = on_sent;
   send_run(p, r);
@@ -199,6 +201,7 @@ static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_b
   r->input = wf_peer_get_msg(p, b);
   if (wf_peer_get(b, &has_locals, sizeof has_locals) && has_locals) r->locals = wf_peer_get_msg(p, b);
   if (r->input == NULL) p->failed = true;
+  wf_peer_land(p, WF_WHY_PROCESS, 0);
 }
 
 static void on_cancel_mail(wf_iso *iso, wf_mail *m) { wf_run_cancel_here(iso, wf_container_of(m, wf_run, mail)); }
@@ -294,14 +297,17 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   r->mail.deliver = on_cancel_mail;
   r->mail.drop = on_cancel_dropped;
   p->owner = r;
+  wf_peer_between(p, getpid(), getppid());
   p->on_frame = on_starter_frame;
   p->on_lost = on_starter_lost;
   signal(SIGINT, SIG_IGN); /* Ctrl-C is for the starter to see; it ends its workers */
   await_function(p, r);
   iso->run = r;
   iso->name = r->name;
+  if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, iso->cur), r->name);
   iso->on_press = on_press;
   iso->by_process = true;
+  if (r->name != NULL) wf_trace_name(iso->id, wf_task_id(iso, &iso->main), r->name);
   iso->press_end = WF_NEVER;
   wf_press_by_signal(iso);
   wf_peer_read(p); /* a signal that came before found no handler; what it was about is there */
@@ -318,6 +324,7 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) wf_run_failed(r, iso, L);
   if (capped.f != NULL) capped.cap = SIZE_MAX / 2;
   wf_iso_shutdown(iso, L);
+  wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   wf_press_by_signal(NULL);
   send_end(p, r);
   iso->run = NULL;

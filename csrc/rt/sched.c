@@ -312,14 +312,18 @@ void wf_ready_remove(wf_iso *iso, const wf_task *t) {
 }
 
 /* Look at the inbox and the timers. */
-static void poll_within(wf_iso *iso) {
-  wf_card_note(iso);
+static void poll_mail(wf_iso *iso) {
   if (wf_unlikely(!wf_list_empty(&iso->corked))) wf_streams_flush(iso);
   if (wf_unlikely(wf_mpsc_maybe_nonempty(&iso->port->inbox))) wf_port_deliver(iso->port, iso);
-  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso);
   uint32_t trace = wf_trace_on();
   if (wf_unlikely(trace != 0 && trace != iso->announced) && lua_checkstack(iso->L, 4)) wf_iso_announce(iso, iso->L);
   if (wf_wheel_count(&iso->wheel) != 0) wf_timers_fire(iso, &iso->wheel, wf_clock_ns());
+  if (wf_unlikely(!wf_list_empty(&iso->peers_dirty))) wf_peers_flush(iso); /* last: mail and timers send, too */
+}
+
+static void poll_within(wf_iso *iso) {
+  wf_card_note(iso);
+  poll_mail(iso);
 }
 
 uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now) {
@@ -464,7 +468,7 @@ uint64_t wf_iso_due(wf_iso *iso) {
 }
 
 bool wf_iso_slice(wf_iso *iso) {
-  wf_iso_poll(iso);
+  poll_mail(iso); /* the card says how it stood when it was left */
   for (;;) {
     wf_task *r = wf_ready_pop(iso);
     if (wf_unlikely(r == NULL)) {

@@ -130,12 +130,17 @@ static wf_swait *sender_take_locked(wf_shchan *s, wf_parcel *p) {
   return w;
 }
 
+static void inbox_take_locked(wf_shchan *s, wf_parcel *p) {
+  if (wf_unlikely(wf_trace_on() != 0)) wf_trace_record(WF_TRACE_TAKE, WF_WHY_NONE, s->inbox_taken++ | WF_SHCHAN_INBOX, 0, s->id);
+  *p = s->inbox[s->inbox_head];
+  s->inbox_head = (s->inbox_head + 1) & (s->inbox_room - 1);
+  s->inbox_count--;
+}
+
 /* Receiving from a mirror: what has come from the other process. */
 static outcome recv_mirror_locked(wf_shchan *s, wf_parcel *p) {
   if (s->inbox_count > 0) {
-    *p = s->inbox[s->inbox_head];
-    s->inbox_head = (s->inbox_head + 1) & (s->inbox_room - 1);
-    s->inbox_count--;
+    inbox_take_locked(s, p);
     return (outcome){WF_CHANNEL_OK, NULL, false};
   }
   if (s->drained) return (outcome){WF_CHANNEL_CLOSED, NULL, false};
@@ -251,7 +256,7 @@ bool wf_shchan_ready(wf_shchan *s, bool send) {
   return ready;
 }
 
-static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind);
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind, uint64_t sender);
 
 /* Take the first waiter of a queue, to tell it that the channel is closed. A value from another process was accepted there
  * already: it is kept. */
@@ -259,7 +264,7 @@ static wf_swait *closed_waiter_locked(wf_shchan *s, wf_link *queue) {
   wf_snode *n = wf_snode_take_locked(queue);
   if (n == NULL) return NULL;
   n->wait->won = n->index;
-  n->wait->how = n->committed && add_locked(s, &n->parcel, SIZE_MAX) ? WF_GOT : WF_CLOSED;
+  n->wait->how = n->committed && add_locked(s, &n->parcel, SIZE_MAX, n->wait->id) ? WF_GOT : WF_CLOSED;
   return n->wait;
 }
 
@@ -348,14 +353,16 @@ static bool inbox_reserve_locked(wf_shchan *s) {
   return true;
 }
 
-/* Whatever the capacity, behind the first `behind`, or at the end; false when memory is out. */
-static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind) {
+/* Whatever the capacity, behind the first `behind`, or at the end; `sender` as in ring_put_locked. False when memory is out. */
+static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind, uint64_t sender) {
   if (!ring_reserve_locked(s)) return false;
   if (behind >= s->count) {
-    ring_put_locked(s, p, 0);
+    ring_put_locked(s, p, sender);
   } else {
     s->head = (s->head - 1) & (s->room - 1);
     s->count++;
+    s->taken--; /* those behind it keep their numbers */
+    wf_trace(WF_TRACE_PUT, WF_WHY_WAIT, s->taken + (uint32_t)behind, behind, s->id);
     for (size_t i = 0; i < behind; i++) s->ring[(s->head + i) & (s->room - 1)] = s->ring[(s->head + i + 1) & (s->room - 1)];
     s->ring[(s->head + behind) & (s->room - 1)] = *p;
   }
@@ -366,7 +373,7 @@ static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind) {
 static bool add(wf_shchan *s, wf_parcel *p, size_t behind) {
   pthread_mutex_lock(&s->shared.lock);
   wf_swait *w = s->mirror ? NULL : receiver_give_locked(s, p);
-  bool kept = w != NULL || add_locked(s, p, behind);
+  bool kept = w != NULL || add_locked(s, p, behind, 0);
   bool ring = s->mirror && has_bells_locked(s);
   pthread_mutex_unlock(&s->shared.lock);
   if (w != NULL) wf_swait_post(w);
@@ -395,6 +402,7 @@ bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
   pthread_mutex_lock(&s->shared.lock);
   wf_swait *w = s->inbox_count > 0 ? NULL : receiver_give_locked(s, p);
   if (w == NULL && inbox_reserve_locked(s)) {
+    wf_trace(WF_TRACE_PUT, WF_WHY_NONE, (s->inbox_taken + (uint32_t)s->inbox_count) | WF_SHCHAN_INBOX, 0, s->id);
     s->inbox[(s->inbox_head + s->inbox_count) & (s->inbox_room - 1)] = *p;
     s->inbox_count++;
     p->msg = NULL;
@@ -407,11 +415,7 @@ bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
 bool wf_shchan_uninbox(wf_shchan *s, wf_parcel *p) {
   pthread_mutex_lock(&s->shared.lock);
   bool any = s->inbox_count > 0;
-  if (any) {
-    *p = s->inbox[s->inbox_head];
-    s->inbox_head = (s->inbox_head + 1) & (s->inbox_room - 1);
-    s->inbox_count--;
-  }
+  if (any) inbox_take_locked(s, p);
   pthread_mutex_unlock(&s->shared.lock);
   return any;
 }

@@ -19,7 +19,7 @@ struct wf_shchan {
   wf_parcel *ring;
   size_t room, head, count, capacity;
   uint32_t taken; /* as a private channel's */
-  uint64_t id;    /* in traces: that of the channel in the isolate that shared it; set once, before others see it */
+  uint64_t id;    /* in traces: that of the channel in the isolate that shared it, or a mirror's own; set once, before others see it */
   bool closed;
   /* Between processes (peer_chan.c). A mirror stands for a channel of another process: what is sent here lies in the
    * ring until it is on its way there, what has come from there is in the inbox. */
@@ -29,10 +29,16 @@ struct wf_shchan {
   bool wanted;        /* a mirror: somebody has looked for a value in vain */
   wf_parcel *inbox;
   size_t inbox_room, inbox_head, inbox_count;
+  uint32_t inbox_taken; /* as `taken`; numbers with WF_SHCHAN_INBOX */
+  uint64_t home_id;   /* what it is at home, in traces, and whose it is: set once, before others see it */
+  uint64_t home_pid;
   /* It has crossed to a process: values are encoded for peers. Set once, read by senders: relaxed, for values that
    * were encoded before are made anew on their way. */
   _Atomic bool peers;
 };
+
+/* In traces, values that have come and those that go are numbered apart. */
+#define WF_SHCHAN_INBOX 0x80000000u
 
 /* What a channel's connection to another process is rung by. Any thread. */
 typedef struct wf_bell {

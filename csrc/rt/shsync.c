@@ -109,7 +109,16 @@ static void lock_give(lua_State *L, void *handle) {
 
 static void lock_drop(void *handle) { wf_shared_release(&((wf_shlock *)handle)->shared); }
 
-static const wf_transfer transfer = {"weft.lock", lock_take, lock_give, lock_drop, 0, NULL, NULL, NULL};
+/* A lock is a word of memory that its waiters' isolates see, and nobody would tell this process that a holder in another
+ * one has died. Values of channels are taken by one, wherever it is, so they do instead. */
+static void *lock_stays(lua_State *L, int idx) {
+  luaL_getmetafield(L, idx, "__name");
+  lua_pushfstring(L, "a %s cannot leave the process (between processes use a channel that holds a token: recv takes it, send gives "
+                     "it back)", lua_tostring(L, -1));
+  return NULL;
+}
+
+static const wf_transfer transfer = {"weft.lock", lock_take, lock_give, lock_drop, 0, lock_stays, NULL, NULL};
 
 /* Finaliser of a lock that has crossed: one that a finaliser brings back begins anew. */
 static int lock_gc(lua_State *L) {

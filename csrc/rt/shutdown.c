@@ -46,7 +46,7 @@ static void say_what_ran(wf_iso *iso) {
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
-    if ((t->flags & WF_F_DETACHED) || (t->more & WF_M_SERVES)) continue;
+    if ((t->flags & (WF_F_DETACHED | WF_F_ASKED)) || (t->more & WF_M_SERVES)) continue; /* nobody counts on its end */
     if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
   }

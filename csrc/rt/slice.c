@@ -129,13 +129,12 @@ static enum wf_unit_end slice(wf_unit *u) {
     wf_io_leave(iso);
     leave();
     p->quiet = next == WF_NEVER && iso->world == 0;
-    wf_family *f = p->quiet ? wf_family_rest(p->member) : NULL;
+    wf_family *f = p->quiet ? p->member->family : NULL;
     if (wf_unit_park(u, next)) {
       if (f != NULL) wf_family_rested(f);
       return WF_UNIT_AWAY;
     }
     p->quiet = false;
-    if (f != NULL) wf_family_rest_undo(f);
     return WF_UNIT_AGAIN;
   }
 }

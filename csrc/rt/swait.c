@@ -1,6 +1,9 @@
 /* See swait.h. */
 #include "rt/swait.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include "base/alloc.h"
 #include "rt/copool.h"
 #include "rt/sched.h"
@@ -139,12 +142,28 @@ void wf_shared_release(wf_shared *s) {
 
 /* Records ------------------------------------------------------------------------------------- */
 
-static void swait_free(wf_swait *w);
+static void swait_free(wf_swait *w, bool queued);
 
-/* Push true or nothing after the value, as a receiver wants it. Protected. */
+/* Push the value. Protected. */
 static int push_value(lua_State *L) {
   wf_parcel_push(L, lua_touserdata(L, 1));
   return 1;
+}
+
+/* Push what the record brings on the coroutine that waits, or the error that this raises: then false. */
+static bool hand_over(wf_iso *iso, lua_State *to, wf_parcel *p) {
+  lua_checkstack(to, 2);
+  if (p->msg == NULL && !wf_cell_is_string(&p->cell)) { /* needs no memory */
+    wf_cell_push(to, &p->cell);
+    return true;
+  }
+  lua_State *L = iso->bench; /* a suspended coroutine cannot call */
+  lua_checkstack(L, 4);
+  lua_pushcfunction(L, push_value);
+  lua_pushlightuserdata(L, p);
+  bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  lua_xmove(L, to, 1);
+  return ok;
 }
 
 /* The mail has come home: hand over what it brings, as a sender of the same isolate would. */
@@ -154,19 +173,13 @@ static void on_mail(wf_iso *iso, wf_mail *m) {
   int how = w->how;
   if (t == NULL) { /* abandoned */
     wf_parcel_free(&w->parcel);
-    swait_free(w);
+    swait_free(w, true);
     return;
   }
   t->won = w->won;
   if (w->has_value) {
-    lua_State *L = iso->bench, *to = wf_task_lua(t); /* a suspended coroutine cannot call */
-    lua_checkstack(L, 4);
-    lua_checkstack(to, 2);
-    lua_pushcfunction(L, push_value);
-    lua_pushlightuserdata(L, &w->parcel);
-    bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
-    lua_xmove(L, to, 1);
-    if (ok) {
+    lua_State *to = wf_task_lua(t);
+    if (hand_over(iso, to, &w->parcel)) {
       lua_pushboolean(to, 1);
       t->got = 2;
     } else {
@@ -190,13 +203,18 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
   wf_ext *x = wf_task_ext(iso, t);
   if (x == NULL) return NULL;
   if (x->shared != NULL) return x->shared;
-  wf_swait *w = wf_calloc(1, sizeof *w);
-  if (w == NULL) return NULL;
+  wf_swait *w = iso->free_wait; /* with its hold of the port */
+  if (wf_unlikely(w == NULL)) {
+    if ((w = wf_malloc(sizeof *w)) == NULL) return NULL;
+    wf_port_hold(iso->port);
+  }
+  iso->free_wait = NULL;
+  memset(w, 0, offsetof(wf_swait, first));
+  w->first.owner = NULL; /* not in use */
   w->mail.deliver = on_mail;
   w->mail.drop = on_mail_dropped;
   w->port = iso->port;
   w->iso = iso;
-  wf_port_hold(w->port);
   w->task = t;
   w->id = wf_task_id(iso, t);
   t->flags |= WF_F_SHARED;
@@ -204,8 +222,9 @@ wf_swait *wf_swait_of(wf_iso *iso, wf_task *t) {
 }
 
 wf_snode *wf_swait_add(wf_swait *w, wf_shared *owner, uint16_t index) {
-  wf_snode *n = wf_calloc(1, sizeof *n);
+  wf_snode *n = w->first.owner == NULL ? &w->first : wf_malloc(sizeof *n);
   if (n == NULL) return NULL;
+  memset(n, 0, sizeof *n);
   atomic_fetch_add_explicit(&owner->refs, 1 + WF_SHARED_NODE, memory_order_relaxed);
   n->owner = owner;
   n->wait = w;
@@ -251,18 +270,34 @@ bool wf_swait_take_here(wf_swait *w) {
   return take(w, WF_TAKEN_HERE) || atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_HERE;
 }
 
-static void swait_free(wf_swait *w) {
-  bool served = atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_THERE && w->how == WF_GOT;
+static void swait_free(wf_swait *w, bool queued) {
+  bool elsewhere = atomic_load_explicit(&w->claim, memory_order_relaxed) == WF_TAKEN_THERE;
   for (wf_snode *n = w->nodes, *next; n != NULL; n = next) {
     next = n->next;
-    pthread_mutex_lock(&n->owner->lock);
-    wf_list_unlink(&n->link);
-    pthread_mutex_unlock(&n->owner->lock);
-    if (n->owner->settle != NULL) n->owner->settle(n->owner, n, w->iso, w->task, served && n->index == w->won);
-    wf_parcel_free(&n->parcel);
+    bool won = elsewhere && n->index == w->won;
+    /* Not looked for where it is not: the winner took it out, which came with the mail. */
+    if (queued && !(won && n->out)) {
+      pthread_mutex_lock(&n->owner->lock);
+      wf_list_unlink(&n->link);
+      pthread_mutex_unlock(&n->owner->lock);
+    }
+    if (n->owner->settle != NULL) n->owner->settle(n->owner, n, w->iso, w->task, won && w->how == WF_GOT);
+    if (n->parcel.msg != NULL) wf_parcel_free(&n->parcel);
     shared_drop(n->owner, 1 + WF_SHARED_NODE);
-    wf_free(n);
+    if (n != &w->first) wf_free(n);
   }
+  if (w->iso->free_wait == NULL) {
+    w->iso->free_wait = w;
+    return;
+  }
+  wf_port_release(w->port);
+  wf_free(w);
+}
+
+void wf_swait_forget(wf_iso *iso) {
+  wf_swait *w = iso->free_wait;
+  iso->free_wait = NULL;
+  if (w == NULL) return;
   wf_port_release(w->port);
   wf_free(w);
 }
@@ -275,18 +310,21 @@ static wf_swait *swait_part(wf_task *t) {
   return w;
 }
 
-void wf_swait_end(wf_task *t) { swait_free(swait_part(t)); }
+void wf_swait_end(wf_task *t) { swait_free(swait_part(t), true); }
+
+void wf_swait_undo(wf_task *t) { swait_free(swait_part(t), false); }
 
 void wf_swait_abandon(wf_task *t) {
   wf_swait *w = swait_part(t);
   w->task = NULL;
-  if (wf_swait_take_here(w)) swait_free(w);
+  if (wf_swait_take_here(w)) swait_free(w, true);
 }
 
 wf_snode *wf_snode_take_locked(wf_link *queue) {
   while (!wf_list_empty(queue)) {
     wf_snode *n = wf_list_entry(queue->next, wf_snode, link);
     wf_list_unlink(&n->link); /* won or lost, it is of no more use here */
+    n->out = true;
     if (take(n->wait, WF_TAKEN_THERE)) return n;
   }
   return NULL;

@@ -79,6 +79,7 @@ struct wf_snode {
   struct wf_snode *next; /* of the same wait; its isolate's alone */
   uint16_t index;    /* the case of a select, 1 otherwise */
   bool committed;    /* a sender whose value has been accepted: it is sent even when the channel is closed */
+  bool out;          /* a winner of another thread has taken it out of the queue: written under the lock, before the mail */
   const void *at;    /* which part of the owner it waits for, where that has parts; the owner's */
   wf_parcel parcel;  /* what a sender offers; under the owner's lock */
 };
@@ -86,7 +87,7 @@ struct wf_snode {
 enum { WF_OPEN, WF_TAKEN_HERE, WF_TAKEN_THERE };
 
 struct wf_swait {
-  wf_mail mail;
+  wf_mail mail; /* zeroed anew with all that follows, up to `first`, for each wait */
   /* WF_OPEN until taken. Compare-and-swap by everyone, acquire-release: the winner of another thread sees
    * the record as its isolate made it, and what it writes here goes with the mail. */
   _Atomic uint32_t claim;
@@ -101,7 +102,11 @@ struct wf_swait {
   bool has_value;
   wf_parcel parcel;
   wf_swait *next_post; /* the winner's: whom it posts to next */
+  wf_snode first;      /* most waits have one node */
 };
+
+/* The isolate closes: free the record that it kept for its next wait. */
+void wf_swait_forget(wf_iso *iso);
 
 /* The record of the armed or about to be armed task; NULL: memory is out. */
 wf_swait *wf_swait_of(wf_iso *iso, wf_task *t);
@@ -125,7 +130,10 @@ void wf_swait_look(wf_iso *iso, const wf_task *t);
 /* The isolate: the wait is over; take its nodes out of their queues and free all. */
 void wf_swait_end(wf_task *t);
 
-/* The same for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
+/* The isolate: it need not wait after all, and no node has been put into a queue. */
+void wf_swait_undo(wf_task *t);
+
+/* The same as wf_swait_end for a wait that a stranger ended: when another thread has won it, its mail finds no task. */
 void wf_swait_abandon(wf_task *t);
 
 /* Any thread, under the lock of the queue's object: the first node whose wait is won by this call, out of

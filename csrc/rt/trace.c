@@ -211,7 +211,7 @@ void wf_trace_record(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, u
   wf_lane_what kind = {.ev = (uint8_t)ev, .why = (uint8_t)why, .iso = iso};
   uint64_t word;
   memcpy(&word, &kind, sizeof word);
-  wf_lane_put(ev <= WF_TRACE_LIVE ? &r->facts : &r->moves, wf_tsc_now(r->tsc), word, task, arg);
+  wf_lane_put(wf_trace_is_fact(ev) ? &r->facts : &r->moves, wf_tsc_now(r->tsc), word, task, arg);
 }
 
 void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {

@@ -9,7 +9,7 @@
  * outlives its thread until the trace is collected, and is reused by the thread for the next trace.
  * Invariants: recording never fails or raises, and only a thread's first event of a trace takes a lock;
  * what cannot be kept is counted as lost. When a ring is full the oldest record goes. Facts (NEW, LIVE,
- * NAME, LABEL) have a lane of their own beside the moves, so that a flood of switches cannot push out
+ * NAME, LABEL, SAME) have a lane of their own beside the moves, so that a flood of switches cannot push out
  * the names.
  *
  * What the scheduler emits, always on the thread where it happens:
@@ -21,12 +21,22 @@
  *                                        by a close, CANCELLED, FAILED; arg = id of the task that did it, or 0
  *   PUT   a value was laid in a channel  arg = the channel's id, iso = the value's number there
  *   TAKE  it was taken out of it         arg, iso = the same
+ *         PUT with WAIT: it was there before and comes back, behind the first `task` values, whose numbers are one less from
+ *         now on; so is the number of the next TAKE
  *   POST  this thread ended a task's wait; its own thread will say READY
+ *   SHIP  something goes to another process     iso = its number on that way   arg = the way (peer.h)
+ *   LAND  it has come there                      iso, arg = the same
+ *   SAME  a channel of another process is here   task = its id here, arg = its id at home, iso = the home's pid
  *   NAME, LABEL, MARK, ENTER             through the wf_trace_name, _label, _mark and _enter helpers
  *   LEAVE the innermost region that the running task had ENTERed is over
  * PUT, TAKE, MARK, ENTER and LEAVE are of the task that runs on the thread; a PUT that has a task is of that
  * one, which waits to send. Values that a sender hands to a waiting receiver, or a receiver takes from a
  * waiting sender, are no PUTs: READY or POST says it.
+ * Between processes a connection takes and gives in place of a task. On the thread of a SHIP the TAKE or POST just before
+ * says whose value it is; the value of a wait of the connection's own (a POST of its id) has that id as task. On the
+ * thread of a LAND the PUT or POST just after says where it went; when the value waits to be sent on, there is a second
+ * LAND with the id of that wait as task. With PROCESS the function of a worker process is on its way; the
+ * task of that SHIP is the job.
  * STOP with YIELD or PREEMPT leaves the task ready, with a wait reason parked, with an end reason
  * finished. READY of a task that is ready already changes nothing (a new task is ready by NEW alone).
  * A task id is unique in the process and never reused within a trace; so is an isolate's.
@@ -59,6 +69,9 @@ enum wf_trace_ev {
   WF_TRACE_POST,
   WF_TRACE_ENTER,
   WF_TRACE_LEAVE,
+  WF_TRACE_SHIP,
+  WF_TRACE_LAND,
+  WF_TRACE_SAME,
   WF_TRACE_EV_COUNT
 };
 
@@ -151,6 +164,9 @@ static inline void wf_trace_mark(const char *text) {
 static inline void wf_trace_enter(const char *text) {
   if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_text(WF_TRACE_ENTER, 0, text);
 }
+
+/* Does the event tell what something is, so that it must not be pushed out by moves? */
+static inline bool wf_trace_is_fact(enum wf_trace_ev ev) { return ev <= WF_TRACE_LABEL || ev == WF_TRACE_SAME; }
 
 /* Does the text of this event belong to a moment, not to an id? */
 static inline bool wf_trace_is_moment(enum wf_trace_ev ev) { return ev == WF_TRACE_MARK || ev == WF_TRACE_ENTER; }

@@ -33,8 +33,8 @@ typedef struct wf_lane {
 
 typedef struct wf_ring {
   struct wf_ring *next; /* in order of first recording */
-  wf_lane facts;        /* NEW LIVE NAME LABEL */
-  wf_lane moves;        /* RUN STOP READY PUT TAKE POST, and MARK ENTER LEAVE */
+  wf_lane facts;        /* NEW LIVE NAME LABEL SAME */
+  wf_lane moves;        /* RUN STOP READY PUT TAKE POST SHIP LAND, and MARK ENTER LEAVE */
   uint32_t trace;       /* the trace it records for; stored by the owner, under the mutex */
   bool tsc;             /* a copy for the owner of whether the counter can be used */
   bool ended;           /* its thread is gone; under the mutex */

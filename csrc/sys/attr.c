@@ -3,9 +3,12 @@
 #include "sys/attr.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "sys/signame.h"
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -63,6 +66,26 @@ int wf_set_no_new_privs(void) { return ENOTSUP; }
 void wf_attr_as_process(void) {}
 
 #endif
+
+bool wf_signal_blockable(int sig) {
+  /* SIGURG is ours. The rest a thread raises by itself: those kill the process when blocked, past any handler. */
+  static const int open[] = {SIGURG, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP};
+  for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+    if (sig == open[i]) return false;
+  return true;
+}
+
+void wf_sigset(sigset_t *set, uint64_t signals) {
+  sigemptyset(set);
+  for (int sig = 1; sig <= WF_SIGNALS; sig++)
+    if (signals >> (sig - 1) & 1) sigaddset(set, sig);
+}
+
+int wf_set_sigmask(uint64_t blocked) {
+  sigset_t set;
+  wf_sigset(&set, blocked);
+  return pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
 
 int wf_set_policy(int64_t tid, bool has_policy, int policy, bool has_priority, int priority, const char **what) {
   struct sched_param param = {0};

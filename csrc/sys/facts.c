@@ -42,6 +42,7 @@ static const struct {
   {"VmSwap", KILOBYTES, offsetof(wf_facts, swap)},
   {"Threads", NUMBER, offsetof(wf_facts, threads)},
   {"SigPnd", HEX, offsetof(wf_facts, pending)},
+  {"ShdPnd", HEX, offsetof(wf_facts, process_pending)},
   {"SigBlk", HEX, offsetof(wf_facts, blocked)},
   {"SigIgn", HEX, offsetof(wf_facts, ignored)},
   {"SigCgt", HEX, offsetof(wf_facts, caught)},

@@ -29,7 +29,7 @@ typedef struct wf_facts {
   double user, system; /* seconds */
   int64_t voluntary, involuntary;
   double started; /* seconds since 1970 */
-  uint64_t blocked, ignored, caught, pending; /* signals: bit sig - 1 */
+  uint64_t blocked, ignored, caught, pending, process_pending; /* signals: bit sig - 1; sent to the thread, to the process */
   int64_t *cpus;
   size_t ncpus;
 } wf_facts;

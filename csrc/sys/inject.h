@@ -32,8 +32,8 @@ void wf_inject_order(enum wf_inject_call call, long skip, long times, int err, s
 /* How many calls of the kind were asked about since the last order for it. */
 long wf_inject_count(enum wf_inject_call call);
 
-/* 0: make the call, of *n bytes; or the errno with which it is to fail. With n NULL an order of fewer bytes is not for
- * this call, nor does the call count for it. */
+/* 0: make the call, of *n bytes; or the errno with which it is to fail. WF_CALL_RECV and WF_CALL_SEND are asked about in two
+ * halves, here with n NULL and by wf_inject_size: a call counts for the one that its order is for. */
 int wf_inject(enum wf_inject_call call, size_t *n);
 
 /* The other half: *n bytes are about to be asked for, or fewer if that was ordered. */

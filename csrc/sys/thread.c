@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "sys/attr.h"
 #include "sys/identity.h"
+#include "sys/signame.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -257,12 +258,15 @@ static wf_thread *record_new(const wf_thread_opts *o, void (*fn)(void *), void *
   return t;
 }
 
-/* Everything blocked but SIGURG and the faults that a thread raises by itself:
-   those kill the process when blocked, past any handler. */
-static void thread_mask(sigset_t *mask) {
-  static const int open[] = {SIGURG, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+/* Everything blocked that can be, or what was asked. */
+static void thread_mask(const wf_thread_opts *o, sigset_t *mask) {
+  if (o->has_sigmask) {
+    wf_sigset(mask, o->sigmask);
+    return;
+  }
   sigfillset(mask);
-  for (size_t i = 0; i < sizeof open / sizeof *open; i++) sigdelset(mask, open[i]);
+  for (int sig = 1; sig <= WF_SIGNALS; sig++)
+    if (!wf_signal_blockable(sig)) sigdelset(mask, sig);
 }
 
 static int stack_size(size_t wanted, size_t *size) {
@@ -292,7 +296,7 @@ static int create(wf_thread *t, const wf_thread_opts *o, const char **what) {
   if ((e = pthread_attr_init(&attr)) != 0) return e;
   if ((e = pthread_attr_setstacksize(&attr, size)) == 0) {
     sigset_t mask, before;
-    thread_mask(&mask);
+    thread_mask(o, &mask);
 #if HAVE_ATTR_SIGMASK
     (void)before;
     e = pthread_attr_setsigmask_np(&attr, &mask);

@@ -49,6 +49,8 @@ typedef struct wf_thread_opts {
   int priority;       /* 1..99 with fifo and rr, else 0 */
   const int *cpus;    /* the CPUs that it may run on, the system's numbers */
   int ncpus;
+  bool has_sigmask;
+  uint64_t sigmask;   /* what it blocks (sys/attr.h); else all but SIGURG and the faults */
   /* Runs on the new thread after the rest and before fn; an errno fails the
      start. It may set *what to a constant string that names the culprit. */
   int (*setup)(void *arg, const char **what);

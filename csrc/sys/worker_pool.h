@@ -30,7 +30,9 @@ struct wf_worker {
   pthread_mutex_t lock; /* guards up to the next comment */
   wf_queue queue;       /* others steal from it */
   wf_queue pinned;      /* its own for good */
-  /* Readied last by what runs here: runs next, and is stolen only when it has waited. Read without the lock, relaxed, as a hint. */
+  /* Readied last by what runs here: runs next, and is stolen only when it has waited. Exchanged by the worker and by thieves,
+   * acquire-release: who gets the unit sees what who put it there did to it. Only the worker puts units there. Read, relaxed,
+   * as a hint. */
   _Atomic(wf_unit *) next_up;
   wf_wheel wheel;       /* of parked units with a deadline */
 

@@ -55,11 +55,7 @@ static void queue_put_all_locked(wf_queue *q, wf_unit *list) {
 
 static wf_unit *next_up(wf_worker *w) { return atomic_load_explicit(&w->next_up, memory_order_relaxed); }
 
-static wf_unit *next_up_swap_locked(wf_worker *w, wf_unit *u) {
-  wf_unit *before = next_up(w);
-  atomic_store_explicit(&w->next_up, u, memory_order_relaxed);
-  return before;
-}
+static wf_unit *next_up_swap(wf_worker *w, wf_unit *u) { return atomic_exchange_explicit(&w->next_up, u, memory_order_acq_rel); }
 
 void wf_worker_append(wf_worker *w, wf_unit *u) {
   pthread_mutex_lock(&w->lock);
@@ -83,21 +79,20 @@ void wf_unit_push(wf_unit *u) {
     u->next = NULL;
     inject(u->pool, u);
   } else {
-    pthread_mutex_lock(&w->lock);
-    wf_unit *before = next_up_swap_locked(w, u);
-    if (before != NULL) queue_put_locked(&w->queue, before);
-    pthread_mutex_unlock(&w->lock);
-    if (before != NULL)
+    wf_unit *before = next_up_swap(w, u);
+    if (before != NULL) {
+      wf_worker_append(w, before);
       wf_workers_announce(w->pool);
-    else
+    } else {
       wf_workers_hint(w->pool);
+    }
   }
 }
 
 void wf_worker_give_away(wf_worker *w) {
   uint32_t n;
   pthread_mutex_lock(&w->lock);
-  wf_unit *next = next_up_swap_locked(w, NULL);
+  wf_unit *next = next_up_swap(w, NULL);
   if (next != NULL) queue_put_locked(&w->queue, next);
   wf_unit *list = queue_split_locked(&w->queue, UINT32_MAX, &n);
   pthread_mutex_unlock(&w->lock);
@@ -127,14 +122,24 @@ void wf_worker_expire(wf_worker *w) {
 
 /* Finding ----------------------------------------------------------------------------------------- */
 
+/* What was readied last, unless it went first too often while others waited. */
+static wf_unit *next_up_take(wf_worker *w, bool others) {
+  if (next_up(w) == NULL || (w->streak >= STREAK_MAX && others)) return NULL;
+  wf_unit *u = next_up_swap(w, NULL);
+  if (u != NULL) w->streak++; /* else a thief has it */
+  return u;
+}
+
+/* The counts are read as hints: what another thread puts here in this moment is seen the next time, and before the worker
+ * sleeps it takes the lock and looks. */
 static wf_unit *own_take(wf_worker *w) {
-  wf_unit *u = NULL;
+  wf_unit *u;
+  if (wf_queue_count(&w->pinned) == 0 && (u = next_up_take(w, wf_queue_count(&w->queue) > 0)) != NULL) return u;
+  u = NULL;
   pthread_mutex_lock(&w->lock);
   if (w->pinned.head != NULL && (w->tick & 1)) u = queue_take_locked(&w->pinned);
-  if (u == NULL && next_up(w) != NULL && (w->streak < STREAK_MAX || w->queue.head == NULL)) {
-    u = next_up_swap_locked(w, NULL);
-    w->streak++;
-  } else if (u == NULL) {
+  if (u == NULL) u = next_up_take(w, w->queue.head != NULL);
+  if (u == NULL) {
     w->streak = 0;
     u = queue_take_locked(&w->queue);
     if (u == NULL) u = queue_take_locked(&w->pinned);
@@ -174,8 +179,8 @@ static wf_unit *steal_from(wf_worker *w, wf_worker *other) {
   pthread_mutex_lock(&other->lock);
   uint32_t count = wf_queue_count(&other->queue);
   wf_unit *list = queue_split_locked(&other->queue, count - count / 2, &n);
-  if (list == NULL && next_up(other) != NULL && w->seen[other->number] == slices + 1) {
-    list = next_up_swap_locked(other, NULL);
+  if (list == NULL && next_up(other) != NULL && w->seen[other->number] == slices + 1 &&
+      (list = next_up_swap(other, NULL)) != NULL) {
     list->next = NULL;
     n = 1;
   }

@@ -3,33 +3,85 @@
 --   help(weft.go)   help "channel:recv"   help(ch)   help "weft"   help()
 
 local methods = require "weft.methods"
+local term = require "weft.term"
 
 local M = {}
 
 local function texts() return require "weft.help_text" end
 
 local INTRO = [[
-help(x) shows what the reference says about a function or an object: help(weft.go), help(ch), help "channel:recv".
+help(x) shows what the reference says about a function or an object:
+help(weft.go), help(ch), help "channel:recv".
 help "words" lists all entries that have these letters. Beginnings:
 
-  weft.go     a task: runs here, beside the others        weft.channel   values from one to another
-  weft.spawn  in a Lua state of its own, on any core      weft.select    the first of several
-  weft.thread on an OS thread of its own                  weft.mutex     one at a time
-  weft.scope  starts several, waits for all               weft.trace     what ran where and when
+  weft.go       a task: runs here, beside the others
+  weft.spawn    in a Lua state of its own, on any core
+  weft.thread   on an OS thread of its own
+  weft.process  in a process of its own
+  weft.channel  values from one to another
+  weft.select   whichever comes first
+  weft.mutex    one at a time
+  weft.scope    starts several, waits for all
+  weft.net      sockets
+  weft.trace    what ran where and when
+  weft.explore  a function under every schedule
 
 At the prompt: .help  .ps  .top  .trace CODE  .load FILE  .quit]]
 
+-- Breaks a line between words; what follows is indented as the line, and a bit more if it is.
+local function break_line(line, width, out)
+  local indent = line:match "^ *"
+  local now, hanging = indent, #indent > 0 and indent .. "  " or ""
+  for word in line:gmatch "%S+" do
+    if #now + #word > width and now:find "%S" then
+      out[#out + 1] = now:gsub(" +$", "")
+      now = hanging
+    end
+    now = now .. word .. " "
+  end
+  out[#out + 1] = now:gsub(" +$", "")
+end
+
+-- A text of the reference in lines of at most so many columns: paragraphs are filled anew, code (four blanks in) stays.
+function M.wrap(text, width)
+  local out, paragraph = {}, nil
+  local function fill()
+    if paragraph then break_line(paragraph, width, out) end
+    paragraph = nil
+  end
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    local prose = line:find "^%S" and not line:find "^%-"
+    if not prose or line:find "^%u%l+:" then fill() end
+    if prose then
+      paragraph = paragraph and paragraph .. " " .. line or line
+    elseif #line <= width or line:find "^    " then
+      out[#out + 1] = line
+    else
+      break_line(line, width, out)
+    end
+  end
+  fill()
+  return table.concat(out, "\n")
+end
+
+-- The tables of functions that the reference tells of: "weft", "weft.net", "weft.net.unix" ...
+local function tables()
+  local list = {}
+  for name in pairs(texts()) do
+    local prefix = name:match "^(weft[%w.]*)%.[%w]+$"
+    local t = prefix and package.loaded.weft
+    for part in (prefix or ""):gmatch "%.(%w+)" do t = type(t) == "table" and rawget(t, part) or nil end
+    if type(t) == "table" then list[prefix] = t end
+  end
+  return list
+end
+
 -- The name of a function among the tables that weft has, or nil.
 local function name_of_function(f)
-  local weft = package.loaded.weft
   local known = texts()
-  for _, prefix in ipairs { "weft", "weft.trace", "weft.bench", "weft.plot" } do
-    local t = weft
-    for part in prefix:gmatch "%.(%a+)" do t = rawget(t, part) end
-    if type(t) == "table" then
-      for name, value in next, t do
-        if value == f and known[prefix .. "." .. tostring(name)] then return prefix .. "." .. name end
-      end
+  for prefix, t in pairs(tables()) do
+    for name, value in next, t do
+      if value == f and known[prefix .. "." .. tostring(name)] then return prefix .. "." .. name end
     end
   end
   -- Methods: in the metatables of weft's classes.
@@ -91,9 +143,8 @@ function M.text(...)
   local kind = type(x)
   if kind == "string" then return about_name(x) end
   if kind == "function" then return about_function(x) end
-  local weft = package.loaded.weft
-  for _, part in ipairs { "trace", "bench", "plot" } do
-    if weft and x == rawget(weft, part) then return texts()["weft." .. part] end
+  for prefix, t in pairs(tables()) do
+    if x == t and texts()[prefix] then return texts()[prefix] end
   end
   local mt = debug.getmetatable(x)
   local name = type(mt) == "table" and rawget(mt, "__name")
@@ -108,7 +159,10 @@ function M.text(...)
   return ("a %s: %s"):format(name or kind, tostring(x))
 end
 
--- Prints it.
-function M.help(...) print(M.text(...)) end
+-- Prints it, as wide as the terminal.
+function M.help(...)
+  local tty, columns = require("weft.core").trace_terminal()
+  print(tty and M.wrap(M.text(...), term.width(columns)) or M.text(...))
+end
 
 return M

@@ -25,9 +25,33 @@ local function weft() return require "weft" end
 
 local function say(text) print(text) end
 
+-- A table of what lives, its lines cut to the width of the terminal.
+local function say_list(list)
+  if not core.trace_terminal() then return say(tostring(list)) end
+  local lines = {}
+  for line in (tostring(list) .. "\n"):gmatch "(.-)\n" do lines[#lines + 1] = term.cut(line, terminal.width() - 1) end
+  say(table.concat(lines, "\n"))
+end
+
+-- A job that a line has given and that fails later would be heard of when it is collected: too late for who is typing.
+function Repl:watch(job)
+  local status = job:status()
+  if not self.terminal or status == "done" or status == "failed" or status == "cancelled" then return end
+  job:on_done(function(ok, err)
+    if ok or core.is(err, "cancelled") then return end
+    say(("%s failed: %s"):format(tostring(job):match "^weft%.job (.-) %(", eval.error_text(err, job:traceback())))
+  end)
+end
+
 function Repl:show_values(...)
   local opts = { width = math.max(20, terminal.width() - 1), color = self.color, ascii = not term.unicode() }
-  for i = 1, select("#", ...) do say(pretty((select(i, ...)), opts)) end
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    local mt = debug.getmetatable(value)
+    local name = type(mt) == "table" and rawget(mt, "__name")
+    if name == "weft.ps" then say_list(value) else say(pretty(value, opts)) end
+    if name == "weft.job" then self:watch(value) end
+  end
 end
 
 -- How a line ended.
@@ -81,15 +105,20 @@ end
 
 local commands = {}
 
-function commands.help(_, what) say(require("weft.help").text(what ~= "" and what or nil)) end
+function commands.help(_, what)
+  local help = require("weft.help").help
+  if what ~= "" then help(what) else help() end
+end
 function commands.quit(self) self.over = true end
 commands.exit = commands.quit
 
-function commands.ps() say(tostring(weft().ps())) end
+function commands.ps() say_list(weft().ps()) end
 
 function commands.load(self, path)
-  local f, message = loadfile(path:match '^"(.*)"$' or path, "bt", self.env)
+  path = path:match '^"(.*)"$' or path
+  local f, message = loadfile(path, "bt", self.env)
   if not f then return say(message) end
+  self.env.arg = { [0] = path }
   self:run(f)
 end
 

@@ -33,7 +33,7 @@ local lazy = {
   tasks = function(t) return t.model.tasks end,
   switches = function(t) return t.model.switches end,
   flows = function(t) return require("weft.trace_flows").build(t._raw) end, -- who acted on whom
-  path = function(t) return require("weft.trace_path").find(t.model, t._raw.wall) end, -- the critical path
+  path = function(t) return require("weft.trace_path").find(t.model, t._raw.wall, t.flows) end, -- the critical path
 }
 
 function Trace:__index(key)
@@ -113,7 +113,7 @@ end
 ---------------------------------------------------------------------- records made by hand
 
 local EVENTS = { [0] = "", "new", "live", "name", "label", "run", "stop", "ready", "mark", "put", "take", "post", "enter",
-  "leave" }
+  "leave", "ship", "land", "same" }
 local WHYS = { [0] = "", "main", "task", "isolate", "thread", "process", "yield", "preempt", "sleep", "recv", "send",
   "select", "join", "lock", "io", "wait", "done", "failed", "cancelled" }
 

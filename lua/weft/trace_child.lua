@@ -36,7 +36,7 @@ function M.new(core, capacity)
         local child = store.load(prefix .. "." .. i)
         os.remove(prefix .. "." .. i)
         if child and raw then
-          child.events, child.whys = raw.events, raw.whys
+          child.events, child.whys, child.worker = raw.events, raw.whys, true
           list[#list + 1] = child
         end
       end

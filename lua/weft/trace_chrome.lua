@@ -92,10 +92,12 @@ function M.pieces(t)
   local function head_of(carrier) return ('"pid":%d,"tid":%d'):format(pid_of(carrier), carrier and carrier.tid or 0) end
 
   local named = {}
-  for _, carrier in ipairs(m.carriers) do named[pid_of(carrier)] = true end
+  for _, carrier in ipairs(m.carriers) do
+    named[pid_of(carrier)] = carrier.process or named[pid_of(carrier)] or "weft child"
+  end
   put('{"ph":"M","name":"process_name","pid":%d,"args":{"name":"weft"}}', pid_of())
-  for pid in pairs(named) do
-    if pid ~= pid_of() then put(',\n{"ph":"M","name":"process_name","pid":%d,"args":{"name":"weft child"}}', pid) end
+  for pid, name in pairs(named) do
+    if pid ~= pid_of() then put(',\n{"ph":"M","name":"process_name","pid":%d,"args":{"name":%s}}', pid, quote(name)) end
   end
   for i, carrier in ipairs(m.carriers) do
     local head = head_of(carrier)

@@ -228,7 +228,7 @@ function M.build(raw)
   }, Builder)
   for code, name in pairs(raw.whys) do self.why_code[name] = code end
   for i, thread in ipairs(raw.threads) do
-    self.carriers[i] = { index = i, tid = thread.tid, pid = thread.pid,
+    self.carriers[i] = { index = i, tid = thread.tid, pid = thread.pid, process = thread.process,
       name = thread.name, lost = thread.lost, n = 0, at = {}, till = {}, task = {} }
   end
   self:read(raw)

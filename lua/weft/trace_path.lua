@@ -1,7 +1,7 @@
 -- The critical path of a trace: the chain of work and waits that its end had to wait for. To make the whole faster,
 -- something on this path must become faster.
 --
---   for _, step in ipairs(path.find(model, wall)) do ... end
+--   for _, step in ipairs(path.find(model, wall, flows)) do ... end      flows: those between processes are followed
 --   step = { task, from, to, kind, what }     ns; kind: "run", "ready" (wanted a carrier) or "wait"; what: for what
 --
 -- It is found backwards. A task that ran needed its run; one that was ready needed its carrier, and before that who
@@ -23,8 +23,22 @@ local function last_task(m)
   return best
 end
 
+-- What other processes have ended or begun: the flow to a task at a time.
+local function far_flows(m, list)
+  local far = {}
+  for _, f in ipairs(list or {}) do
+    if f.far then
+      local to = m.by_id[f.to]
+      if f.kind == "start" and to then to.parent = to.parent or f.from end
+      far[f.to] = far[f.to] or {}
+      far[f.to][f.till] = f
+    end
+  end
+  return far
+end
+
 -- The task that ended this state of `task`, and when: nil when none is known.
-local function cause(m, task, i, wall)
+local function cause(m, task, i, wall, far)
   local state, by = task.state[i], task.by[i]
   if state == model.READY then
     local waker = by ~= 0 and m.by_id[by]
@@ -39,11 +53,13 @@ local function cause(m, task, i, wall)
       local _, _, till = flows.run_before(parent, task.born, wall)
       return parent, math.min(task.born, till or task.born)
     end
+    local f = far[task.id] and far[task.id][task.at[i]]
+    if f then return m.by_id[f.from], f.at end
   end
 end
 
-function M.find(m, wall)
-  local steps, task, time = {}, last_task(m), wall
+function M.find(m, wall, list)
+  local steps, task, time, far = {}, last_task(m), wall, far_flows(m, list)
   if not task then return steps end
   time = math.min(time, task.ended or time)
   local seen, seen_at = {}, nil -- tasks passed at one moment: no going round in circles there
@@ -65,7 +81,7 @@ function M.find(m, wall)
         task = gone and steps[#steps] and steps[#steps].task or task, from = from, to = time, kind = kind,
         what = gone and "wake-up" or kind == "wait" and model.wait_text(m, state, task.by[i]) or nil,
       }
-      local waker, at = cause(m, task, i, wall)
+      local waker, at = cause(m, task, i, wall, far)
       time = from
       if waker and not (seen_at == from and seen[waker]) then
         if at < from then -- the wake-up took its time

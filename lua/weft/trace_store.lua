@@ -138,19 +138,52 @@ end
 
 -- Isolates are numbered anew, so that those of different processes differ.
 local ISOLATES = 1 << 20
+local OVER = { done = true, failed = true, cancelled = true }
+local BETWEEN = { ship = true, land = true, same = true } -- csrc/rt/trace.h
 
 local function shift(id, by)
   if id == 0 then return 0 end
   return id + (by << 32)
 end
 
--- Traces of processes of one machine, on its monotonic clock.
+local function code_of(words, word)
+  for code, name in pairs(words) do
+    if name == word then return code end
+  end
+end
+
+-- What has one number in each of two processes: channels that stand for one of another process, and jobs, which are the main
+-- chunks of theirs. By the number the other one, both as they are in the joined trace. And the processes of these jobs.
+local function same_things(list)
+  local by_pid, main, jobs, same, workers = {}, {}, {}, {}, {}
+  for k, raw in ipairs(list) do by_pid[raw.pid or 0] = (k - 1) * ISOLATES end
+  for k, raw in ipairs(list) do
+    local iso_by = (k - 1) * ISOLATES
+    for pos = 1, #raw.records, model.RECORD_SIZE do
+      local _, ev, why, _, pid, id, arg = model.RECORD:unpack(raw.records, pos)
+      local name, reason = raw.events[ev], raw.whys[why]
+      if name == "same" and by_pid[pid] then
+        same[shift(id, iso_by)] = shift(arg, by_pid[pid])
+      elseif name == "ship" and reason == "process" then
+        jobs[shift(id, iso_by)] = arg >> 1 -- its process
+      elseif name == "live" and reason == "main" and raw.pid then
+        main[raw.pid] = shift(id, iso_by)
+      end
+    end
+  end
+  for job, pid in pairs(jobs) do same[job], workers[pid] = main[pid], true end
+  return same, workers
+end
+
+-- Traces of processes of one machine, on its monotonic clock. Those with `worker` set began with their process.
 function M.merge(list)
   local start, till = math.maxinteger, 0
   for _, raw in ipairs(list) do start = math.min(start, raw.start) end
   local new = { pid = list[1].pid, start = start, cpu = 0, lost = 0, count = 0, threads = {}, names = {}, labels = {}, marks = {},
     events = list[1].events, whys = list[1].whys }
-  local all, marks = {}, 0
+  local all, marks, same, workers = {}, 0, same_things(list)
+  local born, stop = code_of(new.events, "new"), code_of(new.events, "stop")
+  local done, by_process = code_of(new.whys, "done"), code_of(new.whys, "process")
   for k, raw in ipairs(list) do
     local later, iso_by, threads, base = raw.start - start, (k - 1) * ISOLATES, #new.threads, marks
     till = math.max(till, later + raw.wall)
@@ -166,17 +199,38 @@ function M.merge(list)
       new.marks[base + index] = text
       marks = math.max(marks, base + index + 1)
     end
+    local main, main_thread, ended -- of a worker process: it ends with its trace, if it was killed
     for pos = 1, #raw.records, model.RECORD_SIZE do
       local time, ev, why, thread, iso, id, arg = model.RECORD:unpack(raw.records, pos)
       local name = raw.events[ev]
-      if name == "mark" or name == "enter" then arg = arg + base else arg = shift(arg, iso_by) end
-      if name == "new" or name == "live" then
-        local full = shift(id, iso_by)
-        if k > 1 and raw.whys[why] == "main" and not new.names[full] then new.names[full] = ("process %d"):format(raw.pid or k) end
+      local between = BETWEEN[name]
+      if name == "mark" or name == "enter" then
+        arg = arg + base
+      elseif not between then
+        arg = shift(arg, iso_by)
+        if name == "stop" then
+          arg = same[arg] or arg
+          if OVER[raw.whys[why]] and shift(id, iso_by) == main then ended = true end
+        end
       end
-      local number = (name == "put" or name == "take") and iso or iso + iso_by
+      if name == "new" or name == "live" then
+        local full, is_main = shift(id, iso_by), raw.whys[why] == "main"
+        if is_main and raw.worker then ev, why = born, by_process end
+        if k > 1 and is_main then
+          new.names[full] = new.names[full] or ("process %d"):format(raw.pid or k)
+          main, main_thread = full, thread + threads
+        end
+        if later > 0 then ev = born end -- what was before its trace nobody knows
+      end
+      local number = (between or name == "put" or name == "take") and iso or iso + iso_by
       time, thread, id = time + later, thread + threads, shift(id, iso_by)
       all[#all + 1] = { time, #all, model.RECORD:pack(time, ev, why, thread, number, id, arg) }
+    end
+    if main and workers[raw.pid] then
+      local own = new.threads[main_thread + 1]
+      own.name, own.process = new.names[main], new.names[main]
+      local time = later + raw.wall
+      if not ended then all[#all + 1] = { time, #all, model.RECORD:pack(time, stop, done, main_thread, main >> 32, main, 0) } end
     end
   end
   table.sort(all, function(a, b)
@@ -184,7 +238,8 @@ function M.merge(list)
     return a[2] < b[2]
   end)
   for i, entry in ipairs(all) do all[i] = entry[3] end
-  new.records, new.wall = table.concat(all), till
+  for mirror, home in pairs(same) do new.labels[mirror] = new.labels[home] end
+  new.records, new.wall, new.same = table.concat(all), till, same
   return new
 end
 

@@ -41,6 +41,11 @@ static int lua_sitting(lua_State *L) {
   return 1;
 }
 
+static int lua_on_seat(lua_State *L) {
+  lua_pushboolean(L, wf_iso_of(L)->seat != NULL);
+  return 1;
+}
+
 static int made(lua_State *L) {
   const wf_iso *iso = wf_iso_of(L);
   return iso->seats == NULL ? 0 : (int)iso->seats->made;
@@ -127,6 +132,29 @@ static void test_frames(void) {
          "end end)\n"
          "for i = 1, 8 do assert(jobs[i]:join() == 360) end");
   CHECK(made(L) >= 8);
+  lua_close(L);
+}
+
+/* Lua's own limit for nested C calls is reached before the end of the stack. */
+static void test_depth(void) {
+  lua_State *L = host_new();
+  lua_register(L, "on_seat", lua_on_seat);
+  run(L, "local function nest(n) return (('x'):rep(2000):gsub('^x', function() depth = n return nest(n + 1) end)) end\n"
+         "local function sort(n) table.sort({1, 2}, function() depth = n return sort(n + 1) end) end\n"
+         "local function index(n) return setmetatable({}, {__index = function() depth = n return index(n + 1).x end}) end\n"
+         "for _, f in ipairs { nest, sort, function(n) return index(n).x end } do\n"
+         "  local other = weft.go(function() while true do weft.yield() end end)\n"
+         "  local j = weft.go(function()\n"
+         "    for _ = 1, 20 do weft.yield() end\n"
+         "    assert(on_seat())\n"
+         "    local ok, e = pcall(f, 1)\n"
+         "    assert(not ok and tostring(e):find 'stack overflow', e)\n"
+         "    assert(depth > 60)\n"
+         "    weft.yield()\n"
+         "  end)\n"
+         "  j:join()\n"
+         "  other:cancel()\n"
+         "end");
   lua_close(L);
 }
 
@@ -242,6 +270,7 @@ int main(int argc, char **argv) {
   test_number();
   test_leaves();
   test_frames();
+  test_depth();
   test_ends();
   test_close();
 #endif
