@@ -7,8 +7,8 @@
 -- the sums; writes DIR/coverage.tsv: file, lines, of, branches, of.
 
 local dir = arg[1] or "build/cover"
-local CORE = { "^csrc/lx/pack", "^csrc/lx/unpack", "channel%.c$", "shchan%.c$", "l_select%.c$", "swait%.c$", "sched%.c$", "seat%.c$",
-  "slice%.c$", "shutdown%.c$" }
+local CORE = { "^csrc/lx/pack", "^csrc/lx/unpack", "channel%.c$", "shchan%.c$", "l_select%.c$", "swait%.c$", "sched%.c$",
+  "seat%.c$", "slice%.c$", "shutdown%.c$" }
 local ALL_LIMIT, CORE_LIMIT = 90, 97
 
 local function is_core(path)
@@ -84,5 +84,5 @@ end
 print "\nall"
 row("core", sums.core)
 row("all", sums.all)
-print(("branches taken: core %.1f %% (wanted %d %%), all %.1f %% (wanted %d %%)"):format(share(sums.core[3], sums.core[4]), CORE_LIMIT,
-  share(sums.all[3], sums.all[4]), ALL_LIMIT))
+print(("branches taken: core %.1f %% (wanted %d %%), all %.1f %% (wanted %d %%)"):format(share(sums.core[3], sums.core[4]),
+  CORE_LIMIT, share(sums.all[3], sums.all[4]), ALL_LIMIT))

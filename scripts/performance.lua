@@ -50,20 +50,21 @@ local out = {}
 local function add(text, ...) out[#out + 1] = select("#", ...) > 0 and text:format(...) or text end
 
 add "# Performance\n"
-add("Written by `make performance` on %s from one run of all cases: every subject in turn, A B C A B C, medians, ratios taken round",
+add("Written by `make performance` on %s from one run of all cases: every subject in turn, A B C A B C, medians, ratios taken",
   os.date "!%Y-%m-%d")
-add "by round. What each case is, who takes part and what to mind: [bench/README.md](../bench/README.md). A case alone:"
+add "round by round. What each case is, who takes part and what to mind: [bench/README.md](../bench/README.md). A case alone:"
 add "`lua5.4 bench/run.lua CASE`.\n"
 add("Machine: %s.\n", (machine.text(machine.stamp()):gsub("(Linux %d+%.%d+)[^,]*", "%1")))
 add "## Goals\n"
-add "The last column but one is weft's value over the other one's, or over the number. \"Busy\": other work took more than a tenth of a"
-add "core during some runs; believe such a ratio a little.\n"
+add "The last column but one is weft's value over the other one's, or over the number. \"Busy\": other work took more than a tenth"
+add "of a core during some runs; believe such a ratio a little.\n"
 add "| case | what | weft | goal | weft / goal's | |"
 add "|---|---|---|---|---|---|"
 for _, g in ipairs(goals) do
   local own = units[g.case]
   local busy = tonumber(g.busy_runs) > 0 and ", busy" or ""
-  add("| %s | %s | %s | %s | %s | %s%s |", g.case, g.title, own and number(own.value) .. " " .. own.unit or "", g.goal, g.share, g.verdict, busy)
+  add("| %s | %s | %s | %s | %s | %s%s |", g.case, g.title, own and number(own.value) .. " " .. own.unit or "", g.goal, g.share,
+    g.verdict, busy)
   if g.verdict == "met" then met = met + 1
   elseif g.verdict == "MISSED" then missed[#missed + 1] = g
   else unmeasured[#unmeasured + 1] = g.case end
@@ -73,7 +74,8 @@ add("\n%d of %d goals are met.%s\n", met, #goals,
 if #missed > 0 then
   add "## What is missed, and why\n"
   for _, g in ipairs(missed) do
-    add("- **%s**, %s, is %s. %s", g.case, g.goal, g.share, g.why_missed ~= "" and g.why_missed or "Nothing is known to stand in the way.")
+    local why = g.why_missed ~= "" and g.why_missed or "Nothing is known to stand in the way."
+    add("- **%s**, %s, is %s. %s", g.case, g.goal, g.share, why)
   end
   add ""
 end
@@ -88,7 +90,8 @@ for _, case in ipairs(cases) do
     add "| | median | | x weft |"
     add "|---|---|---|---|"
     for _, row in ipairs(list) do
-      add("| %s | %s | %s | %s |", row.subject, number(row.value), row.unit, row.ratio_to_weft ~= "-" and ("%.2f"):format(tonumber(row.ratio_to_weft)) or "")
+      local ratio = tonumber(row.ratio_to_weft)
+      add("| %s | %s | %s | %s |", row.subject, number(row.value), row.unit, ratio and ("%.2f"):format(ratio) or "")
     end
     add ""
   elseif not case.programs then

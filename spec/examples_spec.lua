@@ -309,8 +309,10 @@ describe("anatomy", function()
     read(out, "^(what a process owns and what a thread owns[^\n]*)\n")
     for _, item in ipairs { "unique number: pid %d+", "executable code: /", "virtual address space: [%d.]+ MiB in %d+ mappings",
       "working set: [%d.]+ MiB", "handles to system objects: %d+", "security context: uid %d+", "environment variables: %d+",
-      "priority class: other, nice 0", "at least one thread: 4", "unique number: tid %d+ cruncher", "stack of its own: " .. (helper.sanitizer and "[%d.]+" or "2.0") .. " MiB, %d+ KiB used",
-      "priority of its own: other, nice 4", "shares the address space: stack at 0x%x+", "signal mask of its own: %d+ signals blocked" } do
+      "priority class: other, nice 0", "at least one thread: 4", "unique number: tid %d+ cruncher",
+      "stack of its own: " .. (helper.sanitizer and "[%d.]+" or "2.0") .. " MiB, %d+ KiB used",
+      "priority of its own: other, nice 4",
+      "shares the address space: stack at 0x%x+", "signal mask of its own: %d+ signals blocked" } do
       read(out, "(" .. item .. ")")
     end
     for i, name in ipairs { "reader", "cruncher", "writer" } do

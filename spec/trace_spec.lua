@@ -103,8 +103,6 @@ describe("weft.trace over a core", function()
 end)
 
 describe("a recorded trace", function()
-  local weft = require "weft"
-
   local function task_named(t, name)
     for _, task in ipairs(t.tasks) do
       if task.name == name then return task end

@@ -81,10 +81,10 @@ local parked_rows = { { "bytes" }, { "mib", "resident in all" }, { "seconds", "s
 -- Why some goals are out of reach.
 local START = "A start and an end are a handle that the collector takes later, and some forty calls of Lua's API; no function has "
   .. "more than an eighth of the time (perf). A goroutine's record and stack come from a list of used ones."
-local PARKED = "All but 24 bytes are Lua's own, as malloc rounds them: the coroutine 224, its stack of 45 values 736, three call records 240, "
-  .. "the handle 128. The rest is the task's place in two tables."
-local THREAD = "The clock counts how long the kernel takes to start a thread and to wake the other one. weft's join goes through the "
-  .. "isolate's inbox, so that other tasks go on meanwhile; the C program joins in the kernel."
+local PARKED = "All but 24 bytes are Lua's own, as malloc rounds them: the coroutine 224, its stack of 45 values 736, three call "
+  .. "records 240, the handle 128. The rest is the task's place in two tables."
+local THREAD = "The clock counts how long the kernel takes to start a thread and to wake the other one. weft's join goes through "
+  .. "the isolate's inbox, so that other tasks go on meanwhile; the C program joins in the kernel."
 local ISOLATE = "A state that has only the base library is 10.2 KB here with weft's record of it; the function, its coroutine and "
   .. "the channel's methods are 3 KB more."
 

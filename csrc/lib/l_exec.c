@@ -45,9 +45,9 @@ static lua_Integer check_keys(lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, WF_EXEC_OPTS)) {
     lua_pop(L, 1);
-    int ok;
+    int ok = 0;
     lua_Integer i = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &ok) : 0;
-    if (lua_type(L, -1) == LUA_TNUMBER && ok && i >= 1 && i <= n) continue;
+    if (ok && i >= 1 && i <= n) continue;
     if (lua_type(L, -1) != LUA_TSTRING) luaL_argerror(L, WF_EXEC_OPTS, "the arguments are not a list without holes");
     const char *key = lua_tostring(L, -1);
     size_t k = 0;

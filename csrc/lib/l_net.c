@@ -169,7 +169,7 @@ static void connect_options(lua_State *L, bool *nodelay, uint64_t *keepalive) {
   if (span == WF_NEVER)
     lua_pushnil(L);
   else
-    lua_pushinteger(L, (lua_Integer)(wf_clock_ns() + span));
+    lua_pushinteger(L, (lua_Integer)wf_clock_ns() + (lua_Integer)span);
   lua_replace(L, DEADLINE);
 }
 
@@ -319,9 +319,9 @@ static int attach(lua_State *L) {
   size_t ninput = 0;
   const char *input = luaL_optlstring(L, 2, NULL, &ninput);
   lua_settop(L, 2);
-  int fd = (int)number, type;
+  int fd = (int)number, type = 0;
   bool listens;
-  wf_addr name;
+  wf_addr name = {0};
   int kind = kind_of(fd, &type, &listens, &name);
   if (kind < 0) return lx_fail_errno(L, -kind, "attach");
   int err = wf_io_open(iso);

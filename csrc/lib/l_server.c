@@ -192,7 +192,7 @@ static int server_accept(lua_State *L) {
   if (span == WF_NEVER)
     lua_pushnil(L);
   else
-    lua_pushinteger(L, (lua_Integer)(wf_clock_ns() + span));
+    lua_pushinteger(L, (lua_Integer)wf_clock_ns() + (lua_Integer)span);
   return accept_more(L, v);
 }
 

@@ -89,7 +89,7 @@ static void udp_own(udp *u, int fd, int family) {
 }
 
 int wf_udp_attach(wf_iso *iso, lua_State *L, int fd) {
-  wf_addr a;
+  wf_addr a = {0};
   socklen_t len = sizeof a;
   udp *u = udp_push(iso, L);
   int err = wf_fd_nonblock(fd, true);
@@ -125,7 +125,7 @@ static void push_deadline(lua_State *L, const udp *u) {
   if (u->timeout == WF_NEVER)
     lua_pushnil(L);
   else
-    lua_pushinteger(L, (lua_Integer)(wf_clock_ns() + u->timeout));
+    lua_pushinteger(L, (lua_Integer)wf_clock_ns() + (lua_Integer)u->timeout);
 }
 
 /* Receiving ---------------------------------------------------------------------------------------- */

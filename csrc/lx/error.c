@@ -55,7 +55,8 @@ void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...) {
 
 int lx_raise_memory(lua_State *L) {
   lx_error_new(L, "memory", "not enough memory");
-  return lua_error(L);
+  lua_error(L);
+  __builtin_unreachable();
 }
 
 int lx_error_is(lua_State *L, int idx, const char *kind) {

@@ -11,7 +11,7 @@
 void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...);
 
 /* [-0, +0, e] Raise the error of kind "memory", or Lua's own when there is not even memory for that. Does not return. */
-int lx_raise_memory(lua_State *L);
+int lx_raise_memory(lua_State *L) __attribute__((noreturn));
 
 /* [-0, +1, m] Push the metatable of weft's errors, made on first use. */
 void lx_error_meta(lua_State *L);

@@ -217,7 +217,7 @@ static void body_exit(void) {
   run(L, "weft.go(function() for _ = 1, 1000 do weft.yield() end os.exit(0, true) end)\n"
          "weft.go(function() for _ = 1, 10000 do weft.yield() end end)\n"
          "weft.wait()");
-  CHECK(!"it has ended");
+  CHECK(false); /* it has ended */
 }
 
 static void body_off(void) {
