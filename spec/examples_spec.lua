@@ -6,6 +6,7 @@ local example = require "spec.example"
 local weft = require "weft"
 
 local run, read, has, count = example.run, example.read, example.has, example.count
+local it = example.deaf and pending or it
 
 -- A file for three_ways, for the length of f.
 local function with_file(source, f)

@@ -1,6 +1,9 @@
 -- examples/sweep.lua in its small size: on workers of several kinds, stopped and gone on with, with a file, on "hosts".
 
 local helper = require "spec.helper"
+local example = require "spec.example"
+
+local it = example.deaf and pending or it
 
 local PATH = helper.root .. "/examples/sweep.lua"
 

@@ -233,7 +233,7 @@ describe("an open file", function()
     assert.equal(8 << 20, #f:read "a")
     over = true
     f:close()
-    assert.truthy(turns >= 4, turns)
+    assert.truthy(turns >= 2, turns)
   end)
 
   it("is closed, and written, when it is forgotten or its block is left", function()
