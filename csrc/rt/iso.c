@@ -265,6 +265,7 @@ void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c) {
     lua_pushcfunction(L, iso->open_core);
     lua_call(L, 0, 0);
   }
+  wf_assert(iso->open_class != NULL); /* opening the core sets it */
   iso->open_class(iso, L, c);
 }
 

@@ -69,6 +69,7 @@ static bool get_object(wf_peer *p, wf_peer_bytes *b, const wf_transfer **ops, vo
 /* Messages ------------------------------------------------------------------------------------------- */
 
 void wf_peer_put_msg(wf_peer *p, const wf_msg *m) {
+  wf_assert(m != NULL);
   wf_peer_put_u32(p, (uint32_t)m->len);
   wf_peer_put_u32(p, m->nside);
   wf_peer_put(p, m->data, m->len);

@@ -162,6 +162,7 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   *w = (worker){.run = r, .program = o->program};
   o->program->on_ended = on_exit_of;
   o->program->owner = w;
+  wf_assert(p != NULL);
   r->peer = p;
   p->owner = w;
   wf_peer_between(p, getpid(), process.pid);

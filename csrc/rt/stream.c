@@ -183,6 +183,7 @@ static bool move_input(wf_stream *s, size_t room) {
   bool block = room == WF_BLOCK_SIZE;
   char *to = block ? wf_loop_take_block(s->object.iso->loop) : wf_malloc(room);
   if (to == NULL) return false;
+  wf_assert(n == 0 || s->in != NULL);
   if (n > 0) memcpy(to, s->in + s->in_head, n);
   drop_input(s);
   s->in = to;

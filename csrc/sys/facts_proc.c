@@ -18,6 +18,9 @@
 enum { PATH_ROOM = 512, FILE_MOST = 64 << 20 };
 
 /* A process that has ended is no such process, whatever the file says. */
+/* Why a call has failed: never 0. */
+static int failed(void) { return errno != 0 ? errno : EIO; }
+
 static int proc_errno(int e) { return e == ENOENT ? ESRCH : e; }
 
 #if defined(__linux__)
@@ -29,7 +32,7 @@ static int read_all(int fd, char **text, size_t *len) {
     ssize_t got = read(fd, p + n, room - n - 1);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      int e = errno;
+      int e = failed();
       wf_free(p);
       return e;
     }
@@ -50,7 +53,7 @@ static int read_all(int fd, char **text, size_t *len) {
 
 static int read_file(const char *path, char **text, size_t *len) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
+  if (fd < 0) return failed();
   int e = read_all(fd, text, len);
   close(fd);
   return e;
@@ -150,7 +153,7 @@ static const char *kind_of(const char *path, const char *target) {
 }
 
 int wf_fd_facts_read(pid_t pid, int64_t fd, wf_fd_facts *f) {
-  char path[PATH_ROOM], name[64], *text;
+  char path[PATH_ROOM], name[64], *text = NULL;
   snprintf(name, sizeof name, "fd/%lld", (long long)fd);
   int e = wf_proc_link(pid, name, f->target, sizeof f->target);
   if (e != 0) return e;
@@ -169,7 +172,7 @@ int wf_fd_facts_read(pid_t pid, int64_t fd, wf_fd_facts *f) {
 /* Memory -------------------------------------------------------------------------------------- */
 
 int64_t wf_mappings_count(pid_t pid) {
-  char *text;
+  char *text = NULL;
   int64_t n = 0;
   if (wf_proc_read(pid, 0, "maps", &text, NULL) != 0) return -1;
   for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) n++;
@@ -178,7 +181,7 @@ int64_t wf_mappings_count(pid_t pid) {
 }
 
 static uint64_t limit_in(const char *folder, const char *group, size_t len, const char *file) {
-  char path[PATH_ROOM], *text;
+  char path[PATH_ROOM], *text = NULL;
   int n = snprintf(path, sizeof path, "%s%.*s/%s", folder, (int)len, group, file);
   if (n < 0 || (size_t)n >= sizeof path || read_file(path, &text, NULL) != 0) return UINT64_MAX;
   uint64_t v = isdigit((unsigned char)text[0]) ? strtoull(text, NULL, 10) : UINT64_MAX;
@@ -199,7 +202,7 @@ static uint64_t limit_up(const char *folder, const char *group, const char *file
 }
 
 uint64_t wf_memory_limit_of_groups(pid_t pid) {
-  char *text;
+  char *text = NULL;
   uint64_t least = UINT64_MAX;
   if (wf_proc_read(pid, 0, "cgroup", &text, NULL) != 0) return least;
   for (const char *line = text; *line != '\0';) {
