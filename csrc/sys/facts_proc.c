@@ -14,13 +14,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/base.h"
 
 enum { PATH_ROOM = 512, FILE_MOST = 64 << 20 };
 
 /* A process that has ended is no such process, whatever the file says. */
-/* Why a call has failed: never 0. */
-static int failed(void) { return errno != 0 ? errno : EIO; }
-
 static int proc_errno(int e) { return e == ENOENT ? ESRCH : e; }
 
 #if defined(__linux__)
@@ -32,7 +30,7 @@ static int read_all(int fd, char **text, size_t *len) {
     ssize_t got = read(fd, p + n, room - n - 1);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      int e = failed();
+      int e = errno;
       wf_free(p);
       return e;
     }
@@ -53,9 +51,9 @@ static int read_all(int fd, char **text, size_t *len) {
 
 static int read_file(const char *path, char **text, size_t *len) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failed();
-  int e = read_all(fd, text, len);
-  close(fd);
+  int e = fd < 0 ? errno : read_all(fd, text, len);
+  if (fd >= 0) close(fd);
+  wf_assert(e != 0 || *text != NULL);
   return e;
 }
 
@@ -65,7 +63,9 @@ int wf_proc_read(pid_t pid, pid_t tid, const char *name, char **text, size_t *le
     snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
   else
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-  return proc_errno(read_file(path, text, len));
+  int e = proc_errno(read_file(path, text, len));
+  wf_assert(e != 0 || *text != NULL);
+  return e;
 }
 
 #else
