@@ -30,7 +30,7 @@
 
 /* The block that a state begins in: the record, then the heap's nest. What a
    state needs before its first script fits, with room for a small function. */
-enum { WF_LEAN_BLOCK = 14 * 1024 };
+enum { WF_LEAN_BLOCK = 14 * 1024 + 512 };
 
 typedef struct wf_lean {
   wf_heap heap;            /* first: see above */

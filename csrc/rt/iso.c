@@ -106,10 +106,13 @@ static int iso_gc(lua_State *L) {
   wf_free(iso->slots);
   wf_free(iso->idle);
   wf_free(iso->sources);
+  wf_free(iso->places);
   /* Finalisers of objects that are older than weft in this state run after this, and may call it. */
   iso->slots = NULL;
   iso->idle = NULL;
   iso->sources = NULL;
+  iso->places = NULL;
+  iso->places_usable = false;
   iso->nslots = iso->slots_room = iso->nidle = iso->idle_room = iso->nsources = iso->sources_room = 0;
   return 0;
 }

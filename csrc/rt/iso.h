@@ -318,7 +318,7 @@ struct wf_iso {
   uint32_t struck_times;
   wf_source *sources;
   bool places_usable;
-  wf_place places[WF_PLACES];
+  wf_place *places;    /* WF_PLACES, once a task has been started here */
   uint32_t nsources, sources_room;
   /* Registry references: tables of this isolate. */
   int anchors, cancels, watches, locals, names, tracebacks, guarded_ref, unhandled, shared_handles;

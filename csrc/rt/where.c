@@ -34,12 +34,18 @@ static uint32_t source_find(wf_iso *iso, const char *text) {
   return ++iso->nsources;
 }
 
+static __attribute__((cold)) bool places_open(wf_iso *iso) {
+  iso->places = wf_malloc(WF_PLACES * sizeof *iso->places);
+  if (iso->places != NULL) memset(iso->places, 0, WF_PLACES * sizeof *iso->places);
+  return iso->places != NULL;
+}
+
 void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
   lua_Debug ar;
   if (wf_unlikely(!lua_getstack(L, 1, &ar))) return;
   const void *pc = NULL;
   wf_place *p = NULL;
-  if (wf_likely(iso->places_usable)) {
+  if (wf_likely(iso->places_usable && (iso->places != NULL || places_open(iso)))) {
     pc = saved_pc(&ar);
     p = &iso->places[((uintptr_t)pc >> 2) % WF_PLACES];
     if (wf_likely(p->pc == pc && pc != NULL)) {
