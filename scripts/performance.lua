@@ -39,6 +39,11 @@ local function number(text)
 end
 
 local rows, goals = read_tsv "build/bench.tsv", read_tsv "build/goals.tsv"
+local place = {}
+for i, case in ipairs(cases) do place[case.name] = i end
+for i, g in ipairs(goals) do g.at = (place[g.case] or 0) * 1000 + i end
+table.sort(goals, function(a, b) return a.at < b.at end)
+
 local by_case, units, missed, met, unmeasured = {}, {}, {}, 0, {}
 for _, row in ipairs(rows) do
   by_case[row.case] = by_case[row.case] or {}
@@ -50,9 +55,9 @@ local out = {}
 local function add(text, ...) out[#out + 1] = select("#", ...) > 0 and text:format(...) or text end
 
 add "# Performance\n"
-add("Written by `make performance` on %s from one run of all cases: every subject in turn, A B C A B C, medians, ratios taken",
+add("Written by `make performance` on %s from the last run of each case: every subject in turn, A B C A B C, medians, ratios",
   os.date "!%Y-%m-%d")
-add "round by round. What each case is, who takes part and what to mind: [bench/README.md](../bench/README.md). A case alone:"
+add "taken round by round. What each case is, who takes part and what to mind: [bench/README.md](../bench/README.md). A case alone:"
 add "`lua5.4 bench/run.lua CASE`.\n"
 add("Machine: %s.\n", (machine.text(machine.stamp()):gsub("(Linux %d+%.%d+)[^,]*", "%1")))
 add "## Goals\n"
@@ -74,7 +79,7 @@ add("\n%d of %d goals are met.%s\n", met, #goals,
 if #missed > 0 then
   add "## What is missed, and why\n"
   for _, g in ipairs(missed) do
-    local why = g.why_missed ~= "" and g.why_missed or "Nothing is known to stand in the way."
+    local why = g.why_missed ~= "" and g.why_missed or "Open: no reason for it is known."
     add("- **%s**, %s, is %s. %s", g.case, g.goal, g.share, why)
   end
   add ""

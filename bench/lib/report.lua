@@ -147,21 +147,40 @@ function M.summary(out)
   end
 end
 
--- What scripts/performance.lua makes a page of.
-function M.goals(path)
+-- Writes lines with a case's name first under a head; those of cases that are not among them stay as an earlier run has left
+-- them.
+local function keep(path, head, lines)
+  local ran, kept = {}, {}
+  for _, line in ipairs(lines) do ran[line:match "^[^\t]*"] = true end
+  local old = io.open(path, "r")
+  if old then
+    if old:read "l" == head then
+      for line in old:lines() do
+        if not ran[line:match "^[^\t]*"] then kept[#kept + 1] = line end
+      end
+    end
+    old:close()
+  end
   local f = assert(io.open(path, "w"))
-  f:write("case\ttitle\tgoal\tshare\tverdict\tbusy_runs\twhy_missed\n")
-  for _, v in ipairs(verdicts) do
-    f:write(table.concat({ v.case.name, v.case.title, v.text, ratio_text(v.share), v.verdict, v.busy, v.why or "" }, "\t"), "\n")
+  f:write(head, "\n")
+  for _, list in ipairs { kept, lines } do
+    for _, line in ipairs(list) do f:write(line, "\n") end
   end
   f:close()
 end
 
+-- What scripts/performance.lua makes a page of.
+function M.goals(path)
+  local lines = {}
+  for _, v in ipairs(verdicts) do
+    local cells = { v.case.name, v.case.title, v.text, ratio_text(v.share), v.verdict, v.busy, v.why or "" }
+    lines[#lines + 1] = table.concat(cells, "\t")
+  end
+  keep(path, "case\ttitle\tgoal\tshare\tverdict\tbusy_runs\twhy_missed", lines)
+end
+
 function M.tsv(path)
-  local f = assert(io.open(path, "w"))
-  f:write("case\tsubject\tvalue\tunit\tratio_to_weft\n")
-  for _, r in ipairs(rows) do f:write(r, "\n") end
-  f:close()
+  keep(path, "case\tsubject\tvalue\tunit\tratio_to_weft", rows)
 end
 
 return M
