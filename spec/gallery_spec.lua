@@ -42,7 +42,7 @@ describe("the gallery", function()
     end
     assert.is_true(pictures >= 6)
     -- What each kind of picture is made of.
-    for _, part in ipairs { "general +p1 [█░]+", "recv ready", "~~~", "preemptions", "weft worker 2", "cy +[^\n]*stove", "median",
+    for _, part in ipairs { "general +p1 [█░]+", "recv ready", "~~~", "preemptions", "weft worker 2", "lock stove", "median",
       "gatekeeper", "held by bob", "an update was lost", "replayed: an update is lost" } do
       assert(made:find(part), part)
     end
