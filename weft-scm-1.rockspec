@@ -40,6 +40,7 @@ build = {
         "csrc/lib/l_buffer_atomic.c",
         "csrc/lib/l_buffer_bulk.c",
         "csrc/lib/l_channel.c",
+        "csrc/lib/l_child.c",
         "csrc/lib/l_condition.c",
         "csrc/lib/l_core.c",
         "csrc/lib/l_coroutine.c",

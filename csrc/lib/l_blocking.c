@@ -1,4 +1,5 @@
 /* weft.blocking: a function on a thread for calls that block (rt/lane_run.h). What waits for it is Lua (lua/weft/blocking.lua). */
+#include "lib/l_child.h"
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "lx/opts.h"
@@ -12,19 +13,8 @@ static const lua_Number IDLE_MOST = 1e6; /* seconds */
 /* [opts,] f, ...: replaced by a job, or by nil, message, code (false). */
 static bool start(lua_State *L) {
   static const char *const known[] = {"name", "memory", NULL};
-  int nargs = lua_gettop(L) - 1;
-  const char *name = NULL;
-  size_t memory = 0;
-  if (lua_type(L, OPTS) == LUA_TTABLE && !lx_callable(L, OPTS)) {
-    lx_opts_check(L, OPTS, known);
-    lx_check_callable(L, 2);
-    nargs--;
-    name = lx_opt_string(L, OPTS, "name", NULL);
-    memory = (size_t)lx_opt_integer(L, OPTS, "memory", 0, 1, LUA_MAXINTEGER);
-  } else {
-    lx_check_callable(L, OPTS);
-  }
-  return wf_lane_run_start(wf_iso_up(L), L, nargs, name, memory) != NULL;
+  wf_child_args a = wf_child_args_check(L, known);
+  return wf_lane_run_start(wf_iso_up(L), L, a.nargs, a.name, a.memory) != NULL;
 }
 
 /* core.blocking([opts,] f, ...): a job, or nil, message, code. */

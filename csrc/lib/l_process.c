@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "lib/l_channel.h"
+#include "lib/l_child.h"
 #include "lib/l_exec.h"
 #include "lx/error.h"
-#include "lx/opts.h"
 #include "rt/process.h"
 #include "rt/sched.h"
 
@@ -96,12 +96,8 @@ static void set_program(lua_State *L, wf_exec *e) {
 /* weft.process([opts,] f, ...): a job, or nil, message, code. */
 static int lib_process(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  const char *name = NULL;
-  size_t memory = 0;
-  if (lua_type(L, 1) == LUA_TTABLE && !lx_callable(L, 1)) {
-    lx_check_callable(L, 2);
-    name = lx_opt_string(L, 1, "name", NULL);
-    memory = (size_t)lx_opt_integer(L, 1, "memory", 0, 1, LUA_MAXINTEGER);
+  wf_child_args a = wf_child_args_check(L, NULL);
+  if (a.has_opts) {
     lua_pushcfunction(L, wf_exec_parse_process);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
@@ -109,7 +105,6 @@ static int lib_process(lua_State *L) {
     lua_setiuservalue(L, -2, 4); /* the table, with its strings, lives as long as the box */
     lua_replace(L, BOX);
   } else {
-    lx_check_callable(L, 1);
     wf_exec_box_push(L);
     lua_insert(L, BOX);
   }
@@ -126,7 +121,7 @@ static int lib_process(lua_State *L) {
   lua_pop(L, 1);
   wf_process_start_opts o = {&e->o, p};
   wf_child_way way = {.noun = "a process", .process = true, .start = wf_process_start, .ud = &o};
-  return wf_child_begin(iso, L, lua_gettop(L) - PROGRAM - 1, name, memory, &way) != NULL ? 1 : 3;
+  return wf_child_begin(iso, L, a.nargs, a.name, a.memory, &way) != NULL ? 1 : 3;
 }
 
 /* core.serve(fd): what the interpreter of a worker process does. */

@@ -1,27 +1,14 @@
 /* weft.spawn: a function in an isolate on the worker pool; weft.workers: how large the pool is. */
+#include "lib/l_child.h"
 #include "lib/lib.h"
-#include "lx/opts.h"
 #include "rt/child.h"
 #include "sys/workers.h"
-
-enum { OPTS = 1 };
 
 /* weft.spawn([opts,] f, ...): a job, or nil, message, code. */
 static int lib_spawn(lua_State *L) {
   static const char *const known[] = {"name", "memory", NULL};
-  int nargs = lua_gettop(L) - 1;
-  const char *name = NULL;
-  size_t memory = 0;
-  if (lua_type(L, OPTS) == LUA_TTABLE && !lx_callable(L, OPTS)) {
-    lx_opts_check(L, OPTS, known);
-    lx_check_callable(L, 2);
-    nargs--;
-    name = lx_opt_string(L, OPTS, "name", NULL);
-    memory = (size_t)lx_opt_integer(L, OPTS, "memory", 0, 1, LUA_MAXINTEGER);
-  } else {
-    lx_check_callable(L, OPTS);
-  }
-  return wf_child_start(wf_iso_up(L), L, nargs, name, memory, NULL) != NULL ? 1 : 3;
+  wf_child_args a = wf_child_args_check(L, known);
+  return wf_child_start(wf_iso_up(L), L, a.nargs, a.name, a.memory, NULL) != NULL ? 1 : 3;
 }
 
 /* weft.workers([n]): how many workers the pool has, or is to have when it starts; with n, that many from now on. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/l_attr.h"
+#include "lib/l_child.h"
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "lx/opts.h"
@@ -21,16 +22,9 @@ static int lib_thread(lua_State *L) {
   wf_thread_opts o;
   wf_attrs attrs;
   wf_identity identity;
-  int nargs = lua_gettop(L) - 1;
-  const char *name = NULL;
-  size_t memory = 0;
+  wf_child_args a = wf_child_args_check(L, known);
   memset(&o, 0, sizeof o);
-  if (lua_type(L, OPTS) == LUA_TTABLE && !lx_callable(L, OPTS)) {
-    lx_opts_check(L, OPTS, known);
-    lx_check_callable(L, 2);
-    nargs--;
-    name = lx_opt_string(L, OPTS, "name", NULL);
-    memory = (size_t)lx_opt_integer(L, OPTS, "memory", 0, 1, LUA_MAXINTEGER);
+  if (a.has_opts) {
     o.stack = (size_t)lx_opt_integer(L, OPTS, "stack", 0, 1, (lua_Integer)1 << 40);
     wf_attrs_check(L, OPTS, &attrs);
     o.has_nice = attrs.has_nice;
@@ -50,11 +44,9 @@ static int lib_thread(lua_State *L) {
       o.setup = take_identity;
       o.setup_arg = &identity;
     }
-  } else {
-    lx_check_callable(L, OPTS);
   }
-  o.name = name;
-  return wf_child_start(iso, L, nargs, name, memory, &o) != NULL ? 1 : 3;
+  o.name = a.name;
+  return wf_child_start(iso, L, a.nargs, a.name, a.memory, &o) != NULL ? 1 : 3;
 }
 
 void wf_lib_thread(wf_iso *iso, lua_State *L) {
