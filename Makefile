@@ -78,8 +78,8 @@ ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-
 TSAN    := -fsanitize=thread
 FLAGS_release := -O3 -g -fno-plt -falign-functions=32 -DNDEBUG
 FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
-FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_ASAN=1 $(ASAN)
-FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG -DWEFT_TSAN=1 $(TSAN)
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(ASAN)
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(TSAN)
 FLAGS_cover   := -O1 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)

@@ -16,7 +16,7 @@ typedef T __attribute__((may_alias)) F(cell);
 /* A vector load or store of aligned elements tears none of them on any machine that has such instructions, but
  * C knows no vector of atomics: so these are plain, and atomic only for a sanitizer that watches. */
 static inline T F(get)(const char *p) {
-#ifdef WEFT_TSAN
+#if WF_TSAN
   T v;
   __atomic_load((const F(cell) *)(const void *)p, &v, __ATOMIC_RELAXED);
   return v;
@@ -26,7 +26,7 @@ static inline T F(get)(const char *p) {
 }
 
 static inline void F(put)(char *p, T v) {
-#ifdef WEFT_TSAN
+#if WF_TSAN
   __atomic_store((F(cell) *)(void *)p, &v, __ATOMIC_RELAXED);
 #else
   *(F(cell) *)(void *)p = v;

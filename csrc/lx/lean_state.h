@@ -11,22 +11,12 @@
 
 #include <stdint.h>
 
+#include "base/base.h"
 #include "lx/lean.h"
 #include "sys/heap.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WF_LEAN_ALLOC wf_heap_alloc_plain
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WF_LEAN_ALLOC wf_heap_alloc_plain
-#endif
-#endif
-#if !defined(WF_LEAN_ALLOC)
-#define WF_LEAN_ALLOC wf_heap_alloc
-#define WF_LEAN_IMAGES 1 /* states are copied from an image (lean_image.c) */
-#else
-#define WF_LEAN_IMAGES 0
-#endif
+#define WF_LEAN_IMAGES (!WF_ASAN) /* states are copied from an image (lean_image.c) */
+#define WF_LEAN_ALLOC (WF_ASAN ? wf_heap_alloc_plain : wf_heap_alloc)
 
 /* The block that a state begins in: the record, then the heap's nest. What a
    state needs before its first script fits, with room for a small function. */

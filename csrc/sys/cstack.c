@@ -8,14 +8,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "sys/thread.h"
+
 #if WF_CSTACKS
 
-/* Lua calls C functions 200 deep at most, and its own need less than 2 KiB each. The sanitizer's frames are larger. */
-#ifdef WF_CSTACK_ASAN
-enum { SIZE = 4 << 20 };
-#else
-enum { SIZE = 1 << 20 };
-#endif
+enum { SIZE = WF_THREAD_STACK }; /* what is enough for a thread is enough here */
 
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
@@ -44,7 +41,7 @@ void wf_cstack_first(void);
 __attribute__((visibility("hidden"), used)) void wf_cstack_run(wf_cstack *s);
 
 void wf_cstack_run(wf_cstack *s) {
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   __sanitizer_finish_switch_fiber(NULL, &s->caller_low, &s->caller_size);
 #endif
   s->body(s);
@@ -63,7 +60,7 @@ bool wf_cstack_open(wf_cstack *s, void (*body)(wf_cstack *s)) {
   *--top = s;
   *--top = (void *)(uintptr_t)wf_cstack_first;
   s->sp = top;
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
   s->fiber = __tsan_create_fiber(0);
 #endif
   return true;
@@ -71,7 +68,7 @@ bool wf_cstack_open(wf_cstack *s, void (*body)(wf_cstack *s)) {
 
 void wf_cstack_close(wf_cstack *s) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
   __tsan_destroy_fiber(s->fiber);
 #endif
   munmap(s->low - page, page + s->size);

@@ -13,25 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/base.h"
+
 #if defined(__x86_64__) && defined(__ELF__) && !defined(__ILP32__)
 #define WF_CSTACKS 1
 #else
 #define WF_CSTACKS 0 /* wf_cstack_open always fails */
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WF_CSTACK_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WF_CSTACK_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WF_CSTACK_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WF_CSTACK_TSAN 1
-#endif
 #endif
 
 typedef struct wf_cstack {
@@ -40,12 +27,12 @@ typedef struct wf_cstack {
   void (*body)(struct wf_cstack *s); /* never returns: it leaves, and goes on when it is entered again */
   char *low;    /* the lowest usable byte */
   size_t size;
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   void *fake, *caller_fake;
   const void *caller_low;
   size_t caller_size;
 #endif
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
   void *fiber, *caller_fiber;
 #endif
 } wf_cstack;
@@ -58,10 +45,10 @@ void wf_cstack_close(wf_cstack *s);
 
 #if WF_CSTACKS
 
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -86,28 +73,28 @@ static inline __attribute__((always_inline)) void wf_cstack_swap(void **save, vo
 }
 
 static inline void wf_cstack_enter(wf_cstack *s) {
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
   s->caller_fiber = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(s->fiber, 0);
 #endif
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   __sanitizer_start_switch_fiber(&s->caller_fake, s->low, s->size);
 #endif
   wf_cstack_swap(&s->caller, s->sp);
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   __sanitizer_finish_switch_fiber(s->caller_fake, NULL, NULL);
 #endif
 }
 
 static inline void wf_cstack_leave(wf_cstack *s) {
-#ifdef WF_CSTACK_TSAN
+#if WF_TSAN
   __tsan_switch_to_fiber(s->caller_fiber, 0);
 #endif
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   __sanitizer_start_switch_fiber(&s->fake, s->caller_low, s->caller_size);
 #endif
   wf_cstack_swap(&s->sp, s->caller);
-#ifdef WF_CSTACK_ASAN
+#if WF_ASAN
   __sanitizer_finish_switch_fiber(s->fake, &s->caller_low, &s->caller_size);
 #endif
 }

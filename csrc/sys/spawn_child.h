@@ -2,10 +2,11 @@
 #ifndef WF_SYS_SPAWN_CHILD_H
 #define WF_SYS_SPAWN_CHILD_H
 
+#include "base/base.h"
 #include "sys/spawn.h"
 
 /* The thread sanitizer takes a clone for a fork, and its shared memory for the child's. */
-#if defined(__linux__) && !defined(WF_SPAWN_FORK) && !defined(WEFT_TSAN)
+#if defined(__linux__) && !defined(WF_SPAWN_FORK) && !WF_TSAN
 #define WF_SPAWN_VFORK 1
 #else
 #define WF_SPAWN_VFORK 0

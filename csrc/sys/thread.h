@@ -18,20 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/base.h"
+
 /*
 ** The least stack a thread gets, and the default: recursion to Lua's C-call
 ** limit through string.gsub needs about 448 KiB. Sanitizers fatten frames.
 */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WF_THREAD_STACK ((size_t)4 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WF_THREAD_STACK ((size_t)4 << 20)
-#endif
-#endif
-#if !defined(WF_THREAD_STACK)
-#define WF_THREAD_STACK ((size_t)1 << 20)
-#endif
+#define WF_THREAD_STACK ((size_t)(WF_ASAN || WF_TSAN ? 4 : 1) << 20)
 
 #define WF_THREAD_NAME 16  /* bytes with the final zero: the kernel's limit */
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/base.h"
 #include "weft.h"
 
 typedef struct heap {
@@ -59,7 +60,7 @@ static void *heap_c(void *ud, void *block, size_t size) {
 }
 
 /* The thread sanitizer holds signals back until its thread calls what it knows, malloc for one. */
-#ifdef __SANITIZE_THREAD__
+#if WF_TSAN
 #define SPIN "while true do local _ = {} end"
 #else
 #define SPIN "while true do end"

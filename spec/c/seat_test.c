@@ -196,6 +196,7 @@ static void test_close(void) {
   }
 }
 
+#if !WF_ASAN && !WF_TSAN
 /* No address space for one: everything goes on without. Not under a sanitizer, which needs it for itself. */
 static void body_no_memory(void) {
   lua_State *L = host_new();
@@ -210,6 +211,7 @@ static void body_no_memory(void) {
   CHECK(made(L) == 4);
   lua_close(L);
 }
+#endif
 
 /* os.exit closes the state on the seat of the task that calls it. */
 static void body_exit(void) {
@@ -236,7 +238,7 @@ static const struct {
     {"off", body_off},
 #if WF_CSTACKS
     {"exit", body_exit},
-#if !defined(WF_CSTACK_ASAN) && !defined(WF_CSTACK_TSAN)
+#if !WF_ASAN && !WF_TSAN
     {"no memory", body_no_memory},
 #endif
 #endif

@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "base/base.h"
 #include "check.h"
 #include "sys/spawn.h"
 
@@ -157,7 +158,7 @@ static void descriptors(void) {
 static void standard_streams_that_are_closed(void) {
   wf_spawn_opts o = fresh();
   close(0);
-#ifndef __SANITIZE_THREAD__ /* in its child of fork the descriptor is open again */
+#if !WF_TSAN /* in its child of fork the descriptor is open again */
   SAYS(&o, FDS, "1 2 ");
 #else
   (void)o;

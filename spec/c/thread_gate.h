@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "check.h"
 #include "sys/thread.h"
 
@@ -26,11 +27,7 @@ static int tasks(void) {
 }
 
 static int tasks_at_first; /* the thread sanitizer may have its own */
-#if defined(__SANITIZE_THREAD__)
-enum { TASKS_MOST = 2 };
-#else
-enum { TASKS_MOST = 1 };
-#endif
+enum { TASKS_MOST = WF_TSAN ? 2 : 1 };
 
 /* Threads leave /proc a moment after they were joined or have ended. */
 static inline void wait_for_no_tasks(void) {

@@ -1,7 +1,9 @@
 /* Linked into the Lua host and the C tests of the TSan build. gcc's libtsan knows longjmp and siglongjmp only, but
  * Debian's liblua throws with __longjmp_chk and a Lua built from source with _longjmp: then every error and every
  * yield leaves frames on TSan's shadow stack, until that is full. */
-#if defined(WEFT_TSAN)
+#include "base/base.h"
+
+#if WF_TSAN
 #include <setjmp.h>
 
 __attribute__((noreturn, visibility("default"))) void __longjmp_chk(jmp_buf env, int val);

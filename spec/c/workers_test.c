@@ -16,7 +16,7 @@
 #include "sys/workers.h"
 #include "thread_gate.h"
 
-#if defined(WEFT_ASAN) || defined(WEFT_TSAN)
+#if WF_ASAN || WF_TSAN
 enum { SANITIZED = 1 };
 #else
 enum { SANITIZED = 0 };
