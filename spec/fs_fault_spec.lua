@@ -16,9 +16,7 @@ after_each(function()
   if core.inject then
     for _, kind in ipairs(KINDS) do core.inject(kind) end
   end
-  weft.wait()
-  fs.access "/" -- a job of the pool: what was cancelled is told of by now, too
-  os.execute("rm -rf " .. helper.quote(dir))
+  helper.end_folder(dir)
 end)
 
 local function at(name) return dir .. "/" .. name end

@@ -16,9 +16,7 @@ before_each(function() dir = helper.tmpdir() end)
 after_each(function()
   if core.at_once then core.at_once "" end
   pretend = ""
-  weft.wait()
-  fs.access "/"
-  helper.remove_dir(dir)
+  helper.end_folder(dir)
 end)
 
 local function at(name) return dir .. "/" .. name end

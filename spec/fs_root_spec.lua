@@ -18,11 +18,7 @@ before_each(function()
   fs.chmod(dir, "755")
   fs.read(dir .. "/secret") -- it is in all caches
 end)
-after_each(function()
-  weft.wait()
-  fs.access "/" -- a job of the pool: what was cancelled is told of by now, too
-  os.execute("rm -rf " .. helper.quote(dir))
-end)
+after_each(function() helper.end_folder(dir) end)
 
 -- What all calls say to a user who may not.
 local function try_all(path)

@@ -8,11 +8,7 @@ fs.watch("/"):close()
 
 local dir
 before_each(function() dir = helper.tmpdir() end)
-after_each(function()
-  weft.wait()
-  fs.access "/" -- a job of the pool: what was cancelled is told of by now, too
-  helper.remove_dir(dir)
-end)
+after_each(function() helper.end_folder(dir) end)
 
 local function at(name) return dir .. "/" .. name end
 

@@ -84,6 +84,14 @@ function M.remove_dir(path)
   return lfs.rmdir(path)
 end
 
+-- After a test of weft.fs: its folder goes once the calls that it has cancelled are over.
+function M.end_folder(path)
+  local weft = require "weft"
+  weft.wait()
+  weft.fs.access "/" -- a job of the pool: what was cancelled is told of by now, too
+  M.remove_dir(path)
+end
+
 ---------------------------------------------------------------------- waiting
 
 -- Polls until cond() is true and returns what it returned; an error after `timeout` seconds. Only for

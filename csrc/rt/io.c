@@ -115,61 +115,27 @@ void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) {
   wf_trace_label(id, text);
 }
 
-static bool any_left(wf_iso *iso, bool all) {
-  for (const wf_link *l = iso->handles.next; l != &iso->handles; l = l->next)
-    if (all || wf_list_entry(l, wf_handle, link)->lasts) return true;
-  return false;
-}
-
-/* Jobs of libuv's thread pool that run already cannot be cancelled: the loop waits for them, for a while. */
-static void end_operations(wf_iso *iso, bool all) {
-  enum { DEADLINE_MS = 2000, STEP_MS = 5 };
-  uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
-  while (any_left(iso, all) && wf_clock_ns() < deadline) {
-    wf_loop_poll(iso->loop);
-    if (!any_left(iso, all)) break;
-    wf_poller_wait(&iso->loop->poller, STEP_MS * 1000000ull, NULL);
-    iso->loop->uv_dirty = true;
-  }
-}
-
-static void close_handles(wf_iso *iso, bool all) {
-  wf_link *l, *next;
-  wf_list_each(l, next, &iso->handles) {
-    wf_handle *h = wf_list_entry(l, wf_handle, link);
-    if (all || h->lasts) h->close(iso, h);
-  }
-  if (iso->loop != NULL) end_operations(iso, all);
-}
-
-void wf_io_settle(wf_iso *iso) {
-  if (!wf_forked()) close_handles(iso, false); /* in a forked process all of it is the parent's */
-}
-
-void wf_io_close(wf_iso *iso) {
-  wf_io_awake(iso);
-  close_handles(iso, true);
-  if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
-  if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
-  iso->loop = NULL;
-  iso->own_loop = iso->pinned = false;
-}
-
 /* Operations --------------------------------------------------------------------------------------- */
 
 typedef struct box {
   wf_op *op;
 } box;
 
+static void op_release(wf_op *op) {
+  void (*release)(wf_op *) = op->free;
+  op->free = NULL;
+  if (release != NULL) release(op);
+}
+
 static void op_free(wf_op *op) {
-  if (op->free != NULL) op->free(op);
+  op_release(op);
   wf_free(op);
 }
 
 /* Nobody waits any more: libuv may stop, and the record goes when it has. */
 static void op_abandon(wf_op *op) {
   op->task = NULL;
-  op->held = false;
+  wf_list_unlink(&op->held);
   if (op->req == NULL || op->done) {
     op_free(op);
     return;
@@ -192,7 +158,7 @@ void *wf_op_push(wf_iso *iso, lua_State *L, size_t size, void (*free_more)(wf_op
   b->op = wf_calloc(1, size);
   if (b->op == NULL) luaL_error(L, "not enough memory");
   b->op->iso = iso;
-  b->op->held = true;
+  wf_list_append(&iso->ops, &b->op->held);
   b->op->free = free_more;
   return b->op;
 }
@@ -226,7 +192,7 @@ int wf_op_end(lua_State *L, wf_task *t, int at) {
 void wf_op_done(wf_op *op) {
   op->done = true;
   wf_handle_close(op->iso, &op->handle);
-  if (!op->held)
+  if (!wf_link_in_list(&op->held))
     op_free(op);
   else if (op->task != NULL)
     wf_io_wake(op->iso, op->task, WF_GOT);
@@ -258,4 +224,52 @@ static int op_tostring(lua_State *L) {
 void wf_io_classes(wf_iso *iso, lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", op_gc}, {"__tostring", op_tostring}, {NULL, NULL}};
   wf_class_new(iso, L, WF_CLASS_OP, "weft.operation", NULL, meta);
+}
+
+/* The end -------------------------------------------------------------------------------------------- */
+
+static bool any_left(wf_iso *iso, bool all) {
+  for (const wf_link *l = iso->handles.next; l != &iso->handles; l = l->next)
+    if (all || wf_list_entry(l, wf_handle, link)->lasts) return true;
+  return false;
+}
+
+/* Jobs of libuv's thread pool that run already cannot be cancelled: the loop waits for them, for a while. */
+static void end_operations(wf_iso *iso, bool all) {
+  enum { DEADLINE_MS = 2000, STEP_MS = 5 };
+  uint64_t deadline = wf_clock_ns() + DEADLINE_MS * 1000000ull;
+  while (any_left(iso, all) && wf_clock_ns() < deadline) {
+    wf_loop_poll(iso->loop);
+    if (!any_left(iso, all)) break;
+    wf_poller_wait(&iso->loop->poller, STEP_MS * 1000000ull, NULL);
+    iso->loop->uv_dirty = true;
+  }
+}
+
+static void close_handles(wf_iso *iso, bool all) {
+  wf_link *l, *next;
+  wf_list_each(l, next, &iso->handles) {
+    wf_handle *h = wf_list_entry(l, wf_handle, link);
+    if (all || h->lasts) h->close(iso, h);
+  }
+  if (iso->loop != NULL) end_operations(iso, all);
+}
+
+void wf_io_settle(wf_iso *iso) {
+  wf_link *l, *next;
+  if (wf_forked()) return; /* all of it is the parent's */
+  close_handles(iso, false);
+  wf_list_each(l, next, &iso->ops) {
+    wf_op *op = wf_list_entry(l, wf_op, held);
+    if (!wf_link_in_list(&op->handle.link)) op_release(op); /* else libuv's thread has it still */
+  }
+}
+
+void wf_io_close(wf_iso *iso) {
+  wf_io_awake(iso);
+  close_handles(iso, true);
+  if (iso->own_loop && wf_list_empty(&iso->handles)) wf_loop_free(iso->loop); /* else a thread may still write there */
+  if (iso->pinned) wf_unit_pin(&iso->port->unit, false);
+  iso->loop = NULL;
+  iso->own_loop = iso->pinned = false;
 }

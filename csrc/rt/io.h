@@ -104,13 +104,16 @@ void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) __attrib
  * and my_k begins with `int how = wf_op_end(L, t, box)`: WF_GOT when the operation is done; WF_TIMEOUT; or it
  * raises the cancellation, after it has let go of the operation. Then it reads the results and may call
  * wf_op_drop(L, box), or leave that to the collector. An operation that is over may be started again.
+ *
+ * Where a script ends without closing its state no box is collected: wf_io_settle has every record give back what it
+ * holds besides memory, once it is not on its way.
  */
 typedef struct wf_op {
   wf_handle handle;
+  wf_link held;                     /* in iso->ops as long as a box refers to it */
   wf_iso *iso;
   wf_task *task;                    /* who waits, NULL: nobody any more */
   uv_req_t *req;                    /* to cancel; NULL: not on its way */
-  bool held;                        /* a box refers to it */
   bool done;
   const char *label;                /* what is worked on, for reports; in the record, or NULL */
   void (*abandon)(struct wf_op *op); /* nobody waits any more, but libuv may be at it; or NULL */

@@ -144,6 +144,7 @@ int wf_iso_prepare(lua_State *L) {
   wf_list_init(&iso->shjobs);
   wf_list_init(&iso->waiting_all);
   wf_list_init(&iso->handles);
+  wf_list_init(&iso->ops);
   wf_list_init(&iso->programs);
   wf_list_init(&iso->peers_dirty);
   wf_list_init(&iso->corked);

@@ -254,6 +254,7 @@ struct wf_iso {
   bool pinned;         /* pooled: to the worker whose loop it is */
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
+  wf_link ops;         /* operations that a box holds */
   uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
