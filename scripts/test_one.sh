@@ -22,6 +22,7 @@ case $file in
   *) cmd=("$file") ;;
 esac
 if [ "$weft_san" = valgrind ]; then
+  export WEFT_HEAP=off # so that every block is one of malloc's
   cmd=(valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite
        --num-callers=30 --fair-sched=yes --log-file="$base.san.%p" "${cmd[@]}")
 fi

@@ -1,7 +1,7 @@
 /*
 ** The private heap of a state: see heap.h for what it promises.
 **
-** Blocks up to 512 bytes have a size class for every 16 bytes. They come from
+** Blocks up to 512 bytes have a size class for every 8 bytes. They come from
 **
 **   the nest, and when that is full the annex, where blocks of all sizes lie side
 **   by side and are never given back: a small state takes little more than it
@@ -25,13 +25,15 @@
 
 #include "base/alloc.h"
 #include "base/base.h"
+#include "sys/area.h"
 
 enum {
-  PAGE = 4096,
+  PAGE = 8192,
+  PAGE_OVER = 64 * 1024, /* of an area, where what was never touched takes no memory */
   ANNEX = 24 * 1024,
   NEST_LARGE = 4096,  /* the largest block that nest and annex are for */
-  SPAN_PAGES_MIN = 7, /* the first span; the later ones double up to the most */
-  SPAN_PAGES_MAX = 255
+  SPAN_PAGES_MIN = 3, /* the first span; the later ones double up to the most */
+  SPAN_PAGES_MAX = 127
 };
 
 typedef struct wf_heap_scrap {
@@ -53,13 +55,17 @@ typedef struct wf_heap_span {
   struct wf_heap_span *next, *prev;           /* in heap.spans */
   struct wf_heap_span *open_next, *open_prev; /* in heap.open */
   page *returned;
-  char *fresh;                                /* pages from here on are untouched */
+  char *first;                                /* the pages; */
+  char *fresh;                                /* from here on they are untouched */
   unsigned pages, free;
   size_t bytes;
 } span;
 
 /* What a page holds begins here. */
 #define PAGE_HEAD ((sizeof(page) + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN * WF_HEAP_GRAIN)
+
+/* Of a heap that has no pages yet: read only. */
+static page *no_pages[WF_HEAP_OVER_SMALL / WF_HEAP_GRAIN + 1];
 
 static unsigned class_of(size_t size) {
   return (unsigned)((size + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN);
@@ -69,6 +75,8 @@ static bool in_nest(const wf_heap *h, const void *block) {
   return (uintptr_t)block - (uintptr_t)h->nest < h->nest_size ||
          (uintptr_t)block - (uintptr_t)h->annex < h->annex_size;
 }
+
+static page *page_of(const wf_heap *h, void *block) { return (page *)((uintptr_t)block & ~(uintptr_t)(h->page - 1)); }
 
 static void loose_push(wf_heap *h, unsigned class, void *block) {
   *(void **)block = h->loose[class];
@@ -95,21 +103,47 @@ static void open_unlink(wf_heap *h, span *s) {
   if (s->open_next) s->open_next->open_prev = s->open_prev;
 }
 
-static span *span_new(wf_heap *h) {
+/* The record of a span and its pages behind it. */
+static span *span_of_malloc(wf_heap *h) {
   unsigned pages = h->pages < SPAN_PAGES_MIN ? SPAN_PAGES_MIN : h->pages;
   if (pages > SPAN_PAGES_MAX) pages = SPAN_PAGES_MAX;
-  size_t bytes = ((size_t)pages + 1) * PAGE; /* the span's own record fits where aligning loses a page */
+  size_t bytes = ((size_t)pages + 1) * PAGE; /* the record fits where aligning loses a page */
   span *s = wf_malloc(bytes);
   if (!s) return NULL;
   uintptr_t first = ((uintptr_t)(s + 1) + PAGE - 1) / PAGE * PAGE;
-  *s = (span){.fresh = (char *)first, .bytes = bytes};
-  s->pages = s->free = (unsigned)(((uintptr_t)s + bytes - first) / PAGE);
+  *s = (span){.first = (char *)first, .bytes = bytes};
+  s->pages = (unsigned)(((uintptr_t)s + bytes - first) / PAGE);
+  return s;
+}
+
+/* The record by itself: a chunk is pages from end to end. */
+static span *span_of_area(wf_heap *h) {
+  span *s = wf_malloc(sizeof *s);
+  char *chunk = s ? wf_area_take(h->area) : NULL;
+  if (!chunk) {
+    wf_free(s);
+    return NULL;
+  }
+  *s = (span){.first = chunk, .bytes = WF_AREA_CHUNK, .pages = WF_AREA_CHUNK / PAGE_OVER};
+  return s;
+}
+
+static span *span_new(wf_heap *h) {
+  span *s = h->area ? span_of_area(h) : span_of_malloc(h);
+  if (!s) return NULL;
+  s->fresh = s->first;
+  s->free = s->pages;
   s->next = h->spans;
   if (h->spans) h->spans->prev = s;
   h->spans = s;
   open_link(h, s);
-  count_reserved(h, bytes, 0);
+  count_reserved(h, s->bytes, 0);
   return s;
+}
+
+static void span_free(wf_heap *h, span *s) {
+  if (h->area) wf_area_give(h->area, s->first);
+  wf_free(s);
 }
 
 static void span_drop(wf_heap *h, span *s) {
@@ -118,10 +152,15 @@ static void span_drop(wf_heap *h, span *s) {
   else h->spans = s->next;
   if (s->next) s->next->prev = s->prev;
   count_reserved(h, 0, s->bytes);
-  wf_free(s);
+  span_free(h, s);
 }
 
 static page *page_new(wf_heap *h, unsigned class) {
+  if (h->roomy == no_pages) {
+    page **roomy = wf_calloc(h->area ? sizeof no_pages / sizeof *no_pages : WF_HEAP_CLASSES, sizeof *roomy);
+    if (!roomy) return NULL;
+    h->roomy = roomy;
+  }
   span *s = h->open ? h->open : span_new(h);
   if (!s) return NULL;
   page *p = s->returned;
@@ -129,7 +168,7 @@ static page *page_new(wf_heap *h, unsigned class) {
     s->returned = p->next;
   } else {
     p = (page *)(void *)s->fresh;
-    s->fresh += PAGE;
+    s->fresh += h->page;
   }
   if (s == h->idle) h->idle = NULL;
   if (--s->free == 0) open_unlink(h, s);
@@ -171,7 +210,7 @@ static void roomy_unlink(wf_heap *h, page *p) {
 
 static void *page_take(wf_heap *h, page *p) {
   size_t size = (size_t)p->class * WF_HEAP_GRAIN;
-  char *end = (char *)p + PAGE;
+  char *end = (char *)p + h->page;
   void *block = p->free;
   if (block) {
     p->free = *(void **)block;
@@ -196,6 +235,20 @@ static void page_give(wf_heap *h, page *p, void *block) {
     page_return(h, p);
   }
 }
+
+static void *page_slow(wf_heap *h, unsigned class) {
+  page *p = page_new(h, class);
+  if (!p) return NULL;
+  roomy_link(h, p);
+  return page_take(h, p);
+}
+
+void *wf_heap_page_take(wf_heap *h, size_t size) {
+  page *p = h->roomy[class_of(size)];
+  return wf_likely(p != NULL) ? page_take(h, p) : page_slow(h, class_of(size));
+}
+
+void wf_heap_page_give(wf_heap *h, void *block) { page_give(h, page_of(h, block), block); }
 
 /* ---------------------------------------------------------- nest and annex */
 
@@ -250,11 +303,7 @@ static void *nest_take(wf_heap *h, size_t size) {
 
 static void *small_slow(wf_heap *h, unsigned class) {
   void *block = nest_take(h, class * (size_t)WF_HEAP_GRAIN);
-  if (block) return block;
-  page *p = page_new(h, class);
-  if (!p) return NULL;
-  roomy_link(h, p);
-  return page_take(h, p);
+  return block ? block : page_slow(h, class);
 }
 
 /* The order is that of the likely: a block that was freed; in a young state the
@@ -288,7 +337,7 @@ static inline void block_free(wf_heap *h, void *block, size_t size) {
       h->scraps = s;
     }
   } else if (wf_likely(size <= WF_HEAP_SMALL)) {
-    page_give(h, (page *)((uintptr_t)block / PAGE * PAGE), block);
+    page_give(h, page_of(h, block), block);
   } else {
     wf_free(block);
     h->large--;
@@ -376,15 +425,22 @@ void *wf_heap_alloc_plain(void *heap, void *block, size_t osize, size_t nsize) {
 void wf_heap_init(wf_heap *h, void *nest, size_t nest_size, size_t cap) {
   wf_assert((uintptr_t)nest % WF_HEAP_GRAIN == 0);
   nest_size = nest_size / WF_HEAP_GRAIN * WF_HEAP_GRAIN;
-  *h = (wf_heap){.cap = cap, .nest = nest, .nest_size = nest_size, .fresh = nest};
+  *h = (wf_heap){.cap = cap, .nest = nest, .nest_size = nest_size, .fresh = nest, .page = PAGE, .roomy = no_pages};
   h->fresh_end = h->nest + nest_size;
+}
+
+void wf_heap_init_over(wf_heap *h, wf_area *area) {
+  wf_heap_init(h, NULL, 0, 0);
+  h->area = area;
+  h->page = PAGE_OVER;
 }
 
 void wf_heap_fini(wf_heap *h) {
   wf_free(h->annex);
+  if (h->roomy != no_pages) wf_free(h->roomy);
   while (h->spans) {
     span *s = h->spans;
     h->spans = s->next;
-    wf_free(s);
+    span_free(h, s);
   }
 }

@@ -18,8 +18,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { WF_HEAP_GRAIN = 16, WF_HEAP_SMALL = 512, WF_HEAP_CLASSES = WF_HEAP_SMALL / WF_HEAP_GRAIN + 1 };
+enum { WF_HEAP_GRAIN = 8, WF_HEAP_SMALL = 512, WF_HEAP_CLASSES = WF_HEAP_SMALL / WF_HEAP_GRAIN + 1, WF_HEAP_OVER_SMALL = 1024 };
 
+struct wf_area;
 struct wf_heap_page;
 struct wf_heap_span;
 
@@ -39,17 +40,19 @@ typedef struct wf_heap {
   char *fresh, *fresh_end; /* never used yet, in either */
   struct wf_heap_scrap *scraps;                /* larger blocks freed in either */
   void *loose[WF_HEAP_CLASSES];                /* small blocks freed in either */
-  struct wf_heap_page *roomy[WF_HEAP_CLASSES]; /* pages of one class with free blocks */
+  struct wf_heap_page **roomy;                 /* pages of each class with free blocks; made with the first page */
   struct wf_heap_span *spans;                  /* all */
   struct wf_heap_span *open;                   /* those with free pages */
   struct wf_heap_span *idle;                   /* the one that has only free pages, kept back */
   unsigned pages;                              /* in use */
   bool clean;                                  /* blocks are cleared when they are freed */
   bool dying;                                  /* what is freed in nest, annex or pages need not be found again */
+  struct wf_area *area;                        /* where pages come from (heap_over.h); NULL: from wf_malloc */
+  size_t page;                                 /* bytes of one */
   size_t large;                                /* blocks in use that came from wf_malloc one by one */
 } wf_heap;
 
-/* `nest`, aligned to 16, is used first and remains the caller's; it must outlast
+/* `nest`, aligned to the grain, is used first and remains the caller's; it must outlast
    the heap. */
 void wf_heap_init(wf_heap *h, void *nest, size_t nest_size, size_t cap);
 void wf_heap_fini(wf_heap *h);
@@ -66,5 +69,17 @@ void *wf_heap_alloc(void *heap, void *block, size_t osize, size_t nsize);
 /* The same from wf_malloc, block by block, for builds whose sanitizer watches
    every block. One heap uses either the one or the other, always. */
 void *wf_heap_alloc_plain(void *heap, void *block, size_t osize, size_t nsize);
+
+/* ---- for heap_over.c: blocks up to WF_HEAP_OVER_SMALL bytes from pages of an area ---- */
+
+void wf_heap_init_over(wf_heap *h, struct wf_area *area);
+
+void *wf_heap_page_take(wf_heap *h, size_t size); /* NULL when memory is out */
+void wf_heap_page_give(wf_heap *h, void *block);
+
+/* Would a block of that size lie in a page of the other's? */
+static inline bool wf_heap_fits(size_t size, size_t other) {
+  return (size + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN == (other + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN;
+}
 
 #endif

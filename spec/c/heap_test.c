@@ -1,7 +1,7 @@
 /*
 ** The private heap of a state against a model: random blocks, each filled with a
 ** pattern of its own that must still be there whenever it is looked at, with and
-** without a cap, and under an allocator that fails now and then.
+** without a cap, under an allocator that fails now and then, and over a host's.
 **
 **   heap_test [SEED]
 */
@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "sys/heap.h"
+#include "sys/heap_over.h"
 
 static int failures;
 
@@ -85,7 +86,7 @@ static void step(wf_heap *h, allocator f, struct block *b, size_t *used) {
     *used -= b->size;
     *b = (struct block){0};
   } else if (p) {
-    CHECK((uintptr_t)p % 16 == 0);
+    CHECK((uintptr_t)p % WF_HEAP_GRAIN == 0);
     size_t old = b->at ? b->size : 0;
     b->at = p;
     b->size = nsize;
@@ -185,6 +186,89 @@ static void caps_exactly(allocator f) {
   wf_heap_fini(&h);
 }
 
+/* The host's allocator under a heap for small blocks: it counts its own, and must get back what it gave and nothing else. */
+static void *host_memory(void *ud, void *block, size_t osize, size_t nsize) {
+  long *count = ud;
+  (void)osize;
+  if (block == NULL && nsize == 0) return NULL;
+  void *p = system_memory(NULL, block, nsize);
+  *count += (block == NULL && p != NULL) - (nsize == 0);
+  return p;
+}
+
+static void over_step(wf_heap_over *o, struct block *b) {
+  size_t nsize = b->at && rnd(2) ? 0 : some_size(), old = b->at ? b->size : 0;
+  unsigned char *p = wf_heap_over_alloc(o, b->at, b->at ? b->size : (size_t)rnd(9), nsize);
+  if (nsize == 0) {
+    *b = (struct block){0};
+  } else if (p) {
+    CHECK((uintptr_t)p % WF_HEAP_GRAIN == 0);
+    if (old == 0) b->seed = (unsigned char)rnd(256);
+    b->at = p;
+    b->size = nsize;
+    CHECK(intact(b, old < nsize ? old : nsize));
+    fill(b, old < nsize ? old : nsize);
+  } else {
+    CHECK(odds != 0);
+  }
+}
+
+static void over(uint64_t seed, uint64_t odds_) {
+  rng = seed;
+  odds = 0;
+  long count = 0;
+  void *last = host_memory(&count, NULL, 0, 1000); /* as lua_newstate does, and a few that are there before */
+  for (int i = 0; i < 100; i++) {
+    struct block *b = &blocks[i];
+    *b = (struct block){host_memory(&count, NULL, 0, (size_t)i + 1), (size_t)i + 1, (unsigned char)i};
+    if (b->at == NULL) exit(2);
+    fill(b, 0);
+  }
+  wf_heap_over *o = wf_heap_over_new(host_memory, &count, last);
+  CHECK(o != NULL);
+  odds = odds_;
+  for (int wave = 0; wave < 6 && o != NULL; wave++) {
+    size_t live = 1 + (size_t)rnd(BLOCKS);
+    for (int i = 0; i < 20000; i++) over_step(o, &blocks[rnd(live)]);
+    for (size_t i = 0; i < BLOCKS; i++) {
+      if (wave < 5 && rnd(4) == 0) continue;
+      CHECK(intact(&blocks[i], blocks[i].size));
+      if (blocks[i].at) wf_heap_over_alloc(o, blocks[i].at, blocks[i].size, 0);
+      blocks[i] = (struct block){0};
+    }
+  }
+  CHECK(count == 1); /* the state itself */
+  wf_heap_over_alloc(o, last, 1000, 0);
+  CHECK(count == 0 && held == 0);
+  held = 0;
+}
+
+/* Half a million blocks of a size, freed, then of another: what they lay in is used again, and is found by its address. */
+static void over_ranges(void) {
+  enum { N = 400000 };
+  static void *p[N];
+  long count = 0;
+  odds = 0;
+  void *last = host_memory(&count, NULL, 0, 8);
+  wf_heap_over *o = wf_heap_over_new(host_memory, &count, last);
+  for (size_t size = 1024; size >= 64; size /= 4) {
+    for (size_t i = 0; i < N; i++) {
+      p[i] = wf_heap_over_alloc(o, NULL, 0, size);
+      if (p[i] == NULL) exit(2);
+      memset(p[i], (int)i, size < 16 ? size : 16);
+    }
+    CHECK(count == 1 && o->area.n > (size == 1024 ? 2 : 0));
+    for (size_t i = 0; i < N; i++) {
+      size_t at = i * 7919 % N;
+      CHECK(((unsigned char *)p[at])[15] == (unsigned char)at);
+      wf_heap_over_alloc(o, p[at], size, 0);
+    }
+    CHECK(o->heap.reserved <= 2 * WF_AREA_CHUNK);
+  }
+  wf_heap_over_alloc(o, last, 8, 0);
+  CHECK(count == 0);
+}
+
 int main(int argc, char **argv) {
   uint64_t first = 1, last = 5;
   if (argc > 1) first = last = strtoull(argv[1], NULL, 10);
@@ -195,10 +279,13 @@ int main(int argc, char **argv) {
     storm(seed, wf_heap_alloc, 0, 7, 8192, 20000);
     storm(seed, wf_heap_alloc, 0, 2, 0, 5000);
     storm(seed, wf_heap_alloc_plain, 200000, 9, 8192, 5000);
+    over(seed, 0);
+    over(seed, 5);
     if (failures) printf("seed %llu\n", (unsigned long long)seed);
   }
   odds = 0;
   pages_change_class();
+  over_ranges();
   caps_exactly(wf_heap_alloc);
   caps_exactly(wf_heap_alloc_plain);
   CHECK(held == 0);
