@@ -364,7 +364,7 @@ describe("cancelling", function()
     local gate = new_gate()
     local _, err = helper.run_ok([[
       local weft = require "weft"
-      local ok, err = pcall(weft.timeout, 0.02, weft.blocking, function(path) io.open(path) end, arg[1])
+      local ok, err = pcall(weft.timeout, 0.3, weft.blocking, function(path) io.open(path) end, arg[1])
       assert(not ok and weft.is(err, "timeout"))
     ]], { args = { gate.path } })
     gate.remove()
