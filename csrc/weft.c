@@ -11,7 +11,6 @@
 #include <pthread.h>
 
 #include "lib/lib.h"
-#include "lx/host_heap.h"
 
 static void stay_loaded(void) {
   Dl_info info;
@@ -24,7 +23,6 @@ int luaopen_weft_core(lua_State *L) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, stay_loaded);
   luaL_checkversion(L);
-  lx_host_heap(L);
   wf_iso *iso = wf_iso_open(L, NULL, NULL);
   iso->open_core = luaopen_weft_core;
   wf_lib_push_core(iso, L); /* loaded anew it is the same: objects of before must stay valid */

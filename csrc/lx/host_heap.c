@@ -32,7 +32,7 @@ static bool allowed(void) {
 void lx_host_heap(lua_State *L) {
   void *ud;
   lua_Alloc f = lua_getallocf(L, &ud);
-  if (!allowed() || f != stock() || ud != NULL) return;
+  if (f != stock() || ud != NULL || !allowed() || !lua_checkstack(L, 1)) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   const char *last = (const char *)lua_tothread(L, -1) - LUA_EXTRASPACE; /* how Lua allocates a state */
   lua_pop(L, 1);

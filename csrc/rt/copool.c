@@ -2,6 +2,7 @@
 #include "rt/copool.h"
 
 #include "base/alloc.h"
+#include "lx/host_heap.h"
 
 enum { IDLE_MAX = 4096, ROOM_MIN = 64 };
 
@@ -44,7 +45,10 @@ static int make(lua_State *L) {
 static lua_State *co_new(wf_iso *iso, uint32_t *at) {
   uint32_t slot = iso->free_slot != 0 ? iso->free_slot : iso->nslots;
   lua_State *L = iso->bench;
-  if (slot >= iso->slots_room && !grow((void **)&iso->slots, &iso->slots_room, sizeof *iso->slots)) return NULL;
+  if (slot >= iso->slots_room) {
+    if (slot > ROOM_MIN) lx_host_heap(L); /* it lives on many tasks */
+    if (!grow((void **)&iso->slots, &iso->slots_room, sizeof *iso->slots)) return NULL;
+  }
   /* Room for all to come back at once, within reason. */
   if (iso->idle_room <= slot && iso->idle_room < IDLE_MAX && !grow((void **)&iso->idle, &iso->idle_room, sizeof *iso->idle))
     return NULL;

@@ -10,13 +10,20 @@
  * What allocates may run finalisers, which may start tasks: whatever such a call can change is looked at
  * again after it. Desk and pile run nothing, so their stacks hold nothing else at any time.
  */
+#include "lx/host_heap.h"
 #include "rt/cancel.h"
 #include "rt/copool.h"
 #include "rt/explore.h"
 #include "rt/sched.h"
 #include "rt/task.h"
 
-enum { DESK_MAX = 8192, DESK_KEEP = 4096, SHARE = 2 /* values of a task besides its arguments */, MANY = LUA_MINSTACK / 2 };
+enum {
+  DESK_MAX = 8192,
+  DESK_KEEP = 4096,
+  SHARE = 2, /* values of a task besides its arguments */
+  MANY = LUA_MINSTACK / 2,
+  BUSY = 100 /* tasks: a script that has started more may start many */
+};
 
 /* Make the desk, its pile and the shelf. Isolates that start no tasks do without. */
 static void desk_open(wf_iso *iso, lua_State *L) {
@@ -55,6 +62,7 @@ static void desk_replace(wf_iso *iso, lua_State *L, int n) {
 
 /* Make room for n more values on the desk, and for all of it on the pile. */
 static void desk_reserve(wf_iso *iso, lua_State *L, int n) {
+  if (iso->seq > BUSY) lx_host_heap(L);
   while (iso->desk_room < n) {
     luaL_checkstack(L, 8, NULL);
     if (iso->desk == NULL) {

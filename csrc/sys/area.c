@@ -9,10 +9,7 @@
 
 #include "sys/pages.h"
 
-enum {
-  FIRST_CHUNKS = 64,
-  HUGE_PAGE = 2 << 20 /* of x86-64 and others; a program that fills the first range has use for them */
-};
+enum { FIRST_CHUNKS = 64 };
 
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
@@ -20,15 +17,12 @@ enum {
 
 static bool range_open(wf_area *a) {
   if (a->n == WF_AREA_RANGES) return false;
-  size_t size = (size_t)(FIRST_CHUNKS << a->n) * WF_AREA_CHUNK;
-  char *all = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  size_t size = (size_t)(FIRST_CHUNKS << a->n) * WF_AREA_CHUNK, all_size = size + WF_AREA_CHUNK;
+  char *all = mmap(NULL, all_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (all == MAP_FAILED) return false;
-  char *base = (char *)(((uintptr_t)all + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+  char *base = (char *)(((uintptr_t)all + WF_AREA_CHUNK - 1) / WF_AREA_CHUNK * WF_AREA_CHUNK);
   if (base > all) munmap(all, (size_t)(base - all));
-  munmap(base + size, HUGE_PAGE - (size_t)(base - all));
-#ifdef MADV_HUGEPAGE
-  (void)madvise(base, size, a->n > 0 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-#endif
+  if (base + size < all + all_size) munmap(base + size, (size_t)(all + all_size - (base + size)));
   memmove(&a->range[1], &a->range[0], a->n++ * sizeof a->range[0]);
   a->range[0].base = base;
   a->range[0].size = size;
@@ -36,15 +30,26 @@ static bool range_open(wf_area *a) {
   return true;
 }
 
+/* A program that has filled the first range will fill this chunk soon: all of its pages at once cost a quarter of what a
+ * fault for each does. A refusal does no harm. */
+static void populate(const wf_area *a, void *chunk) {
+#ifdef MADV_POPULATE_WRITE
+  if (a->n > 1) (void)madvise(chunk, WF_AREA_CHUNK, MADV_POPULATE_WRITE);
+#else
+  (void)a, (void)chunk;
+#endif
+}
+
 void *wf_area_take(wf_area *a) {
   void *chunk = a->returned;
   if (chunk != NULL) {
     a->returned = *(void **)chunk;
-    return chunk;
+  } else {
+    if ((a->n == 0 || a->range[0].used == a->range[0].size) && !range_open(a)) return NULL;
+    chunk = a->range[0].base + a->range[0].used;
+    a->range[0].used += WF_AREA_CHUNK;
   }
-  if ((a->n == 0 || a->range[0].used == a->range[0].size) && !range_open(a)) return NULL;
-  chunk = a->range[0].base + a->range[0].used;
-  a->range[0].used += WF_AREA_CHUNK;
+  populate(a, chunk);
   return chunk;
 }
 
