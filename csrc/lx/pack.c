@@ -83,11 +83,16 @@ wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pa
   p.count = n;
   p.reach = reach;
   p.wide = reach == WF_REACH_ANYONE;
-  p.full = false;
+  p.full = p.slow = false;
   p.msg = wf_msg_new(st->pool, FIRST_ROOM);
   if (wf_unlikely(p.msg == NULL)) return packer_fail(&p, PACK_NOMEM, top, false);
   st->busy = true;
   enum wf_packed r = wf_unlikely(p.wide && n > PACK_VALUES_ANYONE) ? PACK_FULL : wf_pack_all(&p, top + 1);
+  if (wf_unlikely(r == PACK_SLOW)) {
+    p.slow = true;
+    wf_msg_clear(p.msg);
+    r = wf_pack_all(&p, top + 1);
+  }
   lua_settop(L, top);
   if (wf_unlikely(r == PACK_FULL)) r = pack_again(&p, p.first, &raised);
   st->busy = nested;

@@ -3,13 +3,11 @@
  * Runs on the carrier of the state it reads. The stack discipline, which the path in errors relies on: `top` is
  * the highest slot in use; a table is walked with its key at top + 1 and the value at top + 2.
  */
+#include "lx/pack_put.h"
 #include "lx/packer.h"
+#include "lx/raw.h"
 
-enum {
-  STRINGS_MAX = 500,      /* strings that a message looks out for */
-  LONG_STRING = 64 << 10, /* travels as a blob */
-  GAP_MAX = 64,           /* nils in a row that an array may always have */
-};
+enum { GAP_MAX = 64 /* nils in a row that an array may always have */ };
 
 /* ---- bytes ---- */
 
@@ -32,42 +30,17 @@ enum wf_packed wf_packer_room(wf_packer *p, size_t bytes) {
 
 /* ---- scalars ---- */
 
-/* Room for 16 bytes is there. */
-static void put_integer(wf_packer *p, lua_Integer i, bool wide) {
-  if (i >= 0 && i < PACK_SMALL_INTS && !wide) {
-    put_tag(p, (uint8_t)(TAG_INT + i));
-  } else if (i == (int8_t)i) {
-    int8_t v = (int8_t)i;
-    put_tag(p, TAG_INT8);
-    put_bytes(p, &v, sizeof v);
-  } else if (i == (int16_t)i) {
-    int16_t v = (int16_t)i;
-    put_tag(p, TAG_INT16);
-    put_bytes(p, &v, sizeof v);
-  } else if (i == (int32_t)i) {
-    int32_t v = (int32_t)i;
-    put_tag(p, TAG_INT32);
-    put_bytes(p, &v, sizeof v);
-  } else {
-    int64_t v = i;
-    put_tag(p, TAG_INT64);
-    put_bytes(p, &v, sizeof v);
-  }
-}
-
 static void put_number(wf_packer *p, int idx) {
   if (lua_isinteger(p->L, idx)) {
     put_integer(p, lua_tointegerx(p->L, idx, NULL), false);
   } else {
-    double v = lua_tonumberx(p->L, idx, NULL);
-    put_tag(p, TAG_FLOAT);
-    put_bytes(p, &v, sizeof v);
+    put_float(p, lua_tonumberx(p->L, idx, NULL));
   }
 }
 
-static enum wf_packed pack_pointer(wf_packer *p, int idx) {
+enum wf_packed wf_pack_pointer(wf_packer *p, const void *pointer) {
   if (p->reach != WF_REACH_PROCESS) return wf_pack_refuse(p, "a light userdata cannot leave the process");
-  uint64_t v = (uintptr_t)lua_touserdata(p->L, idx);
+  uint64_t v = (uintptr_t)pointer;
   put_tag(p, TAG_POINTER);
   put_bytes(p, &v, sizeof v);
   return PACK_OK;
@@ -75,8 +48,7 @@ static enum wf_packed pack_pointer(wf_packer *p, int idx) {
 
 /* ---- strings ---- */
 
-/* A long string goes beside the bytes, once a message: it is always put into the dictionary. */
-static enum wf_packed pack_long(wf_packer *p, const char *s, size_t len) {
+enum wf_packed wf_pack_long(wf_packer *p, const char *s, size_t len) {
   if (p->reach == WF_REACH_PROCESS) {
     wf_blob *blob = wf_blob_new(len);
     wf_side *side = blob == NULL ? NULL : wf_msg_side(p->msg);
@@ -99,20 +71,7 @@ static enum wf_packed pack_long(wf_packer *p, const char *s, size_t len) {
   return PACK_OK;
 }
 
-static inline enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wide) {
-  if (wf_unlikely(len >= LONG_STRING || wide)) return pack_long(p, s, len);
-  uint16_t n = (uint16_t)len;
-  enum wf_packed r = pack_need(p, len + 3);
-  if (r != PACK_OK) return r;
-  put_tag(p, TAG_STR);
-  put_bytes(p, &n, sizeof n);
-  put_bytes(p, s, len);
-  return PACK_OK;
-}
-
-/* The string of `slot` comes again, or is long: it becomes the next entry of the dictionary, if there is room and
- * a stranger's reader would not be asked to keep too much for too few bytes. */
-static enum wf_packed pack_define(wf_packer *p, wf_slot *slot, const char *s, size_t len, bool wide) {
+enum wf_packed wf_pack_define(wf_packer *p, wf_slot *slot, const char *s, size_t len, bool wide) {
   if (p->dict < PACK_DICT_MAX && (len >= 3 || !p->wide)) {
     enum wf_packed r = pack_need(p, 6);
     if (r != PACK_OK) return r;
@@ -122,33 +81,10 @@ static enum wf_packed pack_define(wf_packer *p, wf_slot *slot, const char *s, si
   return pack_text(p, s, len, wide);
 }
 
-/* once: it is known not to come again. */
 static inline enum wf_packed pack_string(wf_packer *p, int idx, bool wide, bool once) {
   size_t len;
   const char *s = lua_tolstring(p->L, idx, &len);
-  if (once && len < LONG_STRING) return pack_text(p, s, len, wide);
-  wf_scratch *sc = p->scratch;
-  wf_slot *slot = wf_slots_find(&sc->strings, sc->gen, s);
-  if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
-  if (slot->gen != sc->gen) {
-    if (wf_likely(sc->strings.used < STRINGS_MAX) || len >= LONG_STRING) {
-      *slot = (wf_slot){s, sc->gen, STRING_SEEN};
-      sc->strings.used++;
-      if (len >= LONG_STRING) return pack_define(p, slot, s, len, wide);
-    }
-    return pack_text(p, s, len, wide);
-  }
-  if (wf_unlikely(slot->val == STRING_SEEN)) return pack_define(p, slot, s, len, wide);
-  enum wf_packed r = pack_need(p, 3);
-  if (wf_unlikely(r != PACK_OK)) return r;
-  if (wf_likely(slot->val < PACK_DICT_NEAR && !wide)) {
-    put_tag(p, (uint8_t)(TAG_REF + slot->val));
-  } else {
-    uint16_t n = (uint16_t)slot->val;
-    put_tag(p, TAG_REF16);
-    put_bytes(p, &n, sizeof n);
-  }
-  return PACK_OK;
+  return pack_bytes(p, s, len, wide, once);
 }
 
 enum wf_packed wf_pack_string(wf_packer *p, int idx) { return pack_string(p, idx, p->wide, false); }
@@ -228,7 +164,7 @@ static inline enum wf_packed pack_any(wf_packer *p, int idx, int top, bool wide)
       return PACK_OK;
     case LUA_TSTRING: return pack_string(p, idx, wide, false);
     case LUA_TTABLE: return pack_table(p, idx, top);
-    case LUA_TLIGHTUSERDATA: return pack_pointer(p, idx);
+    case LUA_TLIGHTUSERDATA: return wf_pack_pointer(p, lua_touserdata(p->L, idx));
     case LUA_TFUNCTION: return p->full ? wf_pack_function(p, idx, top) : PACK_FULL;
     case LUA_TUSERDATA: return p->full ? wf_pack_userdata(p, idx, top) : PACK_FULL;
     default: return wf_pack_refuse(p, "a coroutine cannot cross isolates");
@@ -295,6 +231,8 @@ static enum wf_packed pack_table(wf_packer *p, int idx, int top) {
   if (p->full) {
     r = wf_pack_named_table(p, idx, top, &done);
     if (r != PACK_OK || done) return r;
+  } else if (wf_likely(p->raw)) {
+    return wf_pack_raw_table(p, lua_topointer(L, idx));
   }
   if (wf_unlikely(p->depth == PACK_DEPTH)) return wf_pack_refuse(p, "nested deeper than %d", PACK_DEPTH);
   if (wf_unlikely(p->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD)) return PACK_NOMEM;
@@ -334,6 +272,8 @@ enum wf_packed wf_pack_all(wf_packer *p, int top) {
   p->end = p->msg->data + p->msg->room;
   wf_scratch_begin(p->scratch);
   if (p->full) wf_pack_names_begin(p);
+  p->raw = !p->full && !p->slow && !p->wide && wf_raw_works();
+  p->metatable = NULL;
   for (p->value = 1; p->value <= p->count; p->value++) {
     enum wf_packed r = pack_any(p, p->first + p->value - 1, top, false);
     if (wf_unlikely(r != PACK_OK)) return r;

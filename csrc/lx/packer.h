@@ -25,6 +25,7 @@ enum {
 enum wf_packed {
   PACK_OK,
   PACK_FULL,    /* start again in full mode */
+  PACK_SLOW,    /* start again in plain mode, but through the API */
   PACK_NOMEM,   /* the C heap gave nothing */
   PACK_LONG,    /* the message would pass 4 GiB */
   PACK_REFUSED, /* an error value is on top of the stack */
@@ -53,11 +54,16 @@ typedef struct wf_packer {
   int depth;
   uint32_t objects, shared, dict; /* so far */
   bool full;
+  bool raw;  /* tables are read in place (raw.h), */
+  bool slow; /* unless one was met that is not fit for that */
   bool modules_known;
   bool wide; /* keys for WF_REACH_ANYONE */
   enum wf_pack_reach reach;
   uint64_t modules[4]; /* full mode: a Bloom filter of the tables in package.loaded */
   const void *globals; /* full mode */
+  const void *metatable; /* read in place last, NULL: none; and its name */
+  const char *meta_name;
+  size_t meta_len;
 } wf_packer;
 
 /* ---- values and bytes (pack_value.c) ---- */
@@ -94,6 +100,10 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen);
 
 /* Mark the object whose tag lies at offset `at` as referred to. */
 void wf_pack_share(wf_packer *p, uint32_t at);
+
+/* A table read in place, in plain mode (pack_raw.c). PACK_SLOW: it is one of the kind that only the API reads well. */
+struct wf_raw_table;
+enum wf_packed wf_pack_raw_table(wf_packer *p, const struct wf_raw_table *t);
 
 /* ---- full mode ---- */
 

@@ -1,0 +1,113 @@
+/* Packing tables that are read in place (raw.h), in plain mode.
+ *
+ * The order of the pairs and the message are those of pack_value.c. No call of Lua's API is made, so nothing is allocated
+ * or collected meanwhile, but for the name of a metatable that is not the one before it. */
+#include "lx/pack_put.h"
+#include "lx/raw.h"
+
+/* The name of a registered metatable. */
+static enum wf_packed find_name(wf_packer *p, const void *metatable) {
+  lua_State *L = p->L;
+  enum wf_packed r = PACK_FULL;
+  if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TTABLE) {
+    const wf_raw_table *metas = lua_topointer(L, -1);
+    const wf_raw_node *n = metas->node, *end = n + wf_raw_nodes(metas);
+    while (n < end && !(n->key_tag == WF_RAW_TABLE && n->key.p == metatable && !wf_raw_is_nil(n->tag))) n++;
+    if (n < end && (n->tag == WF_RAW_SHORT || n->tag == WF_RAW_LONG)) {
+      p->metatable = metatable;
+      p->meta_name = wf_raw_text(n->tag, n->v.p, &p->meta_len);
+      r = PACK_OK;
+    }
+  }
+  lua_pop(L, 1);
+  return r;
+}
+
+static enum wf_packed put_meta(wf_packer *p, const void *metatable) {
+  enum wf_packed r = p->metatable == metatable ? PACK_OK : find_name(p, metatable);
+  if (r == PACK_OK) r = pack_need(p, 16);
+  if (r != PACK_OK) return r;
+  put_tag(p, TAG_META);
+  r = pack_bytes(p, p->meta_name, p->meta_len, false, false);
+  return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;
+}
+
+/* Room for 16 bytes is made. */
+static inline enum wf_packed put_value(wf_packer *p, uint8_t tag, wf_raw_data v, bool once) {
+  size_t len;
+  enum wf_packed r = pack_need(p, 16);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  switch (tag) {
+    case WF_RAW_SHORT:
+    case WF_RAW_LONG: {
+      const char *s = wf_raw_text(tag, v.p, &len);
+      return pack_bytes(p, s, len, false, once);
+    }
+    case WF_RAW_INTEGER: put_integer(p, v.i, false); return PACK_OK;
+    case WF_RAW_FLOAT: put_float(p, v.n); return PACK_OK;
+    case WF_RAW_FALSE: put_tag(p, TAG_FALSE); return PACK_OK;
+    case WF_RAW_TRUE: put_tag(p, TAG_TRUE); return PACK_OK;
+    case WF_RAW_TABLE: return wf_pack_raw_table(p, v.p);
+    case WF_RAW_POINTER: return wf_pack_pointer(p, v.p);
+    default: return PACK_FULL; /* functions, userdata; coroutines, which it refuses */
+  }
+}
+
+/* The array up to its first hole. One with values behind that is for the API. */
+static enum wf_packed put_array(wf_packer *p, const wf_raw_table *t, uint32_t *count) {
+  const wf_raw_value *v = t->array, *end = v + wf_raw_array_size(t);
+  enum wf_packed r = PACK_OK;
+  for (; v < end && !wf_raw_is_nil(v->tag); v++) {
+    if (wf_likely(v->tag == WF_RAW_INTEGER)) { /* so that arrays of integers take a step less */
+      if (wf_unlikely((r = pack_need(p, 16)) != PACK_OK)) return r;
+      put_integer(p, v->v.i, false);
+    } else if ((r = put_value(p, v->tag, v->v, false)) != PACK_OK) {
+      return r;
+    }
+  }
+  size_t n = (size_t)(v - t->array);
+  if (n > INT32_MAX) return PACK_LONG;
+  *count = (uint32_t)n;
+  while (v < end)
+    if (!wf_raw_is_nil(v++->tag)) return PACK_SLOW;
+  return PACK_OK;
+}
+
+/* The hash part. As long as it goes on where the array ended, that is the array, too. */
+static enum wf_packed put_nodes(wf_packer *p, const wf_raw_table *t, uint32_t sizes[2]) {
+  const wf_raw_node *n = t->node, *end = n + wf_raw_nodes(t);
+  bool once = p->objects == 1; /* the keys of the first table are all different */
+  for (; n < end; n++) {
+    if (wf_raw_is_nil(n->tag)) continue;
+    enum wf_packed r;
+    if (n->key_tag == WF_RAW_INTEGER && n->key.i == (lua_Integer)sizes[0] + 1 && sizes[1] == 0) {
+      sizes[0]++;
+    } else {
+      sizes[1]++;
+      if (wf_unlikely((r = put_value(p, n->key_tag, n->key, once)) != PACK_OK)) return r;
+    }
+    if (wf_unlikely((r = put_value(p, n->tag, n->v, false)) != PACK_OK)) return r;
+  }
+  return PACK_OK;
+}
+
+/* Room for 16 bytes is there. */
+enum wf_packed wf_pack_raw_table(wf_packer *p, const wf_raw_table *t) {
+  bool done;
+  if (wf_unlikely(p->depth == PACK_DEPTH)) return PACK_FULL; /* which words the refusal */
+  enum wf_packed r = wf_pack_object(p, t, &done);
+  if (r != PACK_OK || done) return r;
+  uint32_t ordinal = p->objects - 1, sizes[2] = {0, 0};
+  if (wf_unlikely(t->metatable != NULL) && (r = put_meta(p, t->metatable)) != PACK_OK) return r;
+  uint32_t at = packer_offset(p);
+  p->scratch->object[ordinal].at = at;
+  put_tag(p, TAG_TABLE);
+  put_bytes(p, sizes, sizeof sizes);
+  p->depth++;
+  r = put_array(p, t, &sizes[0]);
+  if (r == PACK_OK) r = put_nodes(p, t, sizes);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  p->depth--;
+  memcpy(p->msg->data + at + 1, sizes, sizeof sizes);
+  return PACK_OK;
+}

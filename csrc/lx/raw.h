@@ -1,0 +1,87 @@
+/* Tables read in place. Lua's API takes a call or three for each key and value; packing large data is mostly that. The
+ * records below are those of Lua 5.4 (lobject.h), the parts that have been the same since 5.4.0. Nothing is ever written.
+ *
+ * Whether the Lua that runs here has them is not believed but tried, once a process (raw.c), on a state whose blocks are
+ * known by size, so that the trial itself reads nothing that is not there. Where it fails the API is used. */
+#ifndef WF_LX_RAW_H
+#define WF_LX_RAW_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef union wf_raw_data {
+  const void *p;
+  lua_Integer i;
+  lua_Number n;
+} wf_raw_data;
+
+typedef struct wf_raw_value {
+  wf_raw_data v;
+  uint8_t tag;
+} wf_raw_value;
+
+typedef struct wf_raw_node {
+  wf_raw_data v;
+  uint8_t tag, key_tag;
+  int next;
+  wf_raw_data key;
+} wf_raw_node;
+
+typedef struct wf_raw_table {
+  void *gc_next;
+  uint8_t tt, marked, flags, node_bits;
+  unsigned limit; /* of the array; see wf_raw_array_size */
+  const wf_raw_value *array;
+  const wf_raw_node *node;
+  const void *last_free; /* NULL: no hash part of its own */
+  const void *metatable;
+  void *gc_list;
+} wf_raw_table;
+
+typedef struct wf_raw_string {
+  void *gc_next;
+  uint8_t tt, marked, extra, short_len;
+  unsigned hash;
+  size_t long_len;
+  char bytes[];
+} wf_raw_string;
+
+/* Tags: the type, its variant from bit 4 on, and a bit for what is collected. */
+enum {
+  WF_RAW_FALSE = LUA_TBOOLEAN,
+  WF_RAW_TRUE = LUA_TBOOLEAN | 1 << 4,
+  WF_RAW_POINTER = LUA_TLIGHTUSERDATA,
+  WF_RAW_INTEGER = LUA_TNUMBER,
+  WF_RAW_FLOAT = LUA_TNUMBER | 1 << 4,
+  WF_RAW_COLLECTED = 1 << 6,
+  WF_RAW_SHORT = LUA_TSTRING | WF_RAW_COLLECTED,
+  WF_RAW_LONG = LUA_TSTRING | 1 << 4 | WF_RAW_COLLECTED,
+  WF_RAW_TABLE = LUA_TTABLE | WF_RAW_COLLECTED
+};
+
+/* Whatever kind of nil: there is nothing. */
+static inline bool wf_raw_is_nil(uint8_t tag) { return (tag & 15) == LUA_TNIL; }
+
+static inline const char *wf_raw_text(uint8_t tag, const void *string, size_t *len) {
+  const wf_raw_string *s = string;
+  *len = tag == WF_RAW_SHORT ? s->short_len : s->long_len;
+  return s->bytes;
+}
+
+/* The limit is the size, or when a bit of the flags says so a hint below it, which is the next power of two. */
+static inline size_t wf_raw_array_size(const wf_raw_table *t) {
+  size_t n = t->limit;
+  if (!(t->flags & 1 << 7) || (n & (n - 1)) == 0) return n;
+  size_t size = 1;
+  while (size < n) size *= 2;
+  return size;
+}
+
+static inline size_t wf_raw_nodes(const wf_raw_table *t) { return t->last_free == NULL ? 0 : (size_t)1 << t->node_bits; }
+
+/* Is that how this Lua keeps tables? Any thread. */
+bool wf_raw_works(void);
+
+#endif
