@@ -107,6 +107,7 @@ build = {
         "csrc/lx/pack_state.c",
         "csrc/lx/pack_value.c",
         "csrc/lx/raw.c",
+        "csrc/lx/strings.c",
         "csrc/lx/unpack.c",
         "csrc/lx/unpack_func.c",
         "csrc/lx/unpack_strict.c",

@@ -45,6 +45,25 @@ enum wf_packed wf_pack_pointer(wf_packer *p, const void *pointer);
 /* A long string goes beside the bytes, once a message: it is always put into the dictionary. */
 enum wf_packed wf_pack_long(wf_packer *p, const char *s, size_t len);
 
+/* Most strings are short, and a call for each of them is felt: two words that overlap are all of such a one. */
+static inline void put_text(wf_packer *p, const char *s, size_t len) {
+  char *to = p->at;
+  p->at += len;
+  if (wf_unlikely(len > 16)) {
+    memcpy(to, s, len);
+  } else if (len >= 8) {
+    memcpy(to, s, 8);
+    memcpy(to + len - 8, s + len - 8, 8);
+  } else if (len >= 4) {
+    memcpy(to, s, 4);
+    memcpy(to + len - 4, s + len - 4, 4);
+  } else if (len > 0) {
+    to[0] = s[0];
+    to[len / 2] = s[len / 2];
+    to[len - 1] = s[len - 1];
+  }
+}
+
 static inline enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, bool wide) {
   if (wf_unlikely(len >= LONG_STRING || wide)) return wf_pack_long(p, s, len);
   uint16_t n = (uint16_t)len;
@@ -52,7 +71,7 @@ static inline enum wf_packed pack_text(wf_packer *p, const char *s, size_t len, 
   if (r != PACK_OK) return r;
   put_tag(p, TAG_STR);
   put_bytes(p, &n, sizeof n);
-  put_bytes(p, s, len);
+  put_text(p, s, len);
   return PACK_OK;
 }
 

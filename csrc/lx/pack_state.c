@@ -6,9 +6,11 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
 #include "lx/pack_state.h"
+#include "lx/strings.h"
 
 static const char STATE_KEY = 0;
 
@@ -19,6 +21,8 @@ static int state_gc(lua_State *L) {
   wf_scratch_free(&st->scratch);
   if (st->pool != NULL) wf_msg_pool_close(st->pool);
   st->pool = NULL;
+  wf_free(st->strings);
+  st->strings = NULL;
   return 0;
 }
 
@@ -33,6 +37,30 @@ static wf_pack_state *state_create(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
   return st;
+}
+
+struct wf_strings *wf_pack_state_strings(lua_State *L, size_t bytes) {
+  enum { WORTH_IT = 64, OFTEN = 64 };
+  if (bytes < WORTH_IT) return NULL;
+  luaL_checkstack(L, 5, "unpacking");
+  if (wf_unlikely(lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY) != LUA_TUSERDATA)) {
+    lua_pop(L, 1);
+    state_create(L);
+  }
+  wf_pack_state *st = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (wf_unlikely(st->strings == NULL)) {
+    if (st->closed || ++st->received <= OFTEN) return NULL;
+    lua_createtable(L, WF_STRINGS, 0);
+    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    if ((st->strings = wf_calloc(1, sizeof *st->strings)) == NULL) {
+      luaL_unref(L, LUA_REGISTRYINDEX, ref);
+      return NULL;
+    }
+    st->strings->ref = ref;
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->strings->ref);
+  return st->strings;
 }
 
 wf_pack_state *wf_pack_state_push(lua_State *L) {

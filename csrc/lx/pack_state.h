@@ -78,6 +78,8 @@ typedef struct wf_pack_state {
   wf_scratch scratch;
   const void *sent[8]; /* functions dumped lately; addresses only, a hint */
   uint32_t next_sent;
+  uint32_t received;          /* messages worth it, until there is: */
+  struct wf_strings *strings; /* what was read again and again (strings.h), or NULL */
 } wf_pack_state;
 
 /* User values of that userdata, nil until they are needed. */
@@ -91,6 +93,9 @@ enum {
 
 /* [-0, +1, m] Push the state's userdata, made on first use. */
 wf_pack_state *wf_pack_state_push(lua_State *L);
+
+/* The strings to look among for a message of that many bytes; pushes their array. NULL: none. [-0, +(0|1), m] */
+struct wf_strings *wf_pack_state_strings(lua_State *L, size_t bytes);
 
 /* [-0, +1, m] Push one of its values, made on first use. `box` is the userdata's place. */
 void wf_pack_state_value(lua_State *L, int box, int which);

@@ -8,6 +8,7 @@
 
 #include "lx/error.h"
 #include "lx/pack_state.h"
+#include "lx/strings.h"
 #include "lx/unpacker.h"
 
 enum {
@@ -52,7 +53,9 @@ bool wf_read_pay(wf_reader *r, uint64_t bytes) { return reader_pay(r, bytes) || 
 static inline bool read_bytes(wf_reader *r, size_t len) {
   if (wf_unlikely(reader_left(r) < len)) return bad_end(r);
   if (wf_unlikely(!reader_pay(r, COST_STRING + len + (len <= SHORT_STRING ? COST_INTERN : 0)))) return bad_cost(r);
-  lua_pushlstring(r->L, (const char *)r->at, len);
+  const char *s = (const char *)r->at;
+  if (r->strings != NULL && len <= WF_STRINGS_LEN) wf_strings_push(r->strings, r->L, r->array, s, len);
+  else lua_pushlstring(r->L, s, len);
   r->at += len;
   return true;
 }
@@ -334,8 +337,10 @@ static int read_all(wf_reader *r) {
   lua_State *L = r->L;
   int top = lua_gettop(L), n = 0;
   wf_pack_head head;
-  bool ok = read_head(r, &head, top);
-  int below = ok && (head.dict | head.shared) != 0 ? lua_gettop(L) : top;
+  if (r->reach != WF_REACH_ANYONE) r->strings = wf_pack_state_strings(L, reader_left(r));
+  int below = r->array = r->strings != NULL ? top + 1 : top;
+  bool ok = read_head(r, &head, below);
+  if (ok && (head.dict | head.shared) != 0) below = lua_gettop(L);
   for (; ok && n < (int)head.values; n++) ok = read_any(r);
   if (ok && wf_unlikely(r->at != r->end)) ok = wf_read_bad(r, "bytes after its end");
   if (wf_unlikely(!ok)) {
