@@ -259,7 +259,7 @@ struct wf_iso {
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
   uint32_t npeers;     /* connections to other processes (peer.h), */
-  uint64_t peers_looked; /* and when a busy task has last looked after them */
+  uint64_t peers_looked; /* and when somebody has last looked after them */
   wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */
   const struct wf_transfer *transfers[4]; /* by peer_kind: how objects cross that come from there */
   struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */

@@ -410,6 +410,9 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   }
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
+  /* A wake that has come so far, often one of the isolate's own mail, is for what is looked at now: it need not cut the sleep
+   * short. One that comes from here on does. Whoever wakes has written before what is to be seen, and the exchange reads that. */
+  wf_parker_take(&iso->port->parker);
   poll_within(iso);
   if (wf_unlikely(iso->explore != NULL)) {
     wf_explore_idle(iso, L, t);
@@ -432,6 +435,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
   if (quiet) wf_family_awake(iso->member);
   if (iso->pooled) wf_worker_unblock();
+  if (wf_unlikely(iso->npeers > 0)) iso->peers_looked = wf_clock_ns(); /* an answer at once goes with what is sent before the next sleep */
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }
 
