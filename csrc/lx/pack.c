@@ -69,21 +69,21 @@ static wf_msg *packer_fail(wf_packer *p, enum wf_packed r, int top, bool raised)
 
 wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pack_reach reach) {
   if (wf_unlikely(!lua_checkstack(L, STACK_AHEAD))) luaL_error(L, "stack overflow (packing)");
-  wf_packer p;
   int top = lua_gettop(L);
   wf_pack_state *st = wf_pack_state_push(L);
   wf_scratch own = {0};
   bool nested = st->busy, raised = false;
-  p.L = L;
-  p.state = st;
-  p.scratch = wf_unlikely(nested) ? &own : &st->scratch;
-  p.box = top + 1;
-  p.what = what;
-  p.first = first < 0 ? top + 1 + first : first;
-  p.count = n;
-  p.reach = reach;
-  p.wide = reach == WF_REACH_ANYONE;
-  p.full = p.slow = false;
+  wf_packer p = {
+      .L = L,
+      .state = st,
+      .scratch = wf_unlikely(nested) ? &own : &st->scratch,
+      .box = top + 1,
+      .what = what,
+      .first = first < 0 ? top + 1 + first : first,
+      .count = n,
+      .reach = reach,
+      .wide = reach == WF_REACH_ANYONE,
+  };
   p.msg = wf_msg_new(st->pool, FIRST_ROOM);
   if (wf_unlikely(p.msg == NULL)) return packer_fail(&p, PACK_NOMEM, top, false);
   st->busy = true;

@@ -72,7 +72,8 @@ static bool table_reads(lua_State *L, const trial *t, size_t array, size_t nodes
   for (size_t i = 0; i < array; i++) {
     wf_raw_data key = {.i = (lua_Integer)i + 1};
     if (wf_raw_is_nil(raw->array[i].tag)) continue;
-    if (!lua_next(L, -2) || !same(L, t, -2, WF_RAW_INTEGER, key) || !same(L, t, -1, raw->array[i].tag, raw->array[i].v)) return false;
+    if (!lua_next(L, -2) || !same(L, t, -2, WF_RAW_INTEGER, key) || !same(L, t, -1, raw->array[i].tag, raw->array[i].v))
+      return false;
     lua_pop(L, 1);
   }
   for (size_t i = 0; i < nodes; i++) {

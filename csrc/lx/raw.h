@@ -79,7 +79,9 @@ static inline size_t wf_raw_array_size(const wf_raw_table *t) {
   return size;
 }
 
-static inline size_t wf_raw_nodes(const wf_raw_table *t) { return t->last_free == NULL ? 0 : (size_t)1 << t->node_bits; }
+static inline size_t wf_raw_nodes(const wf_raw_table *t) {
+  return t->last_free == NULL ? 0 : (size_t)1 << t->node_bits;
+}
 
 /* Is that how this Lua keeps tables? Any thread. */
 bool wf_raw_works(void);

@@ -1,7 +1,8 @@
 /* See strings.h. */
 #include "lx/strings.h"
 
-void wf_strings_miss(wf_strings *t, lua_State *L, int array, const char *s, size_t len, wf_string_key k, unsigned place) {
+void wf_strings_miss(wf_strings *t, lua_State *L, int array, const char *s, size_t len, wf_string_key k,
+                     unsigned place) {
   bool again = t->entry[place].len == len && t->entry[place].key.head == k.head && t->entry[place].key.tail == k.tail;
   lua_pushlstring(L, s, len);
   t->entry[place].kept = false; /* until it is there */

@@ -40,20 +40,22 @@ static inline wf_string_key wf_string_key_of(const char *s, size_t len) {
 }
 
 static inline unsigned wf_string_place(wf_string_key k, size_t len) {
-  return (unsigned)(((k.head + (k.tail << 23 | k.tail >> 41) + len) * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - WF_STRINGS_BITS));
+  return (unsigned)(((k.head + (k.tail << 23 | k.tail >> 41) + len) * UINT64_C(0x9E3779B97F4A7C15)) >>
+                    (64 - WF_STRINGS_BITS));
 }
 
 /* The string was not kept: push it the usual way, and note it. [-0, +1, m] */
-void wf_strings_miss(wf_strings *t, lua_State *L, int array, const char *s, size_t len, wf_string_key k, unsigned place);
+void wf_strings_miss(wf_strings *t, lua_State *L, int array, const char *s, size_t len, wf_string_key k,
+                     unsigned place);
 
 /* Push the string. `array`: where the array lies on the stack. [-0, +1, m] */
 static inline void wf_strings_push(wf_strings *t, lua_State *L, int array, const char *s, size_t len) {
   wf_string_key k = wf_string_key_of(s, len);
   unsigned place = wf_string_place(k, len);
-  if (t->entry[place].kept && t->entry[place].len == len && t->entry[place].key.head == k.head && t->entry[place].key.tail == k.tail)
+  if (t->entry[place].kept && t->entry[place].len == len && t->entry[place].key.head == k.head &&
+      t->entry[place].key.tail == k.tail)
     lua_rawgeti(L, array, place + 1);
-  else
-    wf_strings_miss(t, L, array, s, len, k, place);
+  else wf_strings_miss(t, L, array, s, len, k, place);
 }
 
 #endif

@@ -32,15 +32,14 @@ static void give_base(wf_heap_over *o, void *block, size_t size) {
 }
 
 static inline void give(wf_heap_over *o, void *block, size_t size) {
-  if (wf_likely(wf_area_has(&o->area, block)))
-    wf_heap_page_give(&o->heap, block);
-  else
-    give_base(o, block, size);
+  if (wf_likely(wf_area_has(&o->area, block))) wf_heap_page_give(&o->heap, block);
+  else give_base(o, block, size);
 }
 
 static void *resize(wf_heap_over *o, void *block, size_t osize, size_t nsize) {
   bool ours = wf_area_has(&o->area, block);
-  if (!ours && (nsize > WF_HEAP_OVER_SMALL || osize <= WF_HEAP_OVER_SMALL)) return o->base(o->base_ud, block, osize, nsize);
+  if (!ours && (nsize > WF_HEAP_OVER_SMALL || osize <= WF_HEAP_OVER_SMALL))
+    return o->base(o->base_ud, block, osize, nsize);
   if (ours && wf_heap_fits(osize, nsize)) return block;
   void *moved = take(o, 0, nsize);
   if (moved == NULL) return nsize <= osize ? block : NULL; /* shrinking must not fail */
