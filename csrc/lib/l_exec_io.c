@@ -196,10 +196,10 @@ static int resolve(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, int 
     }
     default:
       s = wf_object_test(L, -1, WF_CLASS_STREAM, sizeof *s);
-      if (s == NULL)
-        option_error(L, name, lua_pushfstring(L, "\"pipe\", \"null\", \"inherit\", a path, a descriptor, a stream or a table expected, got %s",
-                                              luaL_typename(L, -1)));
-      return from_stream(L, e, s, name);
+      if (s != NULL) return from_stream(L, e, s, name);
+      option_error(L, name, lua_pushfstring(L, "\"pipe\", \"null\", \"inherit\", a path, a descriptor, a stream or a table expected, got %s",
+                                            luaL_typename(L, -1)));
+      return -1; /* not reached */
   }
 }
 

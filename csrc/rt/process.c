@@ -292,7 +292,10 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   wf_run *r = wf_run_new();
   wf_peer *p = NULL;
   if (r != NULL && err == 0) p = wf_peer_new(iso, fd, true, &err);
-  if (p == NULL) luaL_error(L, "a worker process cannot begin: %s", strerror(r == NULL ? ENOMEM : err));
+  if (p == NULL) {
+    luaL_error(L, "a worker process cannot begin: %s", strerror(r == NULL ? ENOMEM : err));
+    return; /* not reached */
+  }
   r->process = true;
   r->peer = p;
   r->mail.deliver = on_cancel_mail;
