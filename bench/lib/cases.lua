@@ -73,7 +73,7 @@ local PROCESS = "Loading weft's module and libuv takes 240 us of the worker (dlo
   .. "an interpreter with nothing to do is spared; start, message and end of the process cost what they cost in C."
 local PROCESS_TRIP = "Six system calls where the C program has four: the worker and its starter sleep in the poller, so that their "
   .. "other tasks go on meanwhile."
-local MAP = "Two workers and the main thread, which hands out and collects, share two processors. The row has had from 0.92 to 1.04 "
+local MAP = "Two workers and the main thread, which hands out and collects, share two processors. The row has had 0.92 to 1.04 "
   .. "in runs of the same program."
 local TABLE = "Half of the time is Lua's, in the receiver: it makes the table, puts in ten keys and collects it. Both isolates run "
   .. "on one worker; two that hand over so little at a time are slower."
