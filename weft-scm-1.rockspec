@@ -147,6 +147,7 @@ build = {
         "csrc/rt/race.c",
         "csrc/rt/recorder.c",
         "csrc/rt/report.c",
+        "csrc/rt/results.c",
         "csrc/rt/run.c",
         "csrc/rt/rwlock.c",
         "csrc/rt/sched.c",

@@ -7,6 +7,7 @@
 #include "lx/error.h"
 #include "lx/pack.h"
 #include "rt/cancel.h"
+#include "rt/results.h"
 #include "rt/run.h"
 #include "rt/sched.h"
 #include "rt/task.h"
@@ -391,7 +392,7 @@ void wf_remote_gc(wf_iso *iso, wf_remote *r) {
   r->job = NULL;
 }
 
-/* Unpack what the job left into the handle's user value: {results, n=} or {error}. */
+/* What the job left (results.h). */
 static int unpack_output(lua_State *L) {
   const wf_remote *r = lua_touserdata(L, 1);
   const wf_shjob *j = r->job;
@@ -409,45 +410,13 @@ static int unpack_output(lua_State *L) {
       lx_error_new(L, "memory", "not enough memory for %s %d", j->kind, (int)(j->id >> 32));
     n = 1;
   }
-  lua_pushinteger(L, n);
-  lua_setfield(L, 2, "n");
-  for (int i = n; i > 0; i--) lua_rawseti(L, 2, i);
-  lua_setiuservalue(L, 1, 1);
+  wf_results_keep(L, n);
   return 0;
 }
 
 int wf_remote_results(wf_iso *iso, lua_State *L, wf_remote *r, int idx) {
   (void)iso;
-  idx = lua_absindex(L, idx);
-  luaL_checkstack(L, 8, NULL);
-  if (!r->unpacked) {
-    lua_pushcfunction(L, unpack_output);
-    lua_pushvalue(L, idx);
-    int status = lua_pcall(L, 1, 0, 0);
-    if (status == LUA_ERRMEM) lua_error(L); /* another time */
-    if (status != LUA_OK) {                 /* it cannot be made here: that is the outcome */
-      r->state = WF_FAILED;
-      lua_createtable(L, 1, 0);
-      lua_insert(L, -2);
-      lua_rawseti(L, -2, 1);
-      lua_setiuservalue(L, idx, 1);
-    }
-    r->unpacked = true;
-  }
-  lua_getiuservalue(L, idx, 1);
-  int kept = lua_gettop(L);
-  if (r->state != WF_DONE) {
-    lua_rawgeti(L, kept, 1);
-    lua_remove(L, kept);
-    return -1;
-  }
-  lua_getfield(L, kept, "n");
-  int n = (int)lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  luaL_checkstack(L, n + 1, "too many results");
-  for (int i = 1; i <= n; i++) lua_rawgeti(L, kept, i);
-  lua_remove(L, kept);
-  return n;
+  return wf_results_push(L, idx, &r->unpacked, &r->state, unpack_output);
 }
 
 void wf_remote_watch(wf_iso *iso, wf_remote *r) {
