@@ -222,17 +222,9 @@ static int simple(lua_State *L, void (*run)(wf_file_job *), int64_t offset, lua_
   return wf_file_op_run(s->object.iso, L, k);
 }
 
-static int stat_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  const wf_file_op *u = wf_file_op_end(L, ctx);
-  if (u->job.err != 0) return wf_file_op_fail(L, u);
-  wf_fs_push_stat(L, &u->job.st);
-  return 1;
-}
-
 /* file:sync(), file:stat(), file:truncate(size). */
 static int file_sync(lua_State *L) { return simple(L, wf_file_flush, 0, wf_fs_done_k); }
-static int file_stat(lua_State *L) { return simple(L, wf_file_fstat, 0, stat_k); }
+static int file_stat(lua_State *L) { return simple(L, wf_file_fstat, 0, wf_fs_stat_k); }
 
 static int file_truncate(lua_State *L) {
   check_file(L);

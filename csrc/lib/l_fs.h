@@ -17,11 +17,11 @@ mode_t wf_check_mode(lua_State *L, int arg, const char *option, mode_t def);
 /* The continuation of what has no result: true. */
 int wf_fs_done_k(lua_State *L, int status, lua_KContext ctx);
 
+/* The continuation of a stat: its table. */
+int wf_fs_stat_k(lua_State *L, int status, lua_KContext ctx);
+
 /* The job met something that has to be waited for as a stream: weft.fs[helper](the arguments of the call). */
 int wf_fs_as_stream(lua_State *L, const char *helper);
-
-/* Push what is known of a file. [-0, +1, m] */
-void wf_fs_push_stat(lua_State *L, const struct stat *st);
 
 void wf_lib_fs_names(wf_iso *iso, lua_State *L); /* l_fs_name.c */
 void wf_lib_fs_dirs(wf_iso *iso, lua_State *L);  /* l_fs_dir.c */

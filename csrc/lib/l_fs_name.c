@@ -27,7 +27,7 @@ static void set_time(lua_State *L, const char *key, const struct timespec *t) {
 #define TIME_OF(st, which) ((st)->st_##which##tim)
 #endif
 
-void wf_fs_push_stat(lua_State *L, const struct stat *st) {
+static void push_stat(lua_State *L, const struct stat *st) {
   struct timespec a = TIME_OF(st, a), m = TIME_OF(st, m), c = TIME_OF(st, c);
   lua_createtable(L, 0, 13);
   set_integer(L, "size", (lua_Integer)st->st_size);
@@ -46,11 +46,11 @@ void wf_fs_push_stat(lua_State *L, const struct stat *st) {
   set_integer(L, "rdev", (lua_Integer)st->st_rdev);
 }
 
-static int stat_k(lua_State *L, int status, lua_KContext ctx) {
+int wf_fs_stat_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   const wf_file_op *u = wf_file_op_end(L, ctx);
   if (u->job.err != 0) return wf_file_op_fail(L, u);
-  wf_fs_push_stat(L, &u->job.st);
+  push_stat(L, &u->job.st);
   return 1;
 }
 
@@ -61,12 +61,12 @@ static int stat_begin(lua_State *L, bool follow) {
   wf_cancel_point(iso, L);
   int r = wf_file_may_try() ? wf_quick_stat(path, follow, &st) : -EAGAIN;
   if (r == 0) {
-    wf_fs_push_stat(L, &st);
+    push_stat(L, &st);
     return wf_file_at_once(iso, L, 1);
   }
   if (r != -EAGAIN) return lx_fail_errno(L, -r, path);
   wf_file_op_new(iso, L, follow ? wf_file_stat : wf_file_lstat, path, NULL);
-  return wf_file_op_run(iso, L, stat_k);
+  return wf_file_op_run(iso, L, wf_fs_stat_k);
 }
 
 static int lib_stat(lua_State *L) { return stat_begin(L, true); }
