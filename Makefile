@@ -5,6 +5,7 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
+#   make fuzz TARGET=prompt       inputs made by a machine (scripts/fuzz.sh has the targets)
 #   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
@@ -30,7 +31,7 @@ SETUP_GOALS := demo test bench performance asan tsan valgrind examples gallery r
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all luapath clean lint fmt docs tls models $(SETUP_GOALS)
+.PHONY: all luapath clean lint fmt docs tls models fuzz $(SETUP_GOALS)
 
 # Build on all cores unless the caller said how. (`make clean all` must stay in order.)
 ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
@@ -81,15 +82,18 @@ FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(ASAN)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(TSAN)
 FLAGS_cover   := -O1 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
+FLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG -DWF_FUZZER -fsanitize=fuzzer-no-link $(ASAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
 LINK_cover    := --coverage
+LINK_fuzz     := -fsanitize=fuzzer $(ASAN)
 DIR_release   := $(BUILD)
 DIR_check     := $(BUILD)/check
 DIR_asan      := $(BUILD)/asan
 DIR_tsan      := $(BUILD)/tsan
 DIR_cover     := $(BUILD)/cover
-VARIANTS      := release check asan tsan cover
+DIR_fuzz      := $(BUILD)/fuzz
+VARIANTS      := release check asan tsan cover fuzz
 
 # ------------------------------------------------------------------ what there is
 
@@ -166,6 +170,11 @@ tests-$(1): $$(if $$(SSL_LIBS),$$(DIR_$(1))/weft/tls_core.so) $$(DIR_$(1))/weft/
 .PHONY: tests-$(1)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
+
+# libFuzzer is clang's.
+fuzz-hosts $(BUILD)/flags-fuzz: CC := clang
+fuzz-hosts: $(DIR_fuzz)/test/fuzz_unpack $(DIR_fuzz)/test/fuzz_lua_test
+.PHONY: fuzz-hosts
 
 .PHONY: FORCE
 FORCE:
@@ -249,6 +258,10 @@ models: $(BUILD)/check/test/parker_model_test
 
 fmt:
 	@clang-format -i $(wildcard csrc/*.[ch] csrc/*/*.[ch] spec/c/*.[ch] bench/c/*.[ch])
+
+# Inputs made by a machine, until something is wrong (scripts/fuzz.sh).
+fuzz:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh '$(TARGET)' '$(or $(RUNS),0)' '$(or $(SECONDS),60)'
 
 tls: $(if $(SSL_LIBS),$(BUILD)/weft/tls_core.so)
 	@$(if $(SSL_LIBS),:,echo "weft: OpenSSL 3 is missing (Debian: apt install libssl-dev)" >&2; exit 1)
