@@ -5,6 +5,7 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
+#   make faults                   what must survive, as a table (scripts/faults.lua has the rows)
 #   make fuzz TARGET=prompt       inputs made by a machine (scripts/fuzz.sh has the targets)
 #   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
@@ -27,7 +28,7 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test bench performance asan tsan valgrind examples gallery rock deep coverage
+SETUP_GOALS := demo test faults bench performance asan tsan valgrind examples gallery rock deep coverage
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -234,9 +235,17 @@ coverage: tests-cover
 	@$(TEST) -d $(DIR_cover) -l '$(LUA)' || true
 	@$(LUA) scripts/coverage.lua $(DIR_cover)
 
-# The long tests, by hand: full sizes, both collector modes, both sanitizers.
+# What must survive: a table of faults and how the tests of each ended (docs/reliability.md).
+faults: tests-check
+	@WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-4} $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS)
+
+# The long tests, by hand: the table at the sizes of WEFT_..., then full sizes, both collector modes, both sanitizers.
 deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
-	@export WEFT_QUICK=0 SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); bad=0; \
+	@export WEFT_QUICK=0; bad=0; \
+	WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-14} WEFT_MESSAGES=$${WEFT_MESSAGES:-10000000} WEFT_SOAK=$${WEFT_SOAK:-10000,600} \
+	  WEFT_ROUNDS=$${WEFT_ROUNDS:-1000} WEFT_KILLS=$${WEFT_KILLS:-10000} SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),172800) \
+	  $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS) || bad=1; \
+	export SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); \
 	$(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	GC=stress $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	GC=gen $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \

@@ -35,13 +35,18 @@ end
 
 function Line:insert(text)
   if not utf8.len(text) then text = term.clean(text:gsub("[\t\r\n]", " ")) end
+  local new, n = {}, 0
   for _, code in utf8.codes(text) do
     local blank = code == 9 or code == 10 or code == 13
     if blank or code >= 32 and code < 127 or code >= 160 then
-      self.at = self.at + 1
-      table.insert(self.chars, self.at, blank and " " or utf8.char(code))
+      n = n + 1
+      new[n] = blank and " " or utf8.char(code)
     end
   end
+  local chars, at = self.chars, self.at
+  table.move(chars, at + 1, #chars, at + n + 1)
+  table.move(new, 1, n, at + 1, chars)
+  self.at = at + n
 end
 
 ---------------------------------------------------------------------- what is shown
@@ -175,6 +180,9 @@ end
 
 ---------------------------------------------------------------------- keys
 
+-- What is put back makes no line longer than that: cut and put back in turn doubles it each time.
+local YANK_MOST = 4096
+
 local keys = {
   ["\1"] = function(l) l.at = 0 end, -- C-a
   ["\2"] = function(l) l.at = math.max(0, l.at - 1) end,
@@ -206,7 +214,7 @@ local keys = {
     while at > 0 and l.chars[at] ~= " " do at = at - 1 end
     l:cut(at, l.at)
   end,
-  ["\25"] = function(l) l:insert(l.killed) end,
+  ["\25"] = function(l) if #l.chars + #l.killed <= YANK_MOST then l:insert(l.killed) end end,
   ["\26"] = function(l) l:event "suspend" end,
   ["\8"] = function(l) if l.at > 0 then l:cut(l.at - 1, l.at) end end,
   ["\27b"] = function(l) l.at = l:word_left() end,

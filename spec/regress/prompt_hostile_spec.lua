@@ -79,6 +79,14 @@ describe("the line", function()
     line:feed "\1\11"
     assert.same({ "", 200000 }, { line:text(), #line.killed })
   end)
+
+  it("does not double without end by cut and put back", function()
+    local line = editor.new {}
+    line:feed("x" .. ("\21\25\25"):rep(100))
+    assert.truthy(#line.chars <= 4096)
+    line:feed "\21\25"
+    assert.truthy(#line.chars > 1000)
+  end)
 end)
 
 describe("completion", function()
