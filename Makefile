@@ -239,7 +239,8 @@ coverage: tests-cover
 faults: tests-check
 	@WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-4} $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS)
 
-# The long tests, by hand: the table at the sizes of WEFT_..., then full sizes, both collector modes, both sanitizers.
+# The long tests, by hand, a day and more: the table at the sizes of WEFT_..., then full sizes, both collector modes, both
+# sanitizers, and the fuzz targets.
 deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
 	@export WEFT_QUICK=0; bad=0; \
 	WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-14} WEFT_MESSAGES=$${WEFT_MESSAGES:-10000000} WEFT_SOAK=$${WEFT_SOAK:-10000,600} \
@@ -251,6 +252,9 @@ deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
 	GC=gen $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	$(TEST) -d $(DIR_asan) -l $(OUT)/asan/lua -s asan || bad=1; \
 	$(TEST) -d $(DIR_tsan) -l $(OUT)/tsan/lua -s tsan || bad=1; \
+	for t in unpack lines prompt command; do \
+	  MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh $$t $${WEFT_FUZZ_RUNS:-20000000} || bad=1; \
+	done; \
 	exit $$bad
 
 endif

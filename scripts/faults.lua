@@ -6,56 +6,111 @@
 --
 -- ROW: words; only rows whose name has one of them. A row whose test is not there any more counts as failed.
 
--- Each: the name, and its tests: a C test, or a spec file with a colon and a part of the names of those tests that are meant (all,
--- when there is none).
+-- Each: the name, what must hold, and its tests: a C test, or a spec file with a colon and a part of the names of those tests
+-- that are meant (all, when there is none).
+local FIRST = 3 -- of the tests in a row
 local ROWS = {
-  { "an allocation fails, alone, for ever, in bursts", "fault_test", "sync_fault_test", "buffer_fault_test", "pack_fault_test",
+  { "an allocation fails, alone, for ever, in bursts",
+    "a clear error; what was half made is freed; all works again; nothing is left",
+    "fault_test", "sync_fault_test", "buffer_fault_test", "pack_fault_test",
     "net_fault_test", "fs_fault_test", "explore_fault_test", "memory_spec: capped isolate" },
-  { "a thread cannot be started", "thread_opts_test", "workers_spec: a process that has no more threads",
+  { "a thread cannot be started",
+    "whoever starts one is told; what needs none goes on",
+    "thread_opts_test", "workers_spec: a process that has no more threads",
     "thread_start_spec" },
-  { "a program cannot be started", "exec_spec: cannot be started", "exec_spec: text without interpreter", "spawn_test",
+  { "a program cannot be started",
+    "the child's errno from `weft.exec` itself; no zombie, no pipe is left",
+    "exec_spec: cannot be started", "exec_spec: text without interpreter", "spawn_test",
     "exec_fallback_test" },
-  { "no descriptors are left", "net_fault_spec: server without descriptors", "net_inject_spec: an accept that fails",
+  { "no descriptors are left",
+    "a server waits and goes on by itself; calls say so, and work again later",
+    "net_fault_spec: server without descriptors", "net_inject_spec: an accept that fails",
     "fs_fault_spec: that have run out" },
-  { "calls are interrupted, or do only a part", "net_inject_spec: EINTR", "net_inject_spec: of few bytes",
+  { "calls are interrupted, or do only a part",
+    "nobody sees it",
+    "net_inject_spec: EINTR", "net_inject_spec: of few bytes",
     "net_inject_spec: a connection that fails", "fs_fault_spec: calls that are" },
-  { "a peer resets, half-closes, reads slowly", "net_fault_spec: a peer that", "net_inject_spec: a reset after each byte",
+  { "a peer resets, half-closes, reads slowly",
+    "told once, then the end; writing goes on after a half-close; a writer waits, with bounded memory",
+    "net_fault_spec: a peer that", "net_inject_spec: a reset after each byte",
     "net_inject_spec: a half-close" },
-  { "nobody reads what is written (SIGPIPE)", "net_fault_spec: SIGPIPE", "stdio_spec: EPIPE", "exec_spec: that break",
+  { "nobody reads what is written (SIGPIPE)",
+    "`EPIPE` and no signal; children have the default back",
+    "net_fault_spec: SIGPIPE", "stdio_spec: EPIPE", "exec_spec: that break",
     "exec_spec: as a fresh program has them" },
-  { "a child is killed", "exec_spec: many children", "exec_spec: the end of a child", "process_spec: when it dies",
+  { "a child is killed",
+    "told once; no signal goes to who has its number next",
+    "exec_spec: many children", "exec_spec: the end of a child", "process_spec: when it dies",
     "process_channel_spec: killed" },
-  { "an isolate raises, overflows its stack, runs out of memory", "spawn_spec: a failing", "thread_spec: a failing",
+  { "an isolate raises, overflows its stack, runs out of memory",
+    "it alone fails, with its value and where; others do not notice",
+    "spawn_spec: a failing", "thread_spec: a failing",
     "memory_spec: is stopped alone", "process_spec: the errors of" },
-  { "a loop never ends", "spawn_stop_spec: cancelling", "thread_stop_spec: cancelling", "preempt_spec: spins",
-    "workers_spec: is shared with an isolate that spins" },
-  { "the end comes while things run", "exit_spec", "exit_spawn_spec", "main_spec: the end of the main chunk", "main_spec: os.exit",
+  { "a loop never ends",
+    "it is cancelled; others go on; a C function that does not return is named at the end",
+    "spawn_stop_spec: cancelling", "thread_stop_spec: cancelling", "preempt_spec: spins",
+    "workers_spec: is shared with an isolate that spins", "main_spec: stuck in a C function" },
+  { "the end comes while things run",
+    "the right exit status, no crash, no hang",
+    "exit_spec", "exit_spawn_spec", "main_spec: the end of the main chunk", "main_spec: os.exit",
     "net_fault_spec: the end of the script", "fs_fault_spec: the end of the script", "writes_at_the_end_spec" },
-  { "a handle is dropped while its operation is pending", "collector_spec", "net_fault_spec: the collector",
+  { "a handle is dropped while its operation is pending",
+    "the operation ends as ever",
+    "collector_spec", "net_fault_spec: the collector",
     "fs_fault_spec: the collector" },
-  { "closing, cancelling and time-outs race with delivery", "conservation_spec", "select_spec: learns of a closed",
+  { "closing, cancelling and time-outs race with delivery",
+    "each waiter wakes once; each accepted value arrives once",
+    "conservation_spec", "select_spec: learns of a closed",
     "select_spec: too late", "cancel_spec: races", "net_inject_spec: cancelling at every step", "net_fault_spec: cancelling",
     "fs_fault_spec: cancelling", "process_channel_spec: time-outs that race", "parker_model_test" },
-  { "a deadlock", "crossing_spec: a deadlock", "crossing_spec: that only other isolates", "spawn_spec: a deadlock",
+  { "a deadlock",
+    "told, with every task's place; no false alarm",
+    "crossing_spec: a deadlock", "crossing_spec: that only other isolates", "spawn_spec: a deadlock",
     "signal_spec: no deadlock", "exec_spec: is no deadlock", "net_fault_spec: is no deadlock", "lock_share_spec: deadlock" },
-  { "joins: double, of oneself, from many threads", "task_spec: as often as they ask", "task_spec: cannot wait for itself",
+  { "joins: double, of oneself, from many threads",
+    "the same results; an error; the same results",
+    "task_spec: as often as they ask", "task_spec: cannot wait for itself",
     "job_share_spec", "spawn_spec: never by themselves" },
-  { "a value that cannot cross", "values_spec: what cannot cross", "misuse_spec: a method" },
-  { "hostile bytes: messages, input, keys, command lines", "pack_hostile_test", "fuzz_lua_test", "prompt_hostile_spec" },
-  { "misuse of shared memory", "buffer_spec: refuses", "buffer_spec: says what was wrong", "buffer_bulk_spec: random ones agree",
+  { "a value that cannot cross",
+    "an error that names the path; nothing is sent",
+    "values_spec: what cannot cross", "misuse_spec: a method" },
+  { "hostile bytes: messages, input, keys, command lines",
+    "an error or a result; memory and time bounded; never a crash",
+    "pack_hostile_test", "fuzz_lua_test", "prompt_hostile_spec" },
+  { "misuse of shared memory",
+    "refused: bounds, alignment, order, size",
+    "buffer_spec: refuses", "buffer_spec: says what was wrong", "buffer_bulk_spec: random ones agree",
     "buffer_share_spec: is never torn" },
-  { "many: connections, tasks, isolates, messages", "soak_net_spec", "net_fault_spec: many connections", "task_spec: many tasks",
+  { "many: connections, tasks, isolates, messages",
+    "all are served; nothing is left",
+    "soak_net_spec", "net_fault_spec: many connections", "task_spec: many tasks",
     "spawn_spec: by the thousand", "conservation_spec: arrive once" },
-  { "signals in storms", "signal_spec: storms", "net_inject_spec: by true signals" },
-  { "the clock jumps", "clock_test", "wheel_test" },
-  { "the disk is full", "fs_fault_spec: a full disk", "fs_fault_spec: a failure of" },
-  { "descriptors 0 to 2 are closed", "net_fault_spec: standard streams that are closed", "fs_fault_spec: 0 to 2",
+  { "signals in storms",
+    "no wake-up is lost",
+    "signal_spec: storms", "net_inject_spec: by true signals" },
+  { "the clock jumps",
+    "times go by the other clock: nothing early, nothing late for ever",
+    "clock_test", "wheel_test" },
+  { "the disk is full",
+    "told; the old file is whole",
+    "fs_fault_spec: a full disk", "fs_fault_spec: a failure of" },
+  { "descriptors 0 to 2 are closed",
+    "their numbers are not taken by sockets or files",
+    "net_fault_spec: standard streams that are closed", "fs_fault_spec: 0 to 2",
     "stdio_spec: take their numbers" },
-  { "the terminal goes", "repl_spec: when the terminal goes" },
-  { "others fork", "fork_test", "workers_spec: made by fork" },
-  { "hostile arguments of programs", "exec_spec: byte for byte", "exec_spec: ten thousand arguments",
+  { "the terminal goes",
+    "the prompt ends by itself",
+    "repl_spec: when the terminal goes" },
+  { "others fork",
+    "weft says in the child that it does not work there; the parent is not disturbed",
+    "fork_test", "workers_spec: made by fork" },
+  { "hostile arguments of programs",
+    "byte for byte; no shell; no descriptors but those listed",
+    "exec_spec: byte for byte", "exec_spec: ten thousand arguments",
     "exec_spec: the only descriptors" },
-  { "credentials of a thread", "thread_identity_spec", "identity_spawn_spec", "fs_root_spec", "exec_root_spec" },
+  { "credentials of a thread",
+    "dedicated threads only; what is given up does not come back; no pool acts with other rights",
+    "thread_identity_spec", "identity_spawn_spec", "fs_root_spec", "exec_root_spec" },
 }
 
 -- What C tests say of what they did, in the last line.
@@ -95,8 +150,11 @@ end
 if opts.list then
   for _, row in ipairs(ROWS) do
     local tests = {}
-    for i = 2, #row do tests[i - 1] = "`" .. row[i] .. "`" end
-    print(("| %s | %s |"):format(row[1], table.concat(tests, ", ")))
+    for i = FIRST, #row do
+      local file, part = split(row[i])
+      tests[#tests + 1] = "`" .. file .. "`" .. (part and " “" .. part .. "”" or "")
+    end
+    print(("| %s | %s | %s |"):format(row[1], row[2], table.concat(tests, ", ")))
   end
   return
 end
@@ -123,7 +181,7 @@ local command = { "scripts/test.sh", "-d", opts.d, "-l", opts.l, "-j", opts.j, "
 if opts.s then table.move({ "-s", opts.s }, 1, 2, #command + 1, command) end
 local seen = {}
 for _, row in ipairs(ROWS) do
-  for i = 2, wanted(row) and #row or 0 do
+  for i = FIRST, wanted(row) and #row or 0 do
     local path = path_of((split(row[i])))
     if path and not seen[path] then
       seen[path] = true
@@ -195,7 +253,7 @@ local counted = {} -- a test may stand in several rows
 for _, row in ipairs(ROWS) do
   if wanted(row) then
     local n, passed, failed, skipped, missing, files, named = 0, 0, 0, 0, {}, {}, {}
-    for i = 2, #row do
+    for i = FIRST, #row do
       local file, part = split(row[i])
       if not named[file] then
         named[file] = true

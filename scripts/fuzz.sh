@@ -45,7 +45,7 @@ mkdir -p "$out/corpus/$target" "$out/found"
 if [ -n "$minimise" ]; then
   new=$(mktemp -d) || exit 1
   trap 'rm -rf "$new"' EXIT
-  "$host" -merge=1 -max_len=$longest "$new" "spec/corpus/$target" "$out/corpus/$target" 2>&1 | grep -a 'MERGE-OUTER' | tail -n 1
+  "$host" -merge=1 -max_len="$longest" "$new" "spec/corpus/$target" "$out/corpus/$target" 2>&1 | grep -a 'MERGE-OUTER' | tail -n 1
   [ -n "$(ls -A "$new")" ] || { echo "weft: nothing was left of spec/corpus/$target" >&2; exit 1; }
   rm -f "spec/corpus/$target"/*
   cp "$new"/* "spec/corpus/$target/"
@@ -53,7 +53,7 @@ if [ -n "$minimise" ]; then
   exit 0
 fi
 
-options=(-max_len=$longest -detect_leaks=0 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$out/found/$target-")
+options=(-max_len="$longest" -detect_leaks=0 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$out/found/$target-")
 [ "$runs" = 0 ] || options+=(-runs="$runs")
 [ "$seconds" = 0 ] || options+=(-max_total_time="$seconds")
 [ ! -f "spec/fuzz/$target.dict" ] || options+=(-dict="spec/fuzz/$target.dict")

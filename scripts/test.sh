@@ -14,7 +14,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 root=$PWD
-dir=build/check lua=lua5.4 jobs=2 san= out=
+dir=build/check lua=lua5.4 jobs=2 san='' out=''
 while getopts d:l:j:s:o: o; do
   case $o in
     d) dir=$OPTARG ;; l) lua=$OPTARG ;; j) jobs=$OPTARG ;; s) san=$OPTARG ;; o) out=$OPTARG ;;

@@ -1,5 +1,5 @@
--- Many connections for a while, one in a hundred exchanges ending in a reset. `make deep` has ten thousand connections for a
--- minute; WEFT_SOAK=connections,seconds says otherwise, also under a sanitizer.
+-- Many connections for a while, one in a hundred exchanges ending in a reset. `make deep` has ten thousand connections for ten
+-- minutes; WEFT_SOAK=connections,seconds says how many and how long, also under a sanitizer.
 
 local helper = require "spec.helper"
 

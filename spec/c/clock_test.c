@@ -47,7 +47,8 @@ __attribute__((visibility("default"))) time_t time(time_t *t) {
 
 static const char script[] =
     "weft = require 'weft'\n"
-    "local a, b = os.time(), os.time() assert(math.abs(a - b) > 1000 or math.abs(b - os.time()) > 1000, 'the clock does not jump')\n"
+    "local a, b = os.time(), os.time() assert(math.abs(a - b) > 1000 or math.abs(b - os.time()) > 1000, 'the clock "
+    "does not jump')\n"
     "for _, start in ipairs { weft.go, weft.spawn, weft.thread } do\n"
     "  local out = weft.channel(10)\n"
     "  for i = 5, 1, -1 do start(function(i, out) require('weft').sleep(i * 0.002) out:send(i) end, i, out) end\n"

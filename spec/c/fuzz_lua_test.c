@@ -128,7 +128,9 @@ static lua_State *state_new(bool in_pool) {
   lua_setglobal(L, "source");
   lua_pushstring(L, root());
   lua_setglobal(L, "ROOT");
-  if (luaL_dostring(L, "package.path = ROOT .. '/lua/?.lua;' .. ROOT .. '/lua/?/init.lua;' .. ROOT .. '/?.lua;' .. package.path")) die(L, "path");
+  if (luaL_dostring(
+          L, "package.path = ROOT .. '/lua/?.lua;' .. ROOT .. '/lua/?/init.lua;' .. ROOT .. '/?.lua;' .. package.path"))
+    die(L, "path");
 #ifdef WF_FUZZER
   lua_pushcfunction(L, hit);
   lua_setglobal(L, "hit");
@@ -240,7 +242,8 @@ static void corpus_read(const char *target) {
   int n = scandir(dir, &names, NULL, by_name);
   for (int i = 0; i < n; i++) {
     snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name);
-    if (names[i]->d_name[0] != '.' && ninputs < sizeof inputs / sizeof *inputs && file_read(path, &inputs[ninputs])) ninputs++;
+    if (names[i]->d_name[0] != '.' && ninputs < sizeof inputs / sizeof *inputs && file_read(path, &inputs[ninputs]))
+      ninputs++;
     free(names[i]);
   }
   if (n >= 0) free(names);
@@ -316,13 +319,15 @@ static void replay(lua_State *L, const char *target, char **paths, int n) {
 int main(int argc, char **argv) {
   const char *sanitizer = getenv("WEFT_SANITIZER");
   bool slow = sanitizer != NULL && *sanitizer != '\0';
-  long mutants = argc > 1 && strspn(argv[1], "0123456789") > 0 ? atol(argv[1]) : slow ? 500 : getenv("WEFT_QUICK") != NULL ? 20000 : 400000;
+  long mutants = argc > 1 && strspn(argv[1], "0123456789") > 0 ? atol(argv[1])
+                 : slow                                        ? 500
+                 : getenv("WEFT_QUICK") != NULL                ? 20000
+                                                               : 400000;
   rng = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   if (rng == 0) rng = 1;
   wf_alloc_set(count, NULL);
   lua_State *L = state_new(false);
-  if (argc > 2 && strspn(argv[1], "0123456789") == 0)
-    replay(L, argv[1], argv + 2, argc - 2);
+  if (argc > 2 && strspn(argv[1], "0123456789") == 0) replay(L, argv[1], argv + 2, argc - 2);
   else
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) target_test(L, targets[i], mutants);
   lua_close(L);

@@ -104,6 +104,7 @@ static int source_ready(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg source_functions[] = {{"open", source_open}, {"event", source_next_event}, {"ready", source_ready}, {NULL, NULL}};
+static const luaL_Reg source_functions[] = {
+    {"open", source_open}, {"event", source_next_event}, {"ready", source_ready}, {NULL, NULL}};
 
 #endif
