@@ -34,6 +34,10 @@ function Line:set(text)
 end
 
 function Line:insert(text)
+  if text:find "^[ -~]$" then -- a key, most of the time
+    self.at = self.at + 1
+    return table.insert(self.chars, self.at, text)
+  end
   if not utf8.len(text) then text = term.clean(text:gsub("[\t\r\n]", " ")) end
   local new, n = {}, 0
   for _, code in utf8.codes(text) do
