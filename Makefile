@@ -5,6 +5,8 @@
 #   make test       every spec and C test, each in its own process   (SPEC=..., T=..., JOBS=...)
 #   make asan tsan valgrind       the same under the sanitizers and memcheck
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
+#   make faults                   what must survive, as a table (scripts/faults.lua has the rows)
+#   make fuzz TARGET=prompt       inputs made by a machine (scripts/fuzz.sh has the targets)
 #   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
@@ -26,11 +28,11 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test bench performance asan tsan valgrind examples gallery rock deep coverage
+SETUP_GOALS := demo test faults bench performance asan tsan valgrind examples gallery rock deep coverage
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all luapath clean lint fmt docs tls models $(SETUP_GOALS)
+.PHONY: all luapath clean lint fmt docs tls models fuzz $(SETUP_GOALS)
 
 # Build on all cores unless the caller said how. (`make clean all` must stay in order.)
 ifeq ($(MAKELEVEL)$(filter clean $(SETUP_GOALS),$(MAKECMDGOALS)),0)
@@ -81,15 +83,18 @@ FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(ASAN)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(TSAN)
 FLAGS_cover   := -O1 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
+FLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG -DWF_FUZZER -fsanitize=fuzzer-no-link $(ASAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
 LINK_cover    := --coverage
+LINK_fuzz     := -fsanitize=fuzzer $(ASAN)
 DIR_release   := $(BUILD)
 DIR_check     := $(BUILD)/check
 DIR_asan      := $(BUILD)/asan
 DIR_tsan      := $(BUILD)/tsan
 DIR_cover     := $(BUILD)/cover
-VARIANTS      := release check asan tsan cover
+DIR_fuzz      := $(BUILD)/fuzz
+VARIANTS      := release check asan tsan cover fuzz
 
 # ------------------------------------------------------------------ what there is
 
@@ -167,6 +172,11 @@ tests-$(1): $$(if $$(SSL_LIBS),$$(DIR_$(1))/weft/tls_core.so) $$(DIR_$(1))/weft/
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 
+# libFuzzer is clang's.
+fuzz-hosts $(BUILD)/flags-fuzz: CC := clang
+fuzz-hosts: $(DIR_fuzz)/test/fuzz_unpack $(DIR_fuzz)/test/fuzz_lua_test
+.PHONY: fuzz-hosts
+
 .PHONY: FORCE
 FORCE:
 
@@ -225,14 +235,26 @@ coverage: tests-cover
 	@$(TEST) -d $(DIR_cover) -l '$(LUA)' || true
 	@$(LUA) scripts/coverage.lua $(DIR_cover)
 
-# The long tests, by hand: full sizes, both collector modes, both sanitizers.
+# What must survive: a table of faults and how the tests of each ended (docs/reliability.md).
+faults: tests-check
+	@WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-4} $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS)
+
+# The long tests, by hand, a day and more: the table at the sizes of WEFT_..., then full sizes, both collector modes, both
+# sanitizers, and the fuzz targets.
 deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
-	@export WEFT_QUICK=0 SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); bad=0; \
+	@export WEFT_QUICK=0; bad=0; \
+	WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-14} WEFT_MESSAGES=$${WEFT_MESSAGES:-10000000} WEFT_SOAK=$${WEFT_SOAK:-10000,600} \
+	  WEFT_ROUNDS=$${WEFT_ROUNDS:-1000} WEFT_KILLS=$${WEFT_KILLS:-10000} SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),172800) \
+	  $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS) || bad=1; \
+	export SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); \
 	$(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	GC=stress $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	GC=gen $(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
 	$(TEST) -d $(DIR_asan) -l $(OUT)/asan/lua -s asan || bad=1; \
 	$(TEST) -d $(DIR_tsan) -l $(OUT)/tsan/lua -s tsan || bad=1; \
+	for t in unpack lines prompt command; do \
+	  MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh $$t $${WEFT_FUZZ_RUNS:-20000000} || bad=1; \
+	done; \
 	exit $$bad
 
 endif
@@ -249,6 +271,10 @@ models: $(BUILD)/check/test/parker_model_test
 
 fmt:
 	@clang-format -i $(wildcard csrc/*.[ch] csrc/*/*.[ch] spec/c/*.[ch] bench/c/*.[ch])
+
+# Inputs made by a machine, until something is wrong (scripts/fuzz.sh).
+fuzz:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh '$(TARGET)' '$(or $(RUNS),0)' '$(or $(SECONDS),60)'
 
 tls: $(if $(SSL_LIBS),$(BUILD)/weft/tls_core.so)
 	@$(if $(SSL_LIBS),:,echo "weft: OpenSSL 3 is missing (Debian: apt install libssl-dev)" >&2; exit 1)

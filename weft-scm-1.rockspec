@@ -218,6 +218,7 @@ build = {
     ["weft.bench_run"] = "lua/weft/bench_run.lua",
     ["weft.blocking"] = "lua/weft/blocking.lua",
     ["weft.cli"] = "lua/weft/cli.lua",
+    ["weft.cli_options"] = "lua/weft/cli_options.lua",
     ["weft.cli_tools"] = "lua/weft/cli_tools.lua",
     ["weft.complete"] = "lua/weft/complete.lua",
     ["weft.dns"] = "lua/weft/dns.lua",

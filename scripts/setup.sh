@@ -2,7 +2,7 @@
 # Installs what is missing to build and test weft on Debian 12 and its relatives; does nothing, and
 # needs no network, when everything is there.
 #
-#   scripts/setup.sh [build|demo|test|bench|asan|tsan|valgrind|examples|gallery|rock|lint|deep|coverage|performance]
+#   scripts/setup.sh [build|demo|test|faults|bench|asan|tsan|valgrind|examples|gallery|rock|lint|deep|coverage|performance]
 #
 # Works as root or through sudo; otherwise says what to install. `bench` goes on without the peers that it cannot get,
 # the tests without the tools that speak with the examples' servers: tests that need one say so.
@@ -31,7 +31,7 @@ fi
 [ -n "${LUA_DIR:-}" ] || have lua5.4 || need lua5.4
 
 case $goal in
-  test | asan | tsan | valgrind | deep | coverage)
+  test | faults | asan | tsan | valgrind | deep | coverage)
     have busted || need lua-busted
     have luarocks || need luarocks
     have curl || want curl

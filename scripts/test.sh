@@ -4,19 +4,20 @@
 # crashes, runs nothing, leaves a process or a temporary file behind, or draws a sanitizer report.
 # The last line is `N passed, N failed`, where N counts single tests.
 #
-#   scripts/test.sh -d DIR [-l LUA] [-j N] [-s asan|tsan|valgrind] [FILE...]
+#   scripts/test.sh -d DIR [-l LUA] [-j N] [-s asan|tsan|valgrind] [-o OUT] [FILE...]
 #     -d  folder of the variant: DIR/weft/core.so, DIR/test/* (C tests)
 #     -l  the Lua to run the specs with
+#     -o  folder for what the tests report, which stays
 #   FILE: spec files or built C tests; all of them when none is given
 #   environment: SPEC_TIMEOUT (seconds for one file), SPEC (words that a path must contain),
 #     T (pattern of test names), WEFT_QUICK, GC=stress|gen
 set -u
 cd "$(dirname "$0")/.." || exit 2
 root=$PWD
-dir=build/check lua=lua5.4 jobs=2 san=
-while getopts d:l:j:s: o; do
+dir=build/check lua=lua5.4 jobs=2 san='' out=''
+while getopts d:l:j:s:o: o; do
   case $o in
-    d) dir=$OPTARG ;; l) lua=$OPTARG ;; j) jobs=$OPTARG ;; s) san=$OPTARG ;;
+    d) dir=$OPTARG ;; l) lua=$OPTARG ;; j) jobs=$OPTARG ;; s) san=$OPTARG ;; o) out=$OPTARG ;;
     *) exit 2 ;;
   esac
 done
@@ -46,7 +47,7 @@ fi
 for old in "$dir"/results/*; do
   [ -d "$old" ] && ! kill -0 "${old##*/}" 2>/dev/null && rm -rf "$old"
 done
-out=$dir/results/$$
+out=${out:-$dir/results/$$}
 mkdir -p "$out"
 
 # For `require` in the specs: our Lua files, this variant's module, spec.helper, then the defaults and

@@ -1,5 +1,6 @@
 -- Every message that a channel has accepted is received once, whoever sends and receives, by whatever verb it was started,
--- and however often they are cancelled, run out of time, or find the channel closed. WEFT_QUICK=0 sends a million.
+-- and however often they are cancelled, run out of time, or find the channel closed. WEFT_QUICK=0 sends a million,
+-- WEFT_MESSAGES=n that many.
 -- SEED=n repeats a run (but for what the threads make of it).
 
 local helper = require "spec.helper"
@@ -117,7 +118,9 @@ end
 describe("messages between tasks, isolates and threads", function()
   for _, capacity in ipairs { 0, 1, 7, 128 } do
     it("arrive once through a channel of capacity " .. capacity, function()
-      run(capacity, helper.quick and 400 or helper.sanitizer and 200 or 1000000 // 4 // 8, 8)
+      local n = helper.knob("WEFT_MESSAGES", helper.quick and 12800 or helper.sanitizer and 6400 or 1000000) // 4 // 8
+      run(capacity, n, 8)
+      helper.injected(n * 8)
     end)
   end
 

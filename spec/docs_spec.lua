@@ -318,7 +318,7 @@ end
 
 for _, name in ipairs {
   "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/internals.md", "docs/api.md", "docs/gallery.md",
-  "docs/from-other-libraries.md", "examples/README.md", "bench/README.md",
+  "docs/from-other-libraries.md", "docs/reliability.md", "examples/README.md", "bench/README.md",
 } do
   describe(name, function()
     local text = helper.read_file(ROOT .. "/" .. name)
@@ -342,3 +342,13 @@ for _, name in ipairs {
     end)
   end)
 end
+
+describe("docs/reliability.md", function()
+  it("has the rows of scripts/faults.lua", function()
+    local p = io.popen(("cd %s && %s scripts/faults.lua --list"):format(helper.quote(ROOT), helper.lua))
+    local rows = p:read "a"
+    p:close()
+    assert.truthy(#rows > 1000)
+    assert.truthy(helper.read_file(ROOT .. "/docs/reliability.md"):find(rows, 1, true), "run lua5.4 scripts/faults.lua --list")
+  end)
+end)

@@ -399,11 +399,13 @@ describe("many children", function()
       end
       for i, code in ipairs(weft.all(jobs)) do assert.equal(i, code) end
     end
-    for _ = 1, helper.scale(1000, 30) do
+    local kills = helper.knob("WEFT_KILLS", helper.scale(1000, 30))
+    for _ = 1, kills do
       local c = weft.exec { "sleep", "60" }
       c:kill "KILL"
       assert.equal("SIGKILL", c:wait().signal)
     end
+    helper.injected(kills)
   end)
 
   it("are started by threads at the same time", function()

@@ -1,12 +1,13 @@
 -- Ends of the process while things run: every way to end, crossed with everything that may run then, at moments
 -- that chance picks. The exit status is right, nothing crashes, nothing hangs. For exit_spec.lua and exit_spawn_spec.lua.
--- DEEP=1 tries each pair hundreds of times, SEED=n repeats a run.
+-- WEFT_ROUNDS=n tries each pair n times instead of twice, SEED=n repeats a run.
 --
 --   require "spec.exit_cases" (function(what, how) return true end)   -- which pairs
 
 local helper = require "spec.helper"
 
-local ROUNDS = os.getenv "DEEP" and 300 or 2
+local ROUNDS = helper.knob("WEFT_ROUNDS", 2)
+local DEEP = ROUNDS > 100
 local seed = tonumber(os.getenv "SEED") or os.time()
 math.randomseed(seed)
 
@@ -205,13 +206,15 @@ for what_name, what in pairs(running) do
 
     for how_name, how in pairs(ends) do
       -- A whole deadline each: not all of them, unless there is time.
-      local skip = what.stuck and not os.getenv "DEEP" and not how_name:find "chunk" and how_name ~= "os.exit(7)"
+      local skip = what.stuck and not DEEP and not how_name:find "chunk" and how_name ~= "os.exit(7)"
       -- The thread sanitizer holds signals back until its thread calls what it knows: a tight loop is not interrupted.
       local deaf = helper.sanitizer == "tsan" and what[1]:find("while true do end", 1, true) and how_name:find "in an isolate"
       local it = deaf and pending or it
       if not skip and wanted(what_name, how_name) then
         it("comes " .. how_name, function()
-          for _ = 1, what.stuck and 1 or helper.sanitizer and 1 or ROUNDS do check(how, what, dir .. "/fifo") end
+          local rounds = (what.stuck or helper.sanitizer) and 1 or ROUNDS
+          for _ = 1, rounds do check(how, what, dir .. "/fifo") end
+          helper.injected(rounds)
         end)
       end
     end

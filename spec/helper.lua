@@ -27,6 +27,18 @@ function M.scale(n, least)
   return math.max(n, least or 1)
 end
 
+-- A number from the environment, for sizes that `make deep` sets one by one.
+function M.knob(name, default) return tonumber(os.getenv(name) or "") or default end
+
+-- Notes in the report that this test has put in so many faults, or tried so many cells of a matrix (scripts/faults.lua).
+function M.injected(n)
+  local path = os.getenv "WEFT_REPORT"
+  local report = path and io.open(path, "a")
+  if not report then return end
+  report:write("count\t", ("%d"):format(n), "\n")
+  report:close()
+end
+
 ---------------------------------------------------------------------- collector modes
 
 -- The statement that sets the mode, as text, because child scripts must run it too.

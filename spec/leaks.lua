@@ -164,9 +164,15 @@ return function(helper)
     local busted = package.loaded.busted
     if not busted or not busted.after_each then return end
     warm_up()
-    local before
-    busted.before_each(function() before = M.snapshot() end)
+    local core = package.loaded["weft.core"] or {}
+    local before, injected
+    busted.before_each(function()
+      before = M.snapshot()
+      injected = core.injected and core.injected()
+    end)
     local function check()
+      if injected and core.injected() > injected then helper.injected(core.injected() - injected) end
+      injected = nil
       if not before then return end
       helper.collect()
       local new = M.since(before)

@@ -128,6 +128,19 @@ describe("the end of the main chunk", function()
     assert.same({ "grandchild\nend\n", "", 0 }, { out, err, code })
   end)
 
+  it("names what is stuck in a C function, and leaves it behind", function()
+    local _, err, code = helper.run_script [[
+      local weft = require "weft"
+      local function stuck() ("x"):rep(300):find((".-"):rep(20) .. "y") end
+      weft.thread({ name = "busy" }, stuck)
+      weft.spawn({ name = "tied" }, stuck)
+      weft.sleep(0.02)
+    ]]
+    assert.equal(0, code)
+    assert.truthy(err:find "weft: thread %d+ busy does not end %(in a C call, or a finaliser%?%) and is left behind\n", err)
+    assert.truthy(err:find "weft: isolate %d+ tied does not end %(in a C call, or a finaliser%?%) and is left behind\n", err)
+  end)
+
   it("comes at once when the chunk never blocked", function()
     assert.same({ "", 0 }, { select(2, run "for _ = 1, 10 do weft.go(function() end) end weft.wait()") })
   end)

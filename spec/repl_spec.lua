@@ -100,7 +100,12 @@ local PROMPT = "\n\r\27%[K> "
 local function session(f)
   local dir = helper.tmpdir()
   local q = helper.quote
-  helper.write_file(dir .. "/repl.lua", 'require "weft".repl() print "after" os.exit(0)')
+  helper.write_file(dir .. "/repl.lua", [[
+    require "weft".repl()
+    if AFTER then io.open(AFTER, "w"):close() end
+    print "after"
+    os.exit(0)
+  ]])
   assert(os.execute("mkfifo " .. q(dir .. "/keys")))
   local command = ("echo $$ >%s; TERM=xterm NO_COLOR=1 WEFT_HISTORY=%s exec %s %s/repl.lua"):format(q(dir .. "/pid"),
     q(dir .. "/history"), helper.lua, dir)
@@ -281,6 +286,26 @@ describe("the prompt in a terminal", function()
       s.send "'back'\r"
       s.expect "\n\"back\""
       s.send "bg:cancel()\r\4"
+    end)
+  end)
+
+  test("ends by itself when the terminal goes, in the middle of a line", function()
+    session(function(s)
+      s.send(("weft.go(function() while true do weft.sleep(0.01) end end):detach() AFTER = %q\r"):format(s.dir .. "/after"))
+      s.expect(PROMPT)
+      s.send "weft.signal('SIGHUP') and 'deaf'\r" -- else the signal ends it, as it ends any program
+      s.expect "deaf\"\r?\n"
+      s.send "1234"
+      s.expect "1234"
+      local pid = helper.read_file(s.dir .. "/pid"):match "%d+"
+      local parent = helper.read_file("/proc/" .. pid .. "/stat"):match "%) %S (%d+)"
+      os.execute("kill -9 " .. parent) -- script, and with it the terminal
+      helper.eventually(function()
+        local f = io.open(s.dir .. "/after")
+        if f then f:close() end
+        return f ~= nil
+      end, "the end of the prompt", 30)
+      helper.eventually(function() return not os.execute("kill -0 " .. pid .. " 2>/dev/null") end, "its end")
     end)
   end)
 

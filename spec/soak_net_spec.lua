@@ -1,5 +1,5 @@
--- Many connections for a while, one in a hundred exchanges ending in a reset. `make deep` has ten thousand connections for a
--- minute; WEFT_SOAK=connections,seconds says otherwise, also under a sanitizer.
+-- Many connections for a while, one in a hundred exchanges ending in a reset. `make deep` has ten thousand connections for ten
+-- minutes; WEFT_SOAK=connections,seconds says how many and how long, also under a sanitizer.
 
 local helper = require "spec.helper"
 
@@ -110,5 +110,6 @@ describe("many connections with random resets", function()
     assert.truthy(tonumber(most) > n // 2, out)
     assert.truthy(tonumber(served) >= tonumber(answers), out)
     assert.equal("descriptors 0", out:match "descriptors %-?%d+")
+    helper.injected(tonumber(resets))
   end)
 end)

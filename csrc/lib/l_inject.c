@@ -45,6 +45,12 @@ static int lib_inject(lua_State *L) {
   return 1;
 }
 
+/* core.injected(): how many calls have gone wrong by order. */
+static int lib_injected(lua_State *L) {
+  lua_pushinteger(L, wf_inject_total());
+  return 1;
+}
+
 /* core.at_once([kind]): how many file calls were answered at once; file systems of this kind are servers from now on. */
 static int lib_at_once(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) wf_quick_pretend(luaL_checkstring(L, 1));
@@ -53,7 +59,7 @@ static int lib_at_once(lua_State *L) {
 }
 
 void wf_lib_inject(wf_iso *iso, lua_State *L) {
-  static const luaL_Reg funcs[] = {{"inject", lib_inject}, {"at_once", lib_at_once}, {NULL, NULL}};
+  static const luaL_Reg funcs[] = {{"inject", lib_inject}, {"injected", lib_injected}, {"at_once", lib_at_once}, {NULL, NULL}};
   wf_lib_add(iso, L, funcs);
 }
 #else

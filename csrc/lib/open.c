@@ -99,7 +99,7 @@ static const part parts[] = {
     {wf_lib_blocking, "blocking blocking_call blocking_pool ", NO_CLASS, NO_CLASS},
     {open_files, "fs_read fs_write fs_append fs_copy fs_pool fs_stat fs_lstat fs_exists fs_access fs_rename fs_link fs_symlink "
                  "fs_readlink fs_realpath fs_chmod fs_chown fs_utime fs_truncate fs_scandir fs_mkdir fs_remove fs_tempdir fs_open "
-                 "fs_tempfile file_methods inject at_once ", WF_CLASS_FILE, WF_CLASS_FILE},
+                 "fs_tempfile file_methods inject injected at_once ", WF_CLASS_FILE, WF_CLASS_FILE},
     {wf_lib_watch, "fs_watch ", WF_CLASS_WATCH, WF_CLASS_WATCH},
     {open_programs, "program_methods exec ", WF_CLASS_PROGRAM, WF_CLASS_PROGRAM},
     {wf_lib_process, "process interpreter serve trace_children ", NO_CLASS, NO_CLASS},

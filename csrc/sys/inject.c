@@ -6,12 +6,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Under the lock. */
+/* Under the lock, as is `total`. */
 static struct order {
   long skip, times, count;
   int err;
   size_t most;
 } orders[WF_CALL_KINDS];
+static long total;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Has there been an order at all? Set by who orders, read by all, relaxed: tests order before they start what is to fail. */
@@ -31,11 +32,19 @@ long wf_inject_count(enum wf_inject_call call) {
   return n;
 }
 
+long wf_inject_total(void) {
+  pthread_mutex_lock(&lock);
+  long n = total;
+  pthread_mutex_unlock(&lock);
+  return n;
+}
+
 /* Is it one of those that are to go wrong? */
 static bool hit_locked(struct order *o) {
   o->count++;
   if (o->times <= 0 || o->skip-- > 0) return false;
   o->times--;
+  total++;
   return true;
 }
 

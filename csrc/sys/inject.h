@@ -32,6 +32,9 @@ void wf_inject_order(enum wf_inject_call call, long skip, long times, int err, s
 /* How many calls of the kind were asked about since the last order for it. */
 long wf_inject_count(enum wf_inject_call call);
 
+/* How many calls have gone wrong by order, of all kinds, since the process began. */
+long wf_inject_total(void);
+
 /* 0: make the call, of *n bytes; or the errno with which it is to fail. WF_CALL_RECV and WF_CALL_SEND are asked about in two
  * halves, here with n NULL and by wf_inject_size: a call counts for the one that its order is for. */
 int wf_inject(enum wf_inject_call call, size_t *n);

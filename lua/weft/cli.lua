@@ -2,6 +2,8 @@
 --
 -- Exit status: that of the script; 1 after an error; 2 when the command line is not understood.
 
+local options = require "weft.cli_options"
+
 local M = {}
 
 M.USAGE = [[
@@ -39,65 +41,11 @@ end
 
 -- Writes a trace as the ending of the path says: true, or nil and a message.
 function M.write_trace(t, path)
-  local kind = path:match "%.(%a+)$"
+  local kind = options.ending(path)
   if kind == "html" or kind == "svg" then return t[kind](t, path) end
   if kind == "json" then return t:chrome(path) end
   if kind == "trace" then return t:save(path) end
   return nil, ("no picture ends in '%s' (.html .svg .json .trace)"):format(kind or path)
-end
-
----------------------------------------------------------------------- options
-
-local flags = {}
-flags["-i"] = function(o) o.interactive = true end
-flags["--timeline"] = function(o) o.timeline = true end
-flags["--summary"] = function(o) o.summary = true end
-flags["--recorder"] = function(o, value) o.recorder = value or true end
-local values = {}
-values["-e"] = function(o, value) table.insert(o.code, value) end
-values["--trace"] = function(o, value)
-  local kind = value:match "%.(%a+)$"
-  if not ({ html = true, svg = true, json = true, trace = true })[kind or ""] then
-    usage(("--trace: the file must end in .html .svg .json or .trace, not '%s'"):format(value))
-  end
-  o.trace = value
-end
-values["--capacity"] = function(o, value)
-  o.capacity = math.tointeger(tonumber(value))
-  if not o.capacity or o.capacity < 1 then usage("--capacity: a number of events expected, got '" .. value .. "'") end
-end
-values["--preempt"] = function(o, value)
-  o.preempt = tonumber(value)
-  if not o.preempt or o.preempt <= 0 then usage("--preempt: seconds expected, got '" .. value .. "'") end
-end
-
--- The options before the script, and where the script stands in argv.
-local function parse(argv)
-  local o, i = { code = {} }, 1
-  while argv[i] do
-    local word = argv[i]
-    if word == "-" or word:sub(1, 1) ~= "-" then break end
-    if word == "--" then
-      i = i + 1
-      break
-    end
-    local name, value = word:match "^(%-%-[%a]+)=(.*)$"
-    name = name or word
-    if values[name] then
-      if not value then
-        i = i + 1
-        value = argv[i]
-        if not value then usage(name .. " needs a value") end
-      end
-      values[name](o, value)
-    elseif flags[name] and (value == nil or name == "--recorder") then
-      flags[name](o, value)
-    else
-      usage(("no option '%s'"):format(word))
-    end
-    i = i + 1
-  end
-  return o, i
 end
 
 ---------------------------------------------------------------------- scripts
@@ -183,7 +131,7 @@ function M.main(argv)
     end
     return
   end
-  local o, i = parse(argv)
+  local o, i = options.script(argv, usage)
   run(argv, o, i)
 end
 

@@ -2,38 +2,9 @@
 -- The words of the command `weft`: each takes its arguments and what tells of misuse, and returns nothing, or false and a
 -- message.
 
+local options = require "weft.cli_options"
+
 local M = {}
-
--- Options of a word: { name = "value" | "flag" }; what is left is the list part.
-local function options(args, known, usage)
-  local o, i = {}, 1
-  while args[i] do
-    local name, value = args[i]:match "^%-%-(%a+)=(.*)$"
-    name = name or args[i]:match "^%-%-(%a+)$"
-    if not name then
-      if args[i]:sub(1, 1) == "-" then usage(("no option '%s'"):format(args[i])) end
-      o[#o + 1] = args[i]
-    elseif known[name] then
-      if not value then
-        i = i + 1
-        value = args[i]
-        if not value then usage(("--%s needs a value"):format(name)) end
-      end
-      o[name] = value
-    else
-      usage(("no option '--%s'"):format(name))
-    end
-    i = i + 1
-  end
-  return o
-end
-
-local function number(o, name, usage)
-  if not o[name] then return nil end
-  local n = tonumber(o[name])
-  if not n or n <= 0 then usage(("--%s: a number above 0 expected, got '%s'"):format(name, o[name])) end
-  return n
-end
 
 ---------------------------------------------------------------------- examples
 
@@ -164,8 +135,8 @@ end
 local function file_of(prefix, name) return prefix .. "." .. name:gsub("[^%w_-]", "_") .. ".bench" end
 
 function M.bench(args, usage)
-  local o = options(args, { seconds = true, save = true, against = true, svg = true }, usage)
-  local seconds = number(o, "seconds", usage)
+  local o = options.word(args, { seconds = true, save = true, against = true, svg = true }, usage)
+  local seconds = options.number(o, "seconds", usage)
   local weft = require "weft"
   _G.weft = weft
   if #o == 0 then
@@ -201,11 +172,11 @@ end
 ---------------------------------------------------------------------- the rest
 
 function M.show(args, usage)
-  local o = options(args, { html = true, svg = true, chrome = true, by = true, seconds = true }, usage)
+  local o = options.word(args, { html = true, svg = true, chrome = true, by = true, seconds = true }, usage)
   if #o ~= 1 then usage "show: one file expected" end
   if o.by and o.by ~= "task" and o.by ~= "carrier" then usage("--by: task or carrier expected, got '" .. o.by .. "'") end
   local weft = require "weft"
-  local t, message = weft.trace.load(o[1], number(o, "seconds", usage))
+  local t, message = weft.trace.load(o[1], options.number(o, "seconds", usage))
   if not t then return false, message end
   if t.reason then print("written because: " .. t.reason) end
   t:timeline { by = o.by }
@@ -218,13 +189,13 @@ function M.show(args, usage)
 end
 
 function M.info(args, usage)
-  local o = options(args, {}, usage)
+  local o = options.word(args, {}, usage)
   local weft = require "weft"
   if not weft.info then return false, "weft.info is not part of this build" end
   local pid
   if o[1] then
     pid = math.tointeger(tonumber(o[1]))
-    if not pid or pid < 1 then usage("info: a process number expected, got '" .. o[1] .. "'") end
+    if not pid or pid < 1 or pid > 0x7fffffff then usage("info: a process number expected, got '" .. o[1] .. "'") end
   end
   local facts, message = weft.info(pid)
   if not facts then return false, message end

@@ -34,7 +34,7 @@ local function keys_of(value, into, wanted)
     local index = type(mt) == "table" and rawget(mt, "__index")
     if index == nil then return end
     local found = methods(mt)
-    if found == value then return end
+    if rawequal(found, value) then return end
     value = found
   end
 end
@@ -80,7 +80,7 @@ return function(line, env)
       if value ~= nil then
         local function callable(field) return type(field) == "function" end
         keys_of(value, found, sep == ":" and callable or nil)
-        if value == package.loaded.weft and sep == "." then
+        if rawequal(value, package.loaded.weft) and sep == "." then
           for name in pairs(late_fields()) do found[name] = true end
         end
       end

@@ -34,36 +34,64 @@ function Line:set(text)
 end
 
 function Line:insert(text)
-  if not utf8.len(text) then text = term.clean(text) end
+  if text:find "^[ -~]$" then -- a key, most of the time
+    self.at = self.at + 1
+    return table.insert(self.chars, self.at, text)
+  end
+  if not utf8.len(text) then text = term.clean(text:gsub("[\t\r\n]", " ")) end
+  local new, n = {}, 0
   for _, code in utf8.codes(text) do
-    if code >= 32 and code ~= 127 or code == 9 then
-      self.at = self.at + 1
-      table.insert(self.chars, self.at, code == 9 and " " or utf8.char(code))
+    local blank = code == 9 or code == 10 or code == 13
+    if blank or code >= 32 and code < 127 or code >= 160 then
+      n = n + 1
+      new[n] = blank and " " or utf8.char(code)
     end
   end
+  local chars, at = self.chars, self.at
+  table.move(chars, at + 1, #chars, at + n + 1)
+  table.move(new, 1, n, at + 1, chars)
+  self.at = at + n
 end
 
 ---------------------------------------------------------------------- what is shown
 
--- The line as it stands: the cursor is left where it belongs.
+-- A prompt in at most so many columns, and how many it takes. Colours are let through; of several lines the last one is shown.
+local function prompt_for(text, most)
+  text = text:match "[^\n]*$"
+  local out, plain, at = {}, {}, 1
+  while at <= #text do
+    local start, stop = text:find("\27%[[%d;]*m", at)
+    local piece = term.clean(text:sub(at, (start or #text + 1) - 1))
+    plain[#plain + 1], out[#out + 1] = piece, piece
+    if start then out[#out + 1] = text:sub(start, stop) end
+    at = (stop or #text) + 1
+  end
+  local shown = table.concat(plain)
+  local columns = term.columns(shown)
+  if columns <= most then return table.concat(out), columns end
+  shown = term.cut(shown, most)
+  return shown, term.columns(shown)
+end
+
+-- The line as it stands: the cursor is left where it belongs. The last column stays free, as some terminals go to the next
+-- line there.
 function Line:show()
-  local width = math.max(10, self.width())
-  local prompt = self.search and ("(search '%s') "):format(self.search) or self.prompt
-  local room = math.max(4, width - term.columns(prompt) - 1)
-  local from = 1
-  local function columns(a, b)
-    local n = 0
-    for i = a, b do n = n + term.columns(self.chars[i]) end
-    return n
+  local width = math.max(1, self.width())
+  local prompt, taken = prompt_for(self.search and ("(search '%s') "):format(self.search) or self.prompt, math.max(0, width - 5))
+  local chars, room = self.chars, width - 1 - taken
+  local from, used = self.at + 1, 0
+  while from > 1 do
+    local n = term.columns(chars[from - 1])
+    if used + n > room - 1 then break end
+    from, used = from - 1, used + n
   end
-  while columns(from, self.at) > room - 1 do from = from + 1 end
-  local till, used = from - 1, 0
-  while till < #self.chars and used + term.columns(self.chars[till + 1]) <= room do
-    till = till + 1
-    used = used + term.columns(self.chars[till])
+  local till, back = self.at, 0
+  while till < #chars do
+    local n = term.columns(chars[till + 1])
+    if used + back + n > room then break end
+    till, back = till + 1, back + n
   end
-  local text = "\r\27[K" .. prompt .. table.concat(self.chars, "", from, till)
-  local back = columns(self.at + 1, till)
+  local text = "\r\27[K" .. prompt .. table.concat(chars, "", from, till)
   if back > 0 then text = text .. ("\27[%dD"):format(back) end
   return text
 end
@@ -91,8 +119,11 @@ end
 
 -- Cuts the characters from a + 1 to b.
 function Line:cut(a, b)
-  self.killed = table.concat(self.chars, "", a + 1, b)
-  for _ = a + 1, b do table.remove(self.chars, a + 1) end
+  local chars = self.chars
+  local n = #chars
+  self.killed = table.concat(chars, "", a + 1, b)
+  table.move(chars, b + 1, n, a + 1)
+  for i = n, n - (b - a) + 1, -1 do chars[i] = nil end
   if self.at > b then self.at = self.at - (b - a) elseif self.at > a then self.at = a end
 end
 
@@ -111,7 +142,7 @@ function Line:find(place)
   for i = math.min(place, #self.history), 1, -1 do
     if self.history[i]:find(self.search, 1, true) then
       self.place = i
-      self:set((self.history[i]:gsub("\n", " ")))
+      self:set(self.history[i])
       return
     end
   end
@@ -153,6 +184,9 @@ end
 
 ---------------------------------------------------------------------- keys
 
+-- What is put back makes no line longer than that: cut and put back in turn doubles it each time.
+local YANK_MOST = 4096
+
 local keys = {
   ["\1"] = function(l) l.at = 0 end, -- C-a
   ["\2"] = function(l) l.at = math.max(0, l.at - 1) end,
@@ -184,7 +218,7 @@ local keys = {
     while at > 0 and l.chars[at] ~= " " do at = at - 1 end
     l:cut(at, l.at)
   end,
-  ["\25"] = function(l) l:insert(l.killed) end,
+  ["\25"] = function(l) if #l.chars + #l.killed <= YANK_MOST then l:insert(l.killed) end end,
   ["\26"] = function(l) l:event "suspend" end,
   ["\8"] = function(l) if l.at > 0 then l:cut(l.at - 1, l.at) end end,
   ["\27b"] = function(l) l.at = l:word_left() end,
@@ -201,27 +235,45 @@ for key, same in pairs {
   ["\27[1;5C"] = "\27f", ["\27[1;5D"] = "\27b", ["\27[1;3C"] = "\27f", ["\27[1;3D"] = "\27b",
 } do keys[key] = keys[same] end
 
--- Takes one key off the input; nil: it is not all there yet.
-function Line:next_key()
-  local input = self.input
-  if input == "" then return nil end
-  local key
-  local first = input:byte(1)
-  if first == 27 then
-    key = input:match "^\27%[[%d;]*[%a~]" or input:match "^\27O%a" or input:match "^\27[^%[O]"
-    if not key then
-      if #input < 12 then return nil end
-      key = input:sub(1, 1) -- nothing that we know
-    end
-  elseif first >= 0xC0 then
-    local n = first >= 0xF0 and 4 or first >= 0xE0 and 3 or 2
-    if #input < n then return nil end
-    key = utf8.len(input:sub(1, n)) and input:sub(1, n) or input:sub(1, 1)
-  else
-    key = input:sub(1, 1)
+-- No key has more bytes: what goes on longer is none that a terminal sends.
+local KEY_MOST = 11
+
+-- The end of a sequence that begins with an escape, or nil when it is not all there yet. Only the sequence itself decides, not
+-- the pieces in which it came; and what cannot be part of it, such as C-c, is a key of its own.
+local function escape_end(input, at)
+  local second = input:byte(at + 1)
+  if not second then return nil end
+  if second == 0x5B then -- "["
+    if input:byte(at + 2) == 0x5B then return #input >= at + 3 and at + 3 or nil end -- F1 to F5 of Linux's own terminal
+    local stop = select(2, input:find("^[\x30-\x3F]*[\x20-\x2F]*", at + 2))
+    if stop - at + 1 >= KEY_MOST then return at + KEY_MOST - 1 end
+    local final = input:byte(stop + 1)
+    if not final then return nil end
+    return final >= 0x40 and final <= 0x7E and stop + 1 or stop
+  elseif second == 0x4F then -- "O"
+    local third = input:sub(at + 2, at + 2)
+    if third == "" then return nil end
+    return third:match "%a" and at + 2 or at + 1
   end
-  self.input = input:sub(#key + 1)
-  return key
+  return (second < 32 or second >= 128) and at or at + 1
+end
+
+-- The end of a character of several bytes, or of the one byte that is no part of one; nil when it is not all there yet.
+local function character_end(input, at, first)
+  if first < 0xC2 or first > 0xF4 then return at end
+  local stop = at + (first >= 0xF0 and 3 or first >= 0xE0 and 2 or 1)
+  local there = select(2, input:find("^[\x80-\xBF]*", at + 1))
+  if there >= stop then return utf8.len(input:sub(at, stop)) and stop or at end
+  return there < #input and at or nil
+end
+
+-- The key at a place of the input, and the place after it; nil: it is not all there yet.
+local function key_at(input, at)
+  local first = input:byte(at)
+  if not first then return nil end
+  local stop = at
+  if first == 27 then stop = escape_end(input, at) elseif first >= 128 then stop = character_end(input, at, first) end
+  if stop then return input:sub(at, stop), stop + 1 end
 end
 
 function Line:searching(key)
@@ -243,6 +295,7 @@ function Line:press(key)
   if key == "\r" or key == "\n" then
     self:enter()
   elseif key == "\18" then
+    if not self.place or self.place == #self.history + 1 then self.draft = self:text() end
     self.search = ""
   elseif keys[key] then
     keys[key](self)
@@ -253,14 +306,16 @@ end
 
 -- Bytes as they come from the terminal: what they have brought about.
 function Line:feed(bytes)
-  self.input = self.input .. bytes
+  local input, at = self.input .. bytes, 1
   self.events = {}
   while true do
-    local key = self:next_key()
+    local key, after = key_at(input, at)
     if not key then break end
+    at = after
     local done = self.search and self:searching(key)
     if not done then self:press(key) end
   end
+  self.input = input:sub(at)
   return self.events
 end
 

@@ -54,6 +54,7 @@ end
 -- Makes any text harmless to print: control characters, bytes that are not UTF-8 and, for ASCII, everything
 -- else that is not ASCII become question marks.
 function M.clean(text, ascii)
+  if not text:find "[^ -~]" then return text end
   local out = {}
   local at = 1
   while at <= #text do
@@ -70,6 +71,7 @@ end
 
 -- The columns that a clean text takes.
 function M.columns(text)
+  if not text:find "[\x80-\xFF]" then return #text end
   local n = 0
   for _, code in utf8.codes(text) do n = n + code_width(code) end
   return n

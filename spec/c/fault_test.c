@@ -1,4 +1,4 @@
-/* fault_test.c: every allocation fails in turn, once and for ever, while a script uses tasks, channels, select,
+/* fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while a script uses tasks, channels, select,
  * scopes, time-outs and threads, and while weft is being loaded.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: in a new state the n-th allocation from then
@@ -19,15 +19,16 @@
 
 #include "base/alloc.h"
 #include "base/base.h"
+#include "fault_ways.h"
 #include "weft.h"
 
 typedef struct heap {
-  /* Any thread; relaxed, each for itself. fail_at and for_ever are written while no child runs, or are to be seen
+  /* Any thread; relaxed, each for itself. fail_at and way are written while no child runs, or are to be seen
    * sooner or later. */
   _Atomic long blocks;
   _Atomic long calls;   /* allocations so far */
   _Atomic long fail_at; /* the number of the one that fails; 0 none */
-  _Atomic int for_ever; /* and all later ones */
+  _Atomic int way;      /* fault_ways.h */
 } heap;
 
 enum { LIMIT_S = 60, WRONG_MAX = 20 };
@@ -40,7 +41,7 @@ static long now_at;
 
 static int heap_fails(heap *h) {
   long n = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return at > 0 && (n == at || (atomic_load(&h->for_ever) && n > at));
+  return fault_hits(n, at, atomic_load(&h->way));
 }
 
 static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
@@ -187,12 +188,12 @@ static const char check[] =
     "eq(weft.spawn(function(t) return t[1] end, {9}):join(), 9)\n"
     "eq(coroutine.wrap(function() weft.sleep(1e-6) return 8 end)(), 8)\n";
 
-static void report(lua_State *L, const struct script *s, long at, int for_ever, const char *what) {
-  printf("%s, failure %ld%s: %s: %s\n", s->name, at, for_ever ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
+static void report(lua_State *L, const struct script *s, long at, int way, const char *what) {
+  printf("%s, failure %ld%s: %s: %s\n", s->name, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
   failures++;
 }
 
-static int try_one(const struct script *s, heap *victim, long at, int for_ever) {
+static int try_one(const struct script *s, heap *victim, long at, int way) {
   now_script = s->name;
   now_at = at;
   alarm(LIMIT_S);
@@ -214,17 +215,17 @@ static int try_one(const struct script *s, heap *victim, long at, int for_ever) 
     exit(1);
   }
   atomic_store(&victim->calls, 0);
-  atomic_store(&victim->for_ever, for_ever);
+  atomic_store(&victim->way, way);
   atomic_store(&victim->fail_at, at);
   int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
   int hit = atomic_load(&victim->calls) >= at;
   atomic_store(&victim->fail_at, 0);
-  if (failed && !hit) report(L, s, at, for_ever, "failed without a failure");
+  if (failed && !hit) report(L, s, at, way, "failed without a failure");
   lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, s, at, for_ever, "afterwards");
+  if (luaL_dostring(L, check) != LUA_OK) report(L, s, at, way, "afterwards");
   lua_close(L);
   if (lua_heap.blocks != 0 || c_heap.blocks != 0) {
-    printf("%s, failure %ld%s of the %s heap: %ld + %ld blocks are left\n", s->name, at, for_ever ? " and later" : "",
+    printf("%s, failure %ld%s of the %s heap: %ld + %ld blocks are left\n", s->name, at, way ? " and later" : "",
            victim == &c_heap ? "C" : "Lua", lua_heap.blocks, c_heap.blocks);
     failures++;
   }
@@ -251,10 +252,10 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
     if (argc > 1 && strcmp(argv[1], scripts[i].name) != 0) continue;
     for (int h = 0; h < 2; h++) {
-      for (int for_ever = 0; for_ever < 2; for_ever++) {
+      for (int way = 0; way < fault_ways(); way++) {
         long at = argc > 2 ? atol(argv[2]) : 1;
         /* Quick: the first 20, then ever fewer. */
-        while (try_one(&scripts[i], victims[h], at, for_ever) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
+        while (try_one(&scripts[i], victims[h], at, way) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
       }
     }
   }

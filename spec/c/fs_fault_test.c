@@ -1,4 +1,4 @@
-/* fs_fault_test.c: every allocation fails in turn, once and for ever, while scripts use files.
+/* fs_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts use files.
  *
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the
  * n-th allocation from then on fails, and then: the script ended, or raised; what it left works with memory again; when the
@@ -15,13 +15,14 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "fault_ways.h"
 #include "weft.h"
 
 typedef struct heap {
   atomic_long blocks;
   atomic_long calls;   /* allocations so far */
   atomic_long fail_at; /* the number of the one that fails; 0 none */
-  int for_ever;        /* and all later ones */
+  int way;        /* fault_ways.h */
 } heap;
 
 static heap lua_heap, c_heap;
@@ -31,7 +32,7 @@ static char folder[] = "/tmp/weft-fs-fault-XXXXXX";
 
 static int heap_fails(heap *h) {
   long call = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return at > 0 && (call == at || (h->for_ever && call > at));
+  return fault_hits(call, at, h->way);
 }
 
 static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
@@ -88,8 +89,8 @@ static const char check[] =
     "for _ = 1, 3000 do if weft.live() == 0 then break end weft.sleep(1e-4) end\n"
     "assert(weft.live() == 0, 'tasks are left')\n";
 
-static void report(lua_State *L, const char *script, long at, int for_ever, const char *what) {
-  printf("%s\n  failure %ld%s: %s: %s\n", script, at, for_ever ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
+static void report(lua_State *L, const char *script, long at, int way, const char *what) {
+  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
   failures++;
 }
 
@@ -118,12 +119,12 @@ static const char *left_over(void) {
   return name[0] != '\0' ? name : NULL;
 }
 
-static void wrong(const char *script, long at, int for_ever, const char *what, long n) {
-  printf("%s\n  failure %ld%s leaves %s: %ld\n", script, at, for_ever ? " and later" : "", what, n);
+static void wrong(const char *script, long at, int way, const char *what, long n) {
+  printf("%s\n  failure %ld%s leaves %s: %ld\n", script, at, way ? " and later" : "", what, n);
   failures++;
 }
 
-static int try_one(const char *script, heap *victim, long at, int for_ever) {
+static int try_one(const char *script, heap *victim, long at, int way) {
   heap_reset(&lua_heap);
   heap_reset(&c_heap);
   int open = descriptors();
@@ -138,22 +139,22 @@ static int try_one(const char *script, heap *victim, long at, int for_ever) {
     printf("%s: %s\n", script, lua_tostring(L, -1));
     exit(1);
   }
-  victim->for_ever = for_ever;
+  victim->way = way;
   atomic_store(&victim->calls, 0);
   atomic_store(&victim->fail_at, at);
   int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
   int hit = atomic_load(&victim->calls) >= at;
   atomic_store(&victim->fail_at, 0);
-  if (failed && !hit) report(L, script, at, for_ever, "failed without a failure");
+  if (failed && !hit) report(L, script, at, way, "failed without a failure");
   lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, for_ever, "afterwards");
+  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, way, "afterwards");
   lua_close(L);
-  if (atomic_load(&lua_heap.blocks) != 0) wrong(script, at, for_ever, "blocks of Lua's", atomic_load(&lua_heap.blocks));
-  if (atomic_load(&c_heap.blocks) != 0) wrong(script, at, for_ever, "blocks", atomic_load(&c_heap.blocks));
-  if (descriptors() != open) wrong(script, at, for_ever, "descriptors", descriptors() - open);
+  if (atomic_load(&lua_heap.blocks) != 0) wrong(script, at, way, "blocks of Lua's", atomic_load(&lua_heap.blocks));
+  if (atomic_load(&c_heap.blocks) != 0) wrong(script, at, way, "blocks", atomic_load(&c_heap.blocks));
+  if (descriptors() != open) wrong(script, at, way, "descriptors", descriptors() - open);
   const char *name = left_over();
   if (name != NULL) {
-    wrong(script, at, for_ever, name, 1);
+    wrong(script, at, way, name, 1);
     exit(1);
   }
   steps++;
@@ -169,8 +170,8 @@ int main(void) {
   long step = getenv("WEFT_QUICK") != NULL ? 5 : 1;
   for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++)
     for (int h = 0; h < 2; h++)
-      for (int for_ever = 0; for_ever < 2; for_ever++)
-        for (long at = 1; try_one(scripts[s], victims[h], at, for_ever) && failures < 20; at += for_ever ? 3 * step : step) continue;
+      for (int way = 0; way < fault_ways(); way++)
+        for (long at = 1; try_one(scripts[s], victims[h], at, way) && failures < 20; at += way ? 3 * step : step) continue;
   rmdir(folder);
   printf("%ld failures injected, %d wrong\n", steps, failures);
   return failures != 0;

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/alloc.h"
+#include "fault_ways.h"
 #include "lx/error.h"
 #include "lx/pack.h"
 
@@ -35,12 +36,12 @@ typedef struct heap {
   size_t blocks, bytes, peak;
   long calls;   /* allocations so far */
   long fail_at; /* the number of the one that fails; 0 none */
-  int for_ever; /* and all later ones */
+  int way; /* fault_ways.h */
 } heap;
 
 static int heap_fails(heap *h) {
   h->calls++;
-  return h->fail_at > 0 && (h->calls == h->fail_at || (h->for_ever && h->calls > h->fail_at));
+  return fault_hits(h->calls, h->fail_at, h->way);
 }
 
 static void heap_add(heap *h, size_t old, size_t size) {

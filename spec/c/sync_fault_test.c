@@ -1,4 +1,4 @@
-/* sync_fault_test.c: every allocation fails in turn, once and for ever, while tasks use locks.
+/* sync_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while tasks use locks.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: a new state, the n-th allocation from then on
  * fails, and then: the script ended, or raised; afterwards, with memory again, every lock it used is free, or was left
@@ -11,13 +11,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "fault_ways.h"
 #include "weft.h"
 
 typedef struct heap {
   long blocks;
   long calls;   /* allocations so far */
   long fail_at; /* the number of the one that fails; 0 none */
-  int for_ever; /* and all later ones */
+  int way; /* fault_ways.h */
 } heap;
 
 static heap lua_heap, c_heap;
@@ -26,7 +27,7 @@ static long steps;
 
 static int heap_fails(heap *h) {
   h->calls++;
-  return h->fail_at > 0 && (h->calls == h->fail_at || (h->for_ever && h->calls > h->fail_at));
+  return fault_hits(h->calls, h->fail_at, h->way);
 }
 
 static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
@@ -99,12 +100,12 @@ static const char check[] =
     "end\n"
     "if after then after() end";
 
-static void report(lua_State *L, const char *script, long at, int for_ever, const char *what) {
-  printf("%s\n  failure %ld%s: %s: %s\n", script, at, for_ever ? " and later" : "", what, lua_tostring(L, -1));
+static void report(lua_State *L, const char *script, long at, int way, const char *what) {
+  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, lua_tostring(L, -1));
   failures++;
 }
 
-static int try_one(const char *script, heap *victim, long at, int for_ever) {
+static int try_one(const char *script, heap *victim, long at, int way) {
   lua_heap = c_heap = (heap){0};
   lua_State *L = lua_newstate(heap_lua, &lua_heap);
   luaL_openlibs(L);
@@ -116,16 +117,16 @@ static int try_one(const char *script, heap *victim, long at, int for_ever) {
   }
   victim->calls = 0;
   victim->fail_at = at;
-  victim->for_ever = for_ever;
+  victim->way = way;
   int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
   if (!failed) {
     luaL_dostring(L, "weft.wait()");
   }
   int hit = victim->calls >= at;
   victim->fail_at = 0;
-  if (failed && !hit) report(L, script, at, for_ever, "failed without a failure");
+  if (failed && !hit) report(L, script, at, way, "failed without a failure");
   lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, for_ever, "afterwards");
+  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, way, "afterwards");
   lua_close(L);
   if (lua_heap.blocks != 0 || c_heap.blocks != 0) {
     printf("%s: failure %ld leaves %ld + %ld blocks\n", script, at, lua_heap.blocks, c_heap.blocks);
@@ -140,8 +141,8 @@ int main(void) {
   wf_alloc_set(heap_c, &c_heap);
   for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++)
     for (int h = 0; h < 2; h++)
-      for (int for_ever = 0; for_ever < 2; for_ever++)
-        for (long at = 1; try_one(scripts[s], victims[h], at, for_ever) && failures < 20; at++) continue;
+      for (int way = 0; way < fault_ways(); way++)
+        for (long at = 1; try_one(scripts[s], victims[h], at, way) && failures < 20; at++) continue;
   printf("%ld failures injected, %d wrong\n", steps, failures);
   return failures != 0;
 }
