@@ -304,7 +304,7 @@ static void crowds(void) {
       }
       long before = fuzz_accepted;
       expect("a crowd of keys", t.b, t.len, 0);
-#if LUA_VERSION_RELEASE_NUM < 50403
+#if LUA_VERSION_RELEASE_NUM < 50404
       int crowded = way == 1;
 #else
       int crowded = way == 0;
