@@ -27,6 +27,12 @@ function M.scale(n, least)
   return math.max(n, least or 1)
 end
 
+-- Before Lua 5.4.3, handlers of <close> cannot yield, an error in one that follows another error is only a warning,
+-- and hooks are off in one that follows an error raised by a hook: nothing stops it if it spins.
+M.close_yields = coroutine.resume(coroutine.create(function()
+  local _ <close> = setmetatable({}, { __close = function() coroutine.yield() end })
+end))
+
 ---------------------------------------------------------------------- collector modes
 
 -- The statement that sets the mode, as text, because child scripts must run it too.
