@@ -20,6 +20,9 @@ M.quick = os.getenv "WEFT_QUICK" ~= nil
 local sanitizer = os.getenv "WEFT_SANITIZER"
 M.sanitizer = sanitizer ~= "" and sanitizer or nil
 
+-- Is it a Lua or a libuv that is not the system's? What asks luarocks or pkg-config for them has nothing to test then.
+M.foreign = (os.getenv "LUA_DIR" or "") .. (os.getenv "UV_DIR" or "") ~= ""
+
 -- A size for this run: n in a full run, a tenth in a quick one, a hundredth where a sanitizer makes
 -- everything ten times slower; never below `least` (default 1).
 function M.scale(n, least)
