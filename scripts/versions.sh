@@ -126,7 +126,7 @@ for cc in gcc clang; do
       missing "$cc-m32" "no 32-bit Lua or libuv (LUA_DIR_32, UV_DIR_32; Debian: lua5.4:i386 liblua5.4-dev:i386 libuv1-dev:i386)"
     else
       # No TLS: OpenSSL's files for linking are the other architecture's.
-      run "$cc-m32" all CC=$cc CFLAGS=-m32 LUA_DIR="$l32" UV_DIR="$u32" SSL_LIBS=
+      run "$cc-m32" all CC=$cc CFLAGS="-m32 -Wno-psabi" LUA_DIR="$l32" UV_DIR="$u32" SSL_LIBS=
     fi
   fi
 done

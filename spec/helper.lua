@@ -23,6 +23,9 @@ M.sanitizer = sanitizer ~= "" and sanitizer or nil
 -- Is it a Lua or a libuv that is not the system's? What asks luarocks or pkg-config for them has nothing to test then.
 M.foreign = (os.getenv "LUA_DIR" or "") .. (os.getenv "UV_DIR" or "") ~= ""
 
+-- The most that C's size_t and Lua's integers both hold.
+M.size_most = string.packsize "T" == 4 and 0xFFFFFFFF or math.maxinteger
+
 -- A size for this run: n in a full run, a tenth in a quick one, a hundredth where a sanitizer makes
 -- everything ten times slower; never below `least` (default 1).
 function M.scale(n, least)
