@@ -7,11 +7,14 @@
 #   make tls        the optional module build/weft/tls_core.so, over OpenSSL 3
 #   make faults                   what must survive, as a table (scripts/faults.lua has the rows)
 #   make fuzz TARGET=prompt       inputs made by a machine (scripts/fuzz.sh has the targets)
+#   make versions   the tests by other compilers, flags, Luas and libuvs, and a table   (see docs/versions.md)
 #   make bench examples rock docs gallery lint fmt models deep
 #   eval "$(make -s luapath)"     use the built tree from plain lua5.4
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
-# LUA_DIR=DIR   another Lua 5.4 (DIR/include and DIR/bin, or a built source tree)
+# LUA_DIR=DIR   another Lua 5.4 (DIR/include, DIR/lib and DIR/bin, or a built source tree)
+# UV_DIR=DIR    another libuv (DIR/include and DIR/lib, or a built source tree): its shared library if there is one, else
+#               the static one; UV_STATIC=1: the static one
 # LUA_SRC=DIR   Lua's own C sources: the sanitizer hosts are then built from them, instrumented
 # CC=clang      any C11 compiler
 
@@ -19,7 +22,7 @@ CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-LUA     ?= $(if $(LUA_DIR),$(firstword $(wildcard $(LUA_DIR)/bin/lua $(LUA_DIR)/src/lua $(LUA_DIR)/lua)),lua5.4)
+LUA     ?= $(if $(LUA_DIR),$(firstword $(wildcard $(LUA_DIR)/bin/lua $(LUA_DIR)/bin/lua5.4 $(LUA_DIR)/src/lua $(LUA_DIR)/lua)),lua5.4)
 BUILD   := build
 ROOT    := $(CURDIR)
 OUT      = $(abspath $(BUILD))
@@ -28,7 +31,7 @@ JOBS    ?= 2
 
 # Goals that run things set the machine up first, then come back here with READY=1:
 # what pkg-config says is read while this file is read, so it must be installed before.
-SETUP_GOALS := demo test faults bench performance asan tsan valgrind examples gallery rock deep coverage
+SETUP_GOALS := demo test faults versions bench performance asan tsan valgrind examples gallery rock deep coverage
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -50,12 +53,13 @@ endif
 
 # ------------------------------------------------------------------ flags
 
+, := ,
 ifdef LUA_DIR
 LUA_INC  := $(firstword $(dir $(wildcard $(LUA_DIR)/include/lua.h $(LUA_DIR)/include/lua5.4/lua.h \
               $(LUA_DIR)/src/lua.h $(LUA_DIR)/lua.h)))
-LUA_CFLAGS := -isystem $(LUA_INC)
+LUA_CFLAGS := $(if $(LUA_INC),-isystem $(LUA_INC))
 LUA_ARCHIVE := $(firstword $(wildcard $(LUA_DIR)/lib/liblua5.4.a $(LUA_DIR)/lib/liblua.a \
-              $(LUA_DIR)/src/liblua.a $(LUA_DIR)/liblua.a))
+              $(LUA_DIR)/lib/*/liblua5.4.a $(LUA_DIR)/src/liblua.a $(LUA_DIR)/liblua.a))
 else
 # Debian and Alpine say lua5.4, others lua-5.4, lua54 or just lua.
 LUA_PC     := $(shell for p in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists "$$p >= 5.4 $$p < 5.5" && echo $$p && break; done 2>/dev/null)
@@ -63,10 +67,22 @@ LUA_CFLAGS := $(if $(LUA_PC),$(patsubst -I%,-isystem %,$(shell pkg-config --cfla
 LUA_LIBDIR := $(if $(LUA_PC),$(shell pkg-config --variable=libdir $(LUA_PC)))
 LUA_ARCHIVE := $(firstword $(wildcard $(LUA_LIBDIR)/liblua5.4.a $(LUA_LIBDIR)/liblua.a))
 endif
+ifdef UV_DIR
+UV_ROOT   := $(abspath $(UV_DIR))
+UV_CFLAGS := $(if $(wildcard $(UV_ROOT)/include/uv.h),-isystem $(UV_ROOT)/include)
+# Where `make install`, autotools and cmake leave it.
+UV_FILE   := $(if $(UV_CFLAGS),$(firstword $(foreach f,$(if $(UV_STATIC),,libuv.so libuv.dylib) libuv.a libuv_a.a, \
+              $(wildcard $(patsubst %,$(UV_ROOT)/%/$f,lib lib64 lib/* .libs build .)))))
+# A static one is ours alone: its functions are not shown to others.
+UV_LIBS   := $(strip $(if $(filter %.a,$(UV_FILE)),$(UV_FILE) -Wl$(,)--exclude-libs$(,)$(notdir $(UV_FILE)) -ldl -lrt, \
+              $(if $(UV_FILE),-L$(dir $(UV_FILE)) -luv -Wl$(,)-rpath$(,)$(dir $(UV_FILE)))))
+else
 UV_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libuv 2>/dev/null))
 UV_LIBS   := $(shell pkg-config --libs libuv 2>/dev/null)
+endif
 SSL_LIBS  := $(shell pkg-config --exists "openssl >= 3" 2>/dev/null && pkg-config --libs openssl)
-MISSING   := $(strip $(if $(LUA_DIR)$(LUA_PC),,headers of Lua 5.4) $(if $(UV_LIBS),,libuv))
+MISSING   := $(strip $(if $(LUA_CFLAGS)$(LUA_PC),,headers of Lua 5.4$(if $(LUA_DIR), in $(LUA_DIR))) \
+              $(if $(UV_LIBS),,libuv$(if $(UV_DIR), in $(UV_DIR))))
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 BASE    := -std=gnu11 $(WARN) -Icsrc $(LUA_CFLAGS) $(UV_CFLAGS) -fPIC -fvisibility=hidden -pthread
@@ -101,6 +117,7 @@ VARIANTS      := release check asan tsan cover fuzz
 SRC    := $(sort $(wildcard csrc/*.c csrc/*/*.c))
 CTESTS := $(sort $(wildcard spec/c/*_test.c))
 CTEST_NAMES := $(patsubst spec/c/%.c,%,$(CTESTS))
+ALL_FLAGS = $(CC) $(BASE) $(CFLAGS) $(LUA_SRC) $(LUA_DEFS) $(LUA_ARCHIVE) $(UV_LIBS)
 LUA_C  := $(if $(LUA_SRC),$(filter-out %/lua.c %/luac.c %/onelua.c %/ltests.c,$(wildcard $(LUA_SRC)/*.c)))
 
 all: $(BUILD)/weft/core.so
@@ -143,7 +160,7 @@ $$(DIR_$(1))/obj/ctest/%.o: spec/c/%.c $$(BUILD)/flags-$(1)
 
 # An archive, so that a C test links what it uses and may put its own in place of the rest.
 $$(DIR_$(1))/obj/libweft.a: $$(OBJ_$(1))
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
 
 $$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/ctest/tsan_longjmp.o $$(DIR_$(1))/obj/libweft.a $$(LUAOBJ_$(1))
 	@mkdir -p $$(@D)
@@ -153,9 +170,8 @@ $$(DIR_$(1))/test/%: $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/obj/ctest/tsan_long
 
 # Touched only when the flags change, so that objects never mix two sets of them.
 $$(BUILD)/flags-$(1): FORCE
-	@mkdir -p $$(@D); $$(if $$(MISSING),echo "weft: missing: $$(MISSING); scripts/setup.sh build installs it" >&2; exit 1)
-	@echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' | cmp -s - $$@ \
-	  || echo '$$(CC) $$(BASE) $$(FLAGS_$(1)) $$(CFLAGS) $$(LUA_SRC) $$(LUA_DEFS)' > $$@
+	@mkdir -p $$(@D); $$(if $$(MISSING),echo "weft: missing: $$(MISSING); scripts/setup.sh build installs the distribution's" >&2; exit 1)
+	@echo '$$(ALL_FLAGS) $$(FLAGS_$(1))' | cmp -s - $$@ || echo '$$(ALL_FLAGS) $$(FLAGS_$(1))' > $$@
 
 .PRECIOUS: $$(DIR_$(1))/obj/%.o $$(DIR_$(1))/obj/lua/%.o $$(DIR_$(1))/obj/ctest/%.o $$(DIR_$(1))/test/%
 -include $$(OBJ_$(1):.o=.d) $$(DIR_$(1))/obj/host.d $$(CTEST_NAMES:%=$$(DIR_$(1))/obj/ctest/%.d)
@@ -225,6 +241,10 @@ tsan: tests-tsan $(DIR_tsan)/lua
 VALGRIND_SPEC ?= _test pack value task chan select lock time error
 valgrind: tests-check $(DIR_check)/lua
 	@SPEC='$(or $(SPEC),$(VALGRIND_SPEC))' $(TEST) -d $(DIR_check) -l $(OUT)/check/lua -s valgrind
+
+# See the script's head for what it reads: VERSIONS, LUA_DIRS, UV_DIRS and more.
+versions:
+	@MAKE='$(MAKE)' JOBS='$(JOBS)' BUILD='$(BUILD)' scripts/versions.sh
 
 rock:
 	@LUA='$(LUA)' scripts/rock.sh $(BUILD)/rocktree

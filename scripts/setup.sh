@@ -2,7 +2,7 @@
 # Installs what is missing to build and test weft on Debian 12 and its relatives; does nothing, and
 # needs no network, when everything is there.
 #
-#   scripts/setup.sh [build|demo|test|faults|bench|asan|tsan|valgrind|examples|gallery|rock|lint|deep|coverage|performance]
+#   scripts/setup.sh [build|demo|test|faults|bench|asan|tsan|valgrind|examples|gallery|rock|lint|deep|coverage|performance|versions]
 #
 # Works as root or through sudo; otherwise says what to install. `bench` goes on without the peers that it cannot get,
 # the tests without the tools that speak with the examples' servers: tests that need one say so.
@@ -22,16 +22,16 @@ have gcc || have "${CC:-cc}" || need gcc
 have make || need make
 if have pkg-config; then
   [ -n "${LUA_DIR:-}" ] || pkg-config --exists lua5.4 || need liblua5.4-dev
-  pkg-config --exists libuv || need libuv1-dev
+  [ -n "${UV_DIR:-}" ] || pkg-config --exists libuv || need libuv1-dev
 else
   need pkg-config
   [ -n "${LUA_DIR:-}" ] || need liblua5.4-dev
-  need libuv1-dev
+  [ -n "${UV_DIR:-}" ] || need libuv1-dev
 fi
 [ -n "${LUA_DIR:-}" ] || have lua5.4 || need lua5.4
 
 case $goal in
-  test | faults | asan | tsan | valgrind | deep | coverage)
+  test | faults | versions | asan | tsan | valgrind | deep | coverage)
     have busted || need lua-busted
     have luarocks || need luarocks
     have curl || want curl
@@ -46,6 +46,7 @@ case $goal in
     ;;
 esac
 case $goal in
+  versions) have clang || want clang; have ld.lld || want lld ;;
   rock) have luarocks || need luarocks ;;
   gallery | deep) have chromium || have google-chrome || want chromium ;;
   valgrind) have valgrind || need valgrind ;;

@@ -10,7 +10,7 @@
 #     -o  folder for what the tests report, which stays
 #   FILE: spec files or built C tests; all of them when none is given
 #   environment: SPEC_TIMEOUT (seconds for one file), SPEC (words that a path must contain),
-#     T (pattern of test names), WEFT_QUICK, GC=stress|gen
+#     T (pattern of test names), WEFT_QUICK, GC=stress|gen, TEST_CPATH (where else C modules that busted needs are)
 set -u
 cd "$(dirname "$0")/.." || exit 2
 root=$PWD
@@ -53,8 +53,10 @@ mkdir -p "$out"
 # For `require` in the specs: our Lua files, this variant's module, spec.helper, then the defaults and
 # where Debian keeps busted (a Lua from elsewhere does not look there).
 multiarch=$(gcc -print-multiarch 2>/dev/null || true)
+# A 32-bit Lua needs its own (the fifth byte of a program says what it is).
+if [ "$(head -c 5 "$(command -v "${lua%% *}")" 2>/dev/null | tail -c 1)" = $'\001' ]; then multiarch=i386-linux-gnu; fi
 export LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;$root/?.lua;;/usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua"
-export LUA_CPATH="$dir/?.so;;/usr/lib/${multiarch:-x86_64-linux-gnu}/lua/5.4/?.so"
+export LUA_CPATH="$dir/?.so;${TEST_CPATH:+$TEST_CPATH;};/usr/lib/${multiarch:-x86_64-linux-gnu}/lua/5.4/?.so"
 unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4 MAKEFLAGS MFLAGS MAKELEVEL
 export WEFT_QUICK=${WEFT_QUICK:-1} WEFT_LUA=$lua WEFT_ROOT=$root WEFT_VARIANT_DIR=$dir WEFT_SANITIZER=$san
 [ "$WEFT_QUICK" = 0 ] && unset WEFT_QUICK

@@ -55,13 +55,15 @@ describe("weft.buffer", function()
     helper.raises("bad argument #2 to '.-buffer'", weft.buffer, "i8")
     helper.raises("bad argument #2 to '.-buffer'", weft.buffer, "i8", -1)
     helper.raises("bad argument #2 to '.-buffer'", weft.buffer, "i8", 1.5)
+    local half = 1 << string.packsize "T" * 4
     for _, n in ipairs { MIN, -1, MIN // 8 } do helper.raises("bad argument #2 to '.-buffer'", weft.buffer, "f64", n) end
     for _, n in ipairs { MAX, 1 << 61, 1 << 60, (1 << 60) + 1 } do
       helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "f64", n)
     end
     helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "i8", MAX)
-    helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "i8", 1 << 32, { stride = 1 << 32 })
-    helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "i8", 3, { stride = MAX // 2 })
+    helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "i8", half, { stride = half })
+    local third = helper.size_most // 2 - 4096
+    helper.raises("bad argument #2 to '.-buffer' %(too many elements", weft.buffer, "i8", 3, { stride = third })
     helper.raises("stride", weft.buffer, "i32", 1, { stride = MAX })
     for _, stride in ipairs { 0, -8, 1, 7, 12, MIN, 2.5, "x", {} } do
       helper.raises("stride", weft.buffer, "f64", 1, { stride = stride })
@@ -72,6 +74,7 @@ describe("weft.buffer", function()
 
   it("says when memory is out", function()
     if helper.sanitizer then return end -- their allocators take that for a mistake
+    if helper.size_most < MAX then return end -- a size that can be asked for may be there
     local err = helper.raises_kind("memory", weft.buffer, "f64", 1 << 57)
     assert.equal("not enough memory for a buffer of 1152921504606846976 bytes", err.message)
     helper.raises_kind("memory", weft.buffer, "u8", 1, { stride = 1 << 60 })

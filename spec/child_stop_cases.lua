@@ -194,7 +194,9 @@ describe("cancelling " .. a_child .. " that spins", function()
     ["allocating"] = function() while true do local _ = { {}, ("x"):rep(100) } end end,
     ["printing numbers"] = function() while true do local _ = tostring(math.random()) end end,
   } do
-    it_spins(what, function()
+    -- See helper.close_yields: the error that a hook raises in the handler calls it once more.
+    local stoppable = helper.close_yields or verb ~= "spawn" or what ~= "in a <close> handler at the end of a block"
+    ;(stoppable and it_spins or pending)(what, function()
       is_cancelled(stop(function(ready, f)
         ready()
         f()

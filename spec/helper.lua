@@ -20,6 +20,12 @@ M.quick = os.getenv "WEFT_QUICK" ~= nil
 local sanitizer = os.getenv "WEFT_SANITIZER"
 M.sanitizer = sanitizer ~= "" and sanitizer or nil
 
+-- Is it a Lua or a libuv that is not the system's? What asks luarocks or pkg-config for them has nothing to test then.
+M.foreign = (os.getenv "LUA_DIR" or "") .. (os.getenv "UV_DIR" or "") ~= ""
+
+-- The most that C's size_t and Lua's integers both hold.
+M.size_most = string.packsize "T" == 4 and 0xFFFFFFFF or math.maxinteger
+
 -- A size for this run: n in a full run, a tenth in a quick one, a hundredth where a sanitizer makes
 -- everything ten times slower; never below `least` (default 1).
 function M.scale(n, least)
@@ -38,6 +44,12 @@ function M.injected(n)
   report:write("count\t", ("%d"):format(n), "\n")
   report:close()
 end
+
+-- Before Lua 5.4.3, handlers of <close> cannot yield, an error in one that follows another error is only a warning,
+-- and hooks are off in one that follows an error raised by a hook: nothing stops it if it spins.
+M.close_yields = coroutine.resume(coroutine.create(function()
+  local _ <close> = setmetatable({}, { __close = function() coroutine.yield() end })
+end))
 
 ---------------------------------------------------------------------- collector modes
 

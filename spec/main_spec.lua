@@ -30,7 +30,8 @@ describe("the end of the main chunk", function()
       weft.yield()
       print "main"
     ]])
-    assert.equal("main\na\ttrue\nb\ttrue\n", out)
+    -- Handlers that cannot yield nest: the inner one, b's, must end first.
+    assert.equal(helper.close_yields and "main\na\ttrue\nb\ttrue\n" or "main\nb\ttrue\na\ttrue\n", out)
     assert.equal(0, code)
     assert.truthy(err:find "^weft: [^\n]*\n$")
     assert.truthy(err:find("2 jobs", 1, true))
@@ -100,7 +101,8 @@ describe("the end of the main chunk", function()
       weft.yield()
     ]]
     assert.equal(0, code)
-    assert.truthy(err:find "left behind")
+    -- One that cannot yield waits inline, and nothing else can go on: that is a deadlock, which ends it.
+    assert.truthy(err:find(helper.close_yields and "left behind" or "now cancelled"))
   end)
 
   it("leaves finalisers able to run", function()

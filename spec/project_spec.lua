@@ -7,7 +7,7 @@ local q = helper.quote
 
 -- Runs a shell command in the source tree and returns its output and exit status.
 local function sh(command, env)
-  local words = { "cd " .. q(helper.root) .. " && env -u WEFT_REPORT -u SPEC -u T -u GC -u LUA_DIR" }
+  local words = { "cd " .. q(helper.root) .. " && env -u WEFT_REPORT -u SPEC -u T -u GC -u LUA_DIR -u UV_DIR" }
   for name, value in pairs(env or {}) do words[#words + 1] = name .. "=" .. q(value) end
   local p = assert(io.popen(table.concat(words, " ") .. " sh -c " .. q(command) .. " 2>&1 </dev/null"))
   local out = p:read "a"
@@ -95,7 +95,7 @@ describe("the test runner", function()
   -- Runs one spec file with the given text; returns the whole output and the exit status.
   local function run(text, env)
     local spec = write("x_spec.lua", text)
-    return sh("bash scripts/test.sh -d " .. q(dir .. "/variant") .. " -l lua5.4 " .. q(spec), env)
+    return sh("bash scripts/test.sh -d " .. q(dir .. "/variant") .. " -l " .. helper.lua .. " " .. q(spec), env)
   end
 
   local function expect(text, line, what, env)

@@ -184,7 +184,7 @@ local function has(module)
 end
 
 describe("programs for LuaSocket", function()
-  local test = has "socket.http" and it or pending
+  local test = has "socket.http" and package.searchpath("mime.core", package.cpath) and it or pending
   test("fetch by socket.http, several at once", function()
     local out = helper.run_ok([[
       local weft = require "weft"

@@ -115,7 +115,8 @@ describe("a worker", function()
     ["in tasks that take turns"] = "for _ = 1, 3 do weft.go(function() while true do weft.yield() end end) end weft.yield() spin()",
     ["in a <close> handler"] = "local _ <close> = setmetatable({}, { __close = spin })",
   } do
-    it("is shared with an isolate that spins " .. what, function()
+    local stoppable = helper.close_yields or what ~= "in a <close> handler"
+    ;(stoppable and it or pending)("is shared with an isolate that spins " .. what, function()
       assert.equal("5\n5\ncancelled\n", run(1, ([[
         local ch, tick = weft.channel(), weft.channel()
         local spinner = weft.spawn(function(c) c:send(true); %s end, ch)
@@ -200,7 +201,8 @@ describe("a worker", function()
     assert.truthy(out:find("^520\tdeadlock: cannot wait inside a function that cannot yield: no other worker is left"), out)
   end)
 
-  it("waits for no isolate's end", function()
+  -- Handlers that cannot yield keep their worker.
+  ;(helper.close_yields and it or pending)("waits for no isolate's end", function()
     -- Many that end while others that they started clean up.
     assert.equal("end\n", run(1, [[
       local function f(n)

@@ -131,8 +131,9 @@ void wf_identity_check(lua_State *L, int arg, wf_identity *id) {
   id->gid = (uint32_t)lx_opt_integer(L, arg, "gid", 0, 0, (lua_Integer)UINT32_MAX - 1);
   int type = lua_getfield(L, arg, "groups");
   if (type == LUA_TNIL) return;
-  size_t n = type == LUA_TTABLE ? lua_rawlen(L, -1) : GROUPS_MOST + 1;
-  if (n > GROUPS_MOST) luaL_argerror(L, arg, "option 'groups': a list of group numbers expected");
+  lua_Unsigned len = type == LUA_TTABLE ? lua_rawlen(L, -1) : GROUPS_MOST + 1;
+  if (len > GROUPS_MOST) luaL_argerror(L, arg, "option 'groups': a list of group numbers expected");
+  size_t n = (size_t)len;
   gid_t *list = lua_newuserdatauv(L, n * sizeof *list + 1, 0);
   for (size_t i = 0; i < n; i++) {
     int ok;

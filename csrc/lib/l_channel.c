@@ -196,15 +196,19 @@ static int channel_len(lua_State *L) {
   return 1;
 }
 
+/* More than size_t holds, on 32-bit systems, is any number. */
+static size_t capacity_from(lua_Integer n) { return (lua_Unsigned)n > SIZE_MAX ? SIZE_MAX : (size_t)n; }
+static lua_Integer capacity_of(const wf_channel *c) { return c->capacity == SIZE_MAX ? LUA_MAXINTEGER : (lua_Integer)c->capacity; }
+
 static int channel_capacity(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_channel(L)->capacity);
+  lua_pushinteger(L, capacity_of(check_channel(L)));
   return 1;
 }
 
 static int channel_tostring(lua_State *L) {
   const wf_channel *c = check_channel(L);
   const char *closed = is_closed(c) ? ", closed" : "";
-  lua_Integer count = (lua_Integer)count_of(c), capacity = (lua_Integer)c->capacity;
+  lua_Integer count = (lua_Integer)count_of(c), capacity = capacity_of(c);
   if (capacity == LUA_MAXINTEGER)
     lua_pushfstring(L, "weft.channel %d (%I of any number%s)", (int)c->seq, count, closed);
   else
@@ -229,7 +233,7 @@ static int channel_gc(lua_State *L) {
 static int channel_new(lua_State *L) {
   lua_Integer capacity = luaL_optinteger(L, 1, 0);
   luaL_argcheck(L, capacity >= 0, 1, "capacity >= 0 expected");
-  wf_channel_new(wf_iso_up(L), L, (size_t)capacity);
+  wf_channel_new(wf_iso_up(L), L, capacity_from(capacity));
   return 1;
 }
 
@@ -238,7 +242,7 @@ static int channel_for(lua_State *L) {
   static const char *const uses[] = {"script", "all", "race", "completed", "scope", "pool", NULL};
   int use = luaL_checkoption(L, 1, NULL, uses);
   lua_Integer capacity = luaL_optinteger(L, 2, LUA_MAXINTEGER);
-  wf_channel_new(wf_iso_up(L), L, (size_t)capacity)->use = (uint8_t)use;
+  wf_channel_new(wf_iso_up(L), L, capacity_from(capacity))->use = (uint8_t)use;
   return 1;
 }
 

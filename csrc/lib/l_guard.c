@@ -1,6 +1,7 @@
 /* Guards, and `with`, for every kind of lock. See l_sync.h. */
 #include "lib/l_sync.h"
 #include "lx/opts.h"
+#include "lx/release.h"
 #include "rt/sched.h"
 
 enum { SELF = 1, ERROR = 2, GUARD = 2, FUNC = 3, UV_LOCK = 1, UV_SPARE = 1 };
@@ -80,7 +81,8 @@ static int guarded_k(lua_State *L, int status, lua_KContext ctx) {
 
 int wf_guard_call(lua_State *L, wf_guard *g, lua_KFunction k) {
   int nargs = lua_gettop(L) - FUNC;
-  if (wf_likely(L == g->object.iso->cur->co)) {
+  /* Luas before 5.4.3 do not call a __close after an error when there is no memory for that. */
+  if (wf_likely(!LX_EARLY && L == g->object.iso->cur->co)) {
     lua_callk(L, nargs, LUA_MULTRET, 0, k);
     return k(L, LUA_OK, 0);
   }

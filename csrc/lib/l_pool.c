@@ -11,6 +11,7 @@
 #include "lib/lib.h"
 #include "lx/error.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/child.h"
 #include "rt/job.h"
 #include "rt/task.h"
@@ -174,8 +175,7 @@ static int lib_failure(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
   lua_rawgetp(L, -1, iso->cur);
-  lua_pushnil(L);
-  lua_rawsetp(L, -3, iso->cur);
+  lx_rawdelp(L, -2, iso->cur);
   return 1;
 }
 

@@ -25,9 +25,9 @@ typedef struct crowd {
   uint64_t places; /* nodes of the table's hash, as Lua will have them */
 } crowd;
 
-/* Where Lua puts an integer key, up to 5.4.2 and since. */
+/* Where Lua puts an integer key, up to 5.4.3 (which says that it is 5.4.0) and since. */
 static uint64_t place_of_integer(const crowd *c, lua_Integer i) {
-#if LUA_VERSION_RELEASE_NUM < 50403
+#if LUA_VERSION_RELEASE_NUM < 50404
   return (uint64_t)i & (c->places - 1);
 #else
   return (uint64_t)i % ((c->places - 1) | 1);

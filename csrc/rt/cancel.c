@@ -3,6 +3,7 @@
 #include "rt/cancel.h"
 
 #include "lx/error.h"
+#include "lx/release.h"
 #include "rt/sched.h"
 
 enum { SHIELD_SECONDS = 5 };
@@ -134,14 +135,10 @@ static bool was_told(wf_iso *iso, lua_State *L, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_TOLD;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
   lua_rawgetp(L, -1, &t->flags);
-  lua_pushnil(L);
-  lua_rawsetp(L, -3, &t->flags);
+  lx_rawdelp(L, -2, &t->flags);
   bool told = lua_rawequal(L, -1, 1);
   lua_pop(L, 1);
-  if (!told) {
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, t);
-  }
+  if (!told) lx_rawdelp(L, -1, t);
   lua_pop(L, 1);
   return told;
 }
@@ -208,8 +205,7 @@ void wf_scope_leave(wf_iso *iso, lua_State *L, wf_scope *s) {
   if (s->has_error) {
     s->has_error = false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->cancels);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, s);
+    lx_rawdelp(L, -1, s);
     lua_pop(L, 1);
   }
 }

@@ -11,6 +11,7 @@
 #include "lx/error.h"
 #include "lx/lean.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/lane_run.h"
 #include "rt/loaders.h"
@@ -128,8 +129,7 @@ static void note_paths(wf_iso *iso, lua_State *L, wf_run *r) {
 /* The handle may be collected from now on. [-0, +0, -] */
 static void child_loosen(wf_iso *iso, lua_State *L, const wf_child *c) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, c);
+  lx_rawdelp(L, -1, c);
   lua_pop(L, 1);
 }
 
@@ -269,8 +269,7 @@ static int tell_watchers(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
   if (lua_rawgetp(L, -1, c) != LUA_TTABLE) return 0;
   wf_watchers_tell(iso, L);
-  lua_pushnil(L);
-  lua_rawsetp(L, 3, c);
+  lx_rawdelp(L, 3, c);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/buffer.h"
@@ -132,6 +133,7 @@ uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, mem
 
 int wf_iso_prepare(lua_State *L) {
   luaL_checkstack(L, 8, NULL);
+  lx_unref_prepare(L);
   lua_createtable(L, 0, 1); /* the sentinel's metatable, before there is anything that it would have to free */
   lua_pushcfunction(L, iso_gc);
   lua_setfield(L, -2, "__gc");

@@ -338,6 +338,18 @@ static inline lua_State *wf_task_lua(const wf_task *t) {
   return wf_unlikely(t->flags & WF_F_INNER) ? t->ext->inner : t->co;
 }
 
+/* Who resumes a task, for lua_resume: nobody, so that each coroutine gets the whole of Lua's depth of C calls
+ * (wf_wait_inline guards the stack). Lua 5.4.0 and 5.4.1, which alone have LUAI_MAXCSTACK, would leave it eight: there
+ * it gets what the main thread has left. */
+static inline lua_State *wf_resumer(const wf_iso *iso) {
+#ifdef LUAI_MAXCSTACK
+  return iso->L;
+#else
+  (void)iso;
+  return NULL;
+#endif
+}
+
 static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
   return (uint64_t)iso->id << 32 | t->seq;
 }

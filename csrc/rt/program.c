@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "lx/release.h"
 #include "rt/shutdown.h"
 #include "sys/signals.h"
 
@@ -95,8 +96,7 @@ static void loosen(wf_iso *iso, const wf_program *p) {
   lua_State *L = iso->bench;
   if (!lua_checkstack(L, 3)) return;
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, p);
+  lx_rawdelp(L, -1, p);
   lua_pop(L, 1);
 }
 

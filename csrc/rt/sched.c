@@ -248,9 +248,7 @@ static int task_ready(wf_iso *iso, wf_task *t) {
   return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
 }
 
-/* Run the task's coroutine with the values on top of it until it waits, or ends, or somebody yields: the status.
- *
- * No `from`: the coroutine gets the whole of Lua's C-call depth; wf_wait_inline guards the stack. */
+/* Run the task's coroutine with the values on top of it until it waits, or ends, or somebody yields: the status. */
 static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
   wf_seat *s = NULL;
   if (!fresh) {
@@ -267,7 +265,7 @@ static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
   int nres;
   s = iso->seat;
   iso->seat = NULL; /* it runs on top of whom the seat belongs to */
-  int status = lua_resume(co, NULL, nargs, &nres);
+  int status = lua_resume(co, wf_resumer(iso), nargs, &nres);
   iso->seat = s;
   return status;
 }

@@ -15,7 +15,7 @@ static void body(wf_cstack *stack) {
   wf_seat *s = wf_container_of(stack, wf_seat, stack);
   for (;;) {
     int nres;
-    s->status = lua_resume(s->co, NULL, s->nargs, &nres);
+    s->status = lua_resume(s->co, s->seats->from, s->nargs, &nres);
     s->next = s->seats->free;
     s->seats->free = s;
     wf_cstack_leave(stack);
@@ -39,6 +39,7 @@ void wf_seats_open(wf_iso *iso) {
   if (!WF_CSTACKS || iso->pooled || wish("off")) return;
   if ((iso->seats = wf_malloc(sizeof *iso->seats)) == NULL) return;
   memset(iso->seats, 0, sizeof *iso->seats);
+  iso->seats->from = wf_resumer(iso);
 }
 
 void wf_seats_close(wf_iso *iso) {

@@ -43,6 +43,7 @@ typedef struct wf_seat {
 
 typedef struct wf_seats {
   wf_seat *free;
+  lua_State *from; /* see wf_resumer */
   uint32_t made;
   uint32_t runs; /* of tasks that had waited: the clock of `since` */
   wf_seat seat[WF_SEATS];

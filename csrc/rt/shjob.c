@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/results.h"
 #include "rt/run.h"
@@ -288,8 +289,7 @@ static int tell_watchers(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->watches);
   if (lua_rawgetp(L, -1, r) != LUA_TTABLE) return 0;
   wf_watchers_tell(iso, L);
-  lua_pushnil(L);
-  lua_rawsetp(L, 3, r);
+  lx_rawdelp(L, 3, r);
   return 0;
 }
 
@@ -313,8 +313,7 @@ static void on_end(wf_iso *iso, wf_mail *mail) {
     }
     wf_waitq_wake_all(iso, &r->joiners, WF_GOT);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, r);
+    lx_rawdelp(L, -1, r);
     lua_pop(L, 1);
   }
   jobmail_free(m);
@@ -363,10 +362,7 @@ void wf_shjob_push(wf_iso *iso, lua_State *L, wf_shjob *j) {
     lua_pushvalue(L, -2);
     lua_rawsetp(L, -2, r);
     subscribe(iso, L, r);
-    if (r->sub == NULL) {
-      lua_pushnil(L);
-      lua_rawsetp(L, -2, r);
-    }
+    if (r->sub == NULL) lx_rawdelp(L, -1, r);
     lua_pop(L, 1);
   }
   lua_remove(L, -2);

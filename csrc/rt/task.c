@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/channel.h"
 #include "rt/child.h"
@@ -81,12 +82,8 @@ static void task_forget(wf_iso *iso, lua_State *L, wf_task *t) {
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
     if (!(t->flags & tables[i].flag)) continue;
     lua_rawgeti(L, LUA_REGISTRYINDEX, *(const int *)(const void *)((const char *)iso + tables[i].ref));
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, t);
-    if (tables[i].flag == WF_F_TOLD) {
-      lua_pushnil(L);
-      lua_rawsetp(L, -2, &t->flags);
-    }
+    lx_rawdelp(L, -1, t);
+    if (tables[i].flag == WF_F_TOLD) lx_rawdelp(L, -1, &t->flags);
     lua_pop(L, 1);
   }
   if (wf_unlikely(t->flags & WF_F_HOLDS)) wf_holds_end(iso, t);
@@ -177,8 +174,7 @@ static void task_keep(wf_iso *iso, lua_State *L, wf_task *t, int status) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->tracebacks);
     lua_rawgetp(L, -1, t);
     lua_rawseti(L, FIRST, 2);
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, t);
+    lx_rawdelp(L, -1, t);
     lua_pop(L, 1);
   }
   if (t->flags & WF_F_NAMED) {

@@ -91,7 +91,7 @@ static void lane_shrink_locked(wf_lane *l) {
 
 /* The trace is over, but the thread may be writing a last record still: the lane stays, empty, and its pages go. */
 static void lane_empty_locked(const wf_lane *l) {
-  if (l->words != NULL) wf_pages_give_back(l->words, (l->mask + 1) * WF_LANE_WORDS * sizeof *l->words);
+  if (l->words != NULL) wf_pages_give_back(l->words, (size_t)(l->mask + 1) * WF_LANE_WORDS * sizeof *l->words);
 }
 
 /* ---- Rings ---- */

@@ -176,9 +176,9 @@ int wf_poller_wait(wf_poller *p, uint64_t ns, const sigset_t *mask) {
   sigset_t held;
   if (mask != NULL) pthread_sigmask(SIG_SETMASK, mask, &held);
   int n = poll(p->fds, p->count, ns == WF_NEVER ? -1 : (int)(ms < INT_MAX ? ms : INT_MAX));
-  int e = errno;
+  int err = errno;
   if (mask != NULL) pthread_sigmask(SIG_SETMASK, &held, NULL);
-  errno = e;
+  errno = err;
 #endif
   if (n < 0) return -errno;
   uint32_t count = p->count;

@@ -108,12 +108,17 @@ static void test_sums(void) {
       CHECK(wf_elems_sum_float(&v) == sum);
       continue;
     }
-    __int128 sum = 0;
-    for (size_t i = 0; i < v.n; i++) sum += v.type == WF_U64 ? (__int128)at(&v, i) : (__int128)wf_elem_to_i64(v.type, at(&v, i));
+    uint64_t sum = 0; /* of 128 bits, the lower half */
+    int64_t high = 0;
+    for (size_t i = 0; i < v.n; i++) {
+      uint64_t x = v.type == WF_U64 ? at(&v, i) : (uint64_t)wf_elem_to_i64(v.type, at(&v, i));
+      sum += x;
+      high += (sum < x) - (v.type != WF_U64 && (int64_t)x < 0);
+    }
     uint64_t got;
-    bool fits = v.type == WF_U64 ? sum <= (__int128)UINT64_MAX : sum >= INT64_MIN && sum <= INT64_MAX;
+    bool fits = high == (v.type != WF_U64 && (int64_t)sum < 0 ? -1 : 0);
     CHECK(wf_elems_sum_int(&v, &got) == fits);
-    if (fits) CHECK(got == (uint64_t)sum);
+    if (fits) CHECK(got == sum);
   }
 }
 
@@ -172,7 +177,7 @@ static void test_extremes(void) {
     CHECK(!less(v.type, min, low) && !less(v.type, low, min)); /* 0.0 and -0.0 are equal */
     CHECK(!less(v.type, max, high) && !less(v.type, high, max));
     if (!wf_elems[v.type].floating) continue;
-    size_t where = rnd() % v.n;
+    size_t where = (size_t)rnd() % v.n;
     wf_elem_store_relaxed(wf_elems[v.type].shift, v.data + where * v.stride, wf_elem_of_f64(v.type, (double)NAN));
     CHECK(isnan(wf_elem_to_f64(v.type, wf_elems_min(&v))) && isnan(wf_elem_to_f64(v.type, wf_elems_max(&v))));
   }
@@ -235,8 +240,9 @@ static bool holds(enum wf_elem to, enum wf_elem from, uint64_t bits) {
     long double d = (long double)wf_elem_to_f64(from, bits);
     return d == truncl(d) && d >= (long double)wf_elems[to].min && d <= (long double)wf_elems[to].max;
   }
-  __int128 i = from == WF_U64 ? (__int128)bits : (__int128)wf_elem_to_i64(from, bits);
-  return i >= wf_elems[to].min && i <= (__int128)wf_elems[to].max;
+  if (from == WF_U64) return bits <= wf_elems[to].max;
+  int64_t i = wf_elem_to_i64(from, bits);
+  return i < 0 ? i >= wf_elems[to].min : (uint64_t)i <= wf_elems[to].max;
 }
 
 static uint64_t converted(enum wf_elem to, enum wf_elem from, uint64_t bits) {
@@ -259,7 +265,7 @@ static void test_copy(void) {
   char *other = (char *)store + MOST * 8 * 3 + 64;
   EACH_VIEW(from)
     for (int t = 0; t < WF_ELEM_COUNT; t++) {
-      wf_elems_view to = view_in(other, (enum wf_elem)t, from.n, 1 + rnd() % 3);
+      wf_elems_view to = view_in(other, (enum wf_elem)t, from.n, 1 + (size_t)rnd() % 3);
       if (rnd() % 2) /* small values, so that all is copied */
         for (size_t i = 0; i < from.n; i++) {
           uint64_t x = rnd() % 100;
@@ -279,7 +285,7 @@ static void test_overlap(void) {
   for (int t = 0; t < WF_ELEM_COUNT; t++)
     for (int round = 0; round < 200; round++) {
       wf_elems_view all = view_in(store, (enum wf_elem)t, 300, 1 + rnd() % 2);
-      size_t n = rnd() % 200, a = rnd() % 100, b = rnd() % 100;
+      size_t n = (size_t)rnd() % 200, a = (size_t)rnd() % 100, b = (size_t)rnd() % 100;
       uint64_t model[300];
       for (size_t i = 0; i < 300; i++) model[i] = at(&all, i);
       memmove(model + b, model + a, n * sizeof *model);

@@ -104,7 +104,7 @@ static const char check[] =
     "assert(verdict == 'ended' and not diverged and ok and x == 7, ('%s %s %s %s'):format(verdict, diverged, ok, x))";
 
 static void report(lua_State *L, const char *script, long at, int way, const char *what) {
-  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, lua_tostring(L, -1));
+  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
   failures++;
 }
 

@@ -43,7 +43,8 @@ static int leave(lua_State *L) { _exit((int)luaL_checkinteger(L, 1)); }
 
 static const char script[] =
     "local weft = require 'weft'\n"
-    "local thread = weft.thread(function(c) return c:recv() end, weft.channel())\n"
+    "local gate = weft.channel()\n" /* is kept: a thread that nobody can send to would not wait for ever */
+    "local thread = weft.thread(function(c) return c:recv() end, gate)\n"
     "local done = weft.go(function() return 7 end) done:wait()\n"
     "local kept = weft.channel(2) kept:send(1)\n"
     "local m = weft.mutex()\n"
@@ -73,7 +74,7 @@ static const char script[] =
     "end\n"
     "assert(forked(body), 'from the main chunk')\n"
     "assert(weft.go(function() return forked(body) end):join(), 'from a task')\n"
-    "thread:cancel() thread:wait()\n";
+    "thread:cancel() thread:wait() gate:close()\n";
 
 /* A task forks, and returns in the child too: who waits for it there is told, and the script goes on. */
 static const char within[] =

@@ -70,11 +70,11 @@ static int corpus_write(const char *dir) {
 
 static uint64_t rng = 1;
 
-static uint64_t rnd(uint64_t below) {
+static size_t rnd(uint64_t below) {
   rng ^= rng << 13;
   rng ^= rng >> 7;
   rng ^= rng << 17;
-  return rng % below;
+  return (size_t)(rng % below);
 }
 
 static void expect(const char *what, const uint8_t *bytes, size_t len, int registered) {
@@ -304,7 +304,7 @@ static void crowds(void) {
       }
       long before = fuzz_accepted;
       expect("a crowd of keys", t.b, t.len, 0);
-#if LUA_VERSION_RELEASE_NUM < 50403
+#if LUA_VERSION_RELEASE_NUM < 50404
       int crowded = way == 1;
 #else
       int crowded = way == 0;

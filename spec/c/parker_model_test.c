@@ -57,7 +57,7 @@ static bool seen_before(run *r, const world *w) {
   const unsigned char *b = (const unsigned char *)w;
   for (size_t i = 0; i < sizeof *w; i++) h = (h ^ b[i]) * UINT64_C(1099511628211);
   static const world none;
-  for (size_t i = (h ^ h >> 29) & (r->slots - 1);; i = (i + 1) & (r->slots - 1)) {
+  for (size_t i = (size_t)(h ^ h >> 29) & (r->slots - 1);; i = (i + 1) & (r->slots - 1)) {
     if (memcmp(&r->seen[i], w, sizeof *w) == 0) return true;
     if (memcmp(&r->seen[i], &none, sizeof none) == 0) {
       r->seen[i] = *w;

@@ -446,7 +446,11 @@ static void without_processes(void) {
 
 static void with_identity_refused(void) {
   wf_spawn_opts o = fresh();
+#ifdef SYS_setresuid32 /* 32-bit systems */
+  if (!forbid(SYS_setresuid32, EAGAIN, 0, 0)) return;
+#else
   if (!forbid(SYS_setresuid, EAGAIN, 0, 0)) return;
+#endif
   o.has_uid = true;
   o.uid = getuid();
   fails_as(&o, EAGAIN, "uid");

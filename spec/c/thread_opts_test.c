@@ -165,7 +165,7 @@ static void *no_memory(void *ud, void *block, size_t size) {
 
 static void fails_cleanly(void) {
   fails_with(&(wf_thread_opts){.stack = SIZE_MAX}, EINVAL, "stack");
-  fails_with(&(wf_thread_opts){.stack = (size_t)1 << 46}, 0, "stack");
+  fails_with(&(wf_thread_opts){.stack = SIZE_MAX == UINT32_MAX ? (size_t)3 << 30 : (size_t)(UINT64_C(1) << 46)}, 0, "stack");
   wf_alloc_set(no_memory, NULL);
   fails_with(NULL, ENOMEM, "thread");
   wf_alloc_set(NULL, NULL);

@@ -150,7 +150,7 @@ static void world_follow(world *x) {
 
 static void world_step(world *x) {
   uint64_t r = rnd_below(x, 100);
-  size_t i = rnd_below(x, x->n);
+  size_t i = (size_t)rnd_below(x, x->n);
   if (r < 55) {
     if (x->order[i] == 0) world_add(x, i);
     else if (r < 15) world_del(x, i);
