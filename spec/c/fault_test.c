@@ -1,4 +1,4 @@
-/* fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while a script uses tasks, channels, select,
+/* fault_test.c: every allocation fails in turn, once and for ever, while a script uses tasks, channels, select,
  * scopes, time-outs and threads, and while weft is being loaded.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: in a new state the n-th allocation from then
@@ -8,57 +8,16 @@
  *
  * Children allocate on threads of their own, so the counters are atomic, and which allocation is the n-th may
  * differ from run to run. */
-#include <lauxlib.h>
-#include <lualib.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/base.h"
-#include "fault_ways.h"
-#include "weft.h"
+#include "faults.h"
 
-typedef struct heap {
-  /* Any thread; relaxed, each for itself. fail_at and way are written while no child runs, or are to be seen
-   * sooner or later. */
-  _Atomic long blocks;
-  _Atomic long calls;   /* allocations so far */
-  _Atomic long fail_at; /* the number of the one that fails; 0 none */
-  _Atomic int way;      /* fault_ways.h */
-} heap;
+enum { LIMIT_S = 60 };
 
-enum { LIMIT_S = 60, WRONG_MAX = 20 };
-
-static heap lua_heap, c_heap;
-static int failures;
-static long steps;
 static const char *now_script;
 static long now_at;
-
-static int heap_fails(heap *h) {
-  long n = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return fault_hits(n, at, atomic_load(&h->way));
-}
-
-static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
-  heap *h = ud;
-  if (size == 0) {
-    if (block != NULL) atomic_fetch_sub(&h->blocks, 1);
-    free(block);
-    return NULL;
-  }
-  if ((block == NULL || size > old) && heap_fails(h)) return NULL;
-  if (block == NULL) atomic_fetch_add(&h->blocks, 1);
-  return realloc(block, size);
-}
-
-static void *heap_c(void *ud, void *block, size_t size) {
-  return heap_lua(ud, block, block == NULL ? 0 : size == 0 ? 1 : size - 1, size);
-}
 
 /* The thread sanitizer holds signals back until its thread calls what it knows, malloc for one. */
 #if WF_TSAN
@@ -188,48 +147,24 @@ static const char check[] =
     "eq(weft.spawn(function(t) return t[1] end, {9}):join(), 9)\n"
     "eq(coroutine.wrap(function() weft.sleep(1e-6) return 8 end)(), 8)\n";
 
-static void report(lua_State *L, const struct script *s, long at, int way, const char *what) {
-  printf("%s, failure %ld%s: %s: %s\n", s->name, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
-  failures++;
-}
-
-static int try_one(const struct script *s, heap *victim, long at, int way) {
-  now_script = s->name;
-  now_at = at;
+static int try_one(const fault *f) {
+  now_script = f->name;
+  now_at = f->at;
   alarm(LIMIT_S);
-  memset(&lua_heap, 0, sizeof lua_heap);
-  memset(&c_heap, 0, sizeof c_heap);
-  lua_State *L = lua_newstate(heap_lua, &lua_heap);
-  luaL_openlibs(L);
+  lua_State *L = faults_state();
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_weft_core);
   lua_setfield(L, -2, "weft.core");
   lua_settop(L, 0);
-  int loads = strcmp(s->name, "load") == 0;
+  int loads = strcmp(f->name, "load") == 0;
   if (!loads && luaL_dostring(L, "weft = require 'weft' weft.trace = weft.trace") != LUA_OK) {
     printf("cannot load weft: %s\n", lua_tostring(L, -1));
     exit(1);
   }
-  if (luaL_loadstring(L, s->text) != LUA_OK) {
-    printf("%s: %s\n", s->name, lua_tostring(L, -1));
-    exit(1);
-  }
-  atomic_store(&victim->calls, 0);
-  atomic_store(&victim->way, way);
-  atomic_store(&victim->fail_at, at);
-  int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
-  int hit = atomic_load(&victim->calls) >= at;
-  atomic_store(&victim->fail_at, 0);
-  if (failed && !hit) report(L, s, at, way, "failed without a failure");
-  lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, s, at, way, "afterwards");
+  int hit = faults_run(L, f, NULL);
+  faults_check(L, f, check);
   lua_close(L);
-  if (lua_heap.blocks != 0 || c_heap.blocks != 0) {
-    printf("%s, failure %ld%s of the %s heap: %ld + %ld blocks are left\n", s->name, at, way ? " and later" : "",
-           victim == &c_heap ? "C" : "Lua", lua_heap.blocks, c_heap.blocks);
-    failures++;
-  }
-  steps++;
+  faults_none_left(f);
   return hit;
 }
 
@@ -241,24 +176,28 @@ static void on_alarm(int sig) {
   abort(); /* the stacks are of interest */
 }
 
+/* Quick: the first 20, then ever fewer. */
+static long sparser(const fault *f) { return f->at > 20 ? 1 + f->at / 8 : 1; }
+
 /* fault_test [script [n]]: all, one script, one failure. */
 int main(int argc, char **argv) {
-  heap *const victims[] = {&lua_heap, &c_heap};
   signal(SIGALRM, on_alarm);
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc < 3 && freopen("/dev/null", "w", stderr) == NULL) return 1; /* reports of failures by the dozen */
   wf_alloc_set(heap_c, &c_heap);
-  int quick = getenv("WEFT_QUICK") != NULL;
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-    if (argc > 1 && strcmp(argv[1], scripts[i].name) != 0) continue;
+    fault f = {.name = scripts[i].name, .script = scripts[i].text};
+    if (argc > 1 && strcmp(argv[1], f.name) != 0) continue;
+    if (argc < 3) {
+      faults_each(f, try_one, getenv("WEFT_QUICK") != NULL ? sparser : faults_step);
+      continue;
+    }
+    heap *const victims[] = {&lua_heap, &c_heap};
+    f.at = atol(argv[2]);
     for (int h = 0; h < 2; h++) {
-      for (int way = 0; way < fault_ways(); way++) {
-        long at = argc > 2 ? atol(argv[2]) : 1;
-        /* Quick: the first 20, then ever fewer. */
-        while (try_one(&scripts[i], victims[h], at, way) && failures < WRONG_MAX && argc < 3) at += quick && at > 20 ? 1 + at / 8 : 1;
-      }
+      f.victim = victims[h];
+      for (f.for_ever = 0; f.for_ever < 2; f.for_ever++) try_one(&f);
     }
   }
-  printf("%ld failures injected, %d wrong\n", steps, failures);
-  return failures != 0;
+  return faults_end();
 }

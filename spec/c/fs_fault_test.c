@@ -1,55 +1,15 @@
-/* fs_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts use files.
+/* fs_fault_test.c: every allocation fails in turn, once and for ever, while scripts use files.
  *
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the
  * n-th allocation from then on fails, and then: the script ended, or raised; what it left works with memory again; when the
  * state is closed no memory, no descriptor and no file is left. It ends with the n that no allocation reaches any more. The
  * pool's threads allocate too, so counts are atomic. */
 #include <dirent.h>
-#include <fcntl.h>
-#include <lauxlib.h>
-#include <lualib.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/alloc.h"
-#include "fault_ways.h"
-#include "weft.h"
+#include "faults.h"
+#include "folder.h"
 
-typedef struct heap {
-  atomic_long blocks;
-  atomic_long calls;   /* allocations so far */
-  atomic_long fail_at; /* the number of the one that fails; 0 none */
-  int way;        /* fault_ways.h */
-} heap;
-
-static heap lua_heap, c_heap;
-static int failures;
-static long steps;
-static char folder[] = "/tmp/weft-fs-fault-XXXXXX";
-
-static int heap_fails(heap *h) {
-  long call = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return fault_hits(call, at, h->way);
-}
-
-static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
-  heap *h = ud;
-  if (size == 0) {
-    atomic_fetch_sub(&h->blocks, block != NULL);
-    free(block);
-    return NULL;
-  }
-  if ((block == NULL || size > old) && heap_fails(h)) return NULL;
-  atomic_fetch_add(&h->blocks, block == NULL);
-  return realloc(block, size);
-}
-
-static void *heap_c(void *ud, void *block, size_t size) {
-  return heap_lua(ud, block, block == NULL ? 0 : size == 0 ? 1 : size - 1, size);
-}
+static char folder[200];
 
 /* Globals of a script: weft, the core; dir; `after`, if set, is called with memory again. */
 static const char *const scripts[] = {
@@ -83,29 +43,7 @@ static const char *const scripts[] = {
     "weft.go(function() w:recv() end):detach() weft.yield() weft.fs_append(dir..'/f', 'y') if t then t:write('z') end",
 };
 
-/* Tasks that could not even be told may be left: they are waited for with a limit of turns. */
-static const char check[] =
-    "if after then after() end\n"
-    "for _ = 1, 3000 do if weft.live() == 0 then break end weft.sleep(1e-4) end\n"
-    "assert(weft.live() == 0, 'tasks are left')\n";
-
-static void report(lua_State *L, const char *script, long at, int way, const char *what) {
-  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
-  failures++;
-}
-
-static void heap_reset(heap *h) {
-  atomic_store(&h->blocks, 0);
-  atomic_store(&h->calls, 0);
-  atomic_store(&h->fail_at, 0);
-}
-
-/* Open descriptors. */
-static int descriptors(void) {
-  int n = 0;
-  for (int fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
-  return n;
-}
+static const char check[] = "if after then after() end\n" FAULTS_NO_TASK_LEFT;
 
 /* The name of something in the folder, or NULL. */
 static const char *left_over(void) {
@@ -119,60 +57,33 @@ static const char *left_over(void) {
   return name[0] != '\0' ? name : NULL;
 }
 
-static void wrong(const char *script, long at, int way, const char *what, long n) {
-  printf("%s\n  failure %ld%s leaves %s: %ld\n", script, at, way ? " and later" : "", what, n);
-  failures++;
-}
-
-static int try_one(const char *script, heap *victim, long at, int way) {
-  heap_reset(&lua_heap);
-  heap_reset(&c_heap);
+static int try_one(const fault *f) {
   int open = descriptors();
-  lua_State *L = lua_newstate(heap_lua, &lua_heap);
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
+  lua_State *L = faults_core("weft.on_unhandled(function() end) big = ('x'):rep(1500000)");
   lua_pushstring(L, folder);
   lua_setglobal(L, "dir");
-  if (luaL_dostring(L, "weft.on_unhandled(function() end) big = ('x'):rep(1500000)") != LUA_OK) exit(1);
-  if (luaL_loadstring(L, script) != LUA_OK) {
-    printf("%s: %s\n", script, lua_tostring(L, -1));
-    exit(1);
-  }
-  victim->way = way;
-  atomic_store(&victim->calls, 0);
-  atomic_store(&victim->fail_at, at);
-  int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
-  int hit = atomic_load(&victim->calls) >= at;
-  atomic_store(&victim->fail_at, 0);
-  if (failed && !hit) report(L, script, at, way, "failed without a failure");
-  lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, way, "afterwards");
+  int hit = faults_run(L, f, NULL);
+  faults_check(L, f, check);
   lua_close(L);
-  if (atomic_load(&lua_heap.blocks) != 0) wrong(script, at, way, "blocks of Lua's", atomic_load(&lua_heap.blocks));
-  if (atomic_load(&c_heap.blocks) != 0) wrong(script, at, way, "blocks", atomic_load(&c_heap.blocks));
-  if (descriptors() != open) wrong(script, at, way, "descriptors", descriptors() - open);
+  faults_none_left(f);
+  if (descriptors() != open) wrong(f, "%d descriptors are left", descriptors() - open);
   const char *name = left_over();
   if (name != NULL) {
-    wrong(script, at, way, name, 1);
+    wrong(f, "%s is left", name);
     exit(1);
   }
-  steps++;
   return hit;
 }
 
+static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 5 : 1) * (f->for_ever ? 3 : 1); }
+
 int main(void) {
-  heap *const victims[] = {&lua_heap, &c_heap};
-  if (mkdtemp(folder) == NULL) return 1;
+  enum { N = sizeof scripts / sizeof *scripts };
+  if (!temporary_folder(folder, sizeof folder)) return 1;
   wf_alloc_set(heap_c, &c_heap);
-  for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++) try_one(scripts[s], &lua_heap, 0, 0);
+  for (size_t i = 0; i < N; i++) try_one(&(fault){.script = scripts[i], .victim = &lua_heap});
   failures = 0; /* what libuv opens once for the process is open now */
-  long step = getenv("WEFT_QUICK") != NULL ? 5 : 1;
-  for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++)
-    for (int h = 0; h < 2; h++)
-      for (int way = 0; way < fault_ways(); way++)
-        for (long at = 1; try_one(scripts[s], victims[h], at, way) && failures < 20; at += way ? 3 * step : step) continue;
+  faults_all(scripts, N, try_one, step);
   rmdir(folder);
-  printf("%ld failures injected, %d wrong\n", steps, failures);
-  return failures != 0;
+  return faults_end();
 }

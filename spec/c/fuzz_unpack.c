@@ -82,13 +82,13 @@ static const char *fuzz_one(const uint8_t *bytes, size_t len, int registered) {
   }
   luaL_checkstack(L, 4, NULL);
   lua_gc(L, LUA_GCCOLLECT);
-  size_t before = h.bytes;
+  long before = h.bytes;
   h.peak = before;
   lua_pushcfunction(L, fuzz_call);
   lua_pushlightuserdata(L, (void *)(uintptr_t)bytes);
   lua_pushinteger(L, (lua_Integer)len);
   int ok = lua_pcall(L, 2, LUA_MULTRET, 0) == LUA_OK;
-  if (h.peak - before > 16 * len + 4096) fuzz_said = "it took more than 16 times its size and 4 KiB";
+  if (h.peak - before > 16 * (long)len + 4096) fuzz_said = "it took more than 16 times its size and 4 KiB";
   if (ok && fuzz_said == NULL) {
     fuzz_accepted++;
     fuzz_again(L, lua_gettop(L));

@@ -1,53 +1,10 @@
-/* net_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts use sockets, signals, clocks and
+/* net_fault_test.c: every allocation fails in turn, once and for ever, while scripts use sockets, signals, clocks and
  * names.
  *
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the n-th allocation from then on
  * fails, and then: the script ended, or raised; what it left works with memory again; when the state is closed no memory
  * and no descriptor is left. It ends with the n that no allocation reaches any more. Threads allocate too, so counts are atomic. */
-#include <fcntl.h>
-#include <lauxlib.h>
-#include <lualib.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/alloc.h"
-#include "fault_ways.h"
-#include "weft.h"
-
-typedef struct heap {
-  atomic_long blocks;
-  atomic_long calls;   /* allocations so far */
-  atomic_long fail_at; /* the number of the one that fails; 0 none */
-  int way;        /* fault_ways.h */
-} heap;
-
-static heap lua_heap, c_heap;
-static int failures;
-static long steps;
-
-static int heap_fails(heap *h) {
-  long call = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return fault_hits(call, at, h->way);
-}
-
-static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
-  heap *h = ud;
-  if (size == 0) {
-    atomic_fetch_sub(&h->blocks, block != NULL);
-    free(block);
-    return NULL;
-  }
-  if ((block == NULL || size > old) && heap_fails(h)) return NULL;
-  atomic_fetch_add(&h->blocks, block == NULL);
-  return realloc(block, size);
-}
-
-static void *heap_c(void *ud, void *block, size_t size) {
-  return heap_lua(ud, block, block == NULL ? 0 : size == 0 ? 1 : size - 1, size);
-}
+#include "faults.h"
 
 /* Globals of a script: weft, the core; `after`, if set, is called with memory again. */
 static const char *const scripts[] = {
@@ -102,83 +59,33 @@ static const char *const scripts[] = {
     "if b then b:detach() b:cancel('why') end if a then a:detach() a:cancel() a:wait() end if b then b:wait() b:result() end",
 };
 
-/* Tasks that could not even be told may be left: they are waited for with a limit of turns. */
-static const char check[] =
-    "if after then after() end\n"
-    "for _ = 1, 3000 do if weft.live() == 0 then break end weft.sleep(1e-4) end\n"
-    "assert(weft.live() == 0, 'tasks are left')\n";
-
-static void report(lua_State *L, const char *script, long at, int way, const char *what) {
-  printf("%s\n  failure %ld%s: %s: %s\n", script, at, way ? " and later" : "", what, luaL_tolstring(L, -1, NULL));
-  failures++;
-}
-
-static void heap_reset(heap *h) {
-  atomic_store(&h->blocks, 0);
-  atomic_store(&h->calls, 0);
-  atomic_store(&h->fail_at, 0);
-}
-
-/* Open descriptors. */
-static int descriptors(void) {
-  int n = 0;
-  for (int fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
-  return n;
-}
+static const char check[] = "if after then after() end\n" FAULTS_NO_TASK_LEFT;
 
 /* A look-up that the end of the state has left behind frees what it has when it comes back. */
 static void settle(int open) {
   for (int i = 0; i < 4000 && (atomic_load(&c_heap.blocks) != 0 || descriptors() != open); i++) usleep(500);
 }
 
-static int try_one(const char *script, heap *victim, long at, int way) {
-  heap_reset(&lua_heap);
-  heap_reset(&c_heap);
+static int try_one(const fault *f) {
   int open = descriptors();
-  lua_State *L = lua_newstate(heap_lua, &lua_heap);
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
-  if (luaL_dostring(L, "weft.on_unhandled(function() end) big = ('x'):rep(1 << 22)") != LUA_OK) exit(1);
-  if (luaL_loadstring(L, script) != LUA_OK) {
-    printf("%s: %s\n", script, lua_tostring(L, -1));
-    exit(1);
-  }
-  victim->way = way;
-  atomic_store(&victim->calls, 0);
-  atomic_store(&victim->fail_at, at);
-  int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
-  int hit = atomic_load(&victim->calls) >= at;
-  atomic_store(&victim->fail_at, 0);
-  if (failed && !hit) report(L, script, at, way, "failed without a failure");
-  lua_settop(L, 0);
-  if (luaL_dostring(L, check) != LUA_OK) report(L, script, at, way, "afterwards");
+  lua_State *L = faults_core("weft.on_unhandled(function() end) big = ('x'):rep(1 << 22)");
+  int hit = faults_run(L, f, NULL);
+  faults_check(L, f, check);
   lua_close(L);
   settle(open);
-  if (atomic_load(&lua_heap.blocks) != 0 || atomic_load(&c_heap.blocks) != 0) {
-    printf("%s: failure %ld%s leaves %ld + %ld blocks\n", script, at, way ? " and later" : "", atomic_load(&lua_heap.blocks),
-           atomic_load(&c_heap.blocks));
-    failures++;
-  }
-  if (descriptors() != open) {
-    printf("%s: failure %ld%s leaves %d descriptors\n", script, at, way ? " and later" : "", descriptors() - open);
-    failures++;
-  }
-  steps++;
+  faults_none_left(f);
+  if (descriptors() != open) wrong(f, "%d descriptors are left", descriptors() - open);
   return hit;
 }
 
+/* Where memory stays away nothing can be served, and clients wait in vain: that takes time. */
+static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 9 : 1) * (f->for_ever ? 3 : 1); }
+
 int main(void) {
-  heap *const victims[] = {&lua_heap, &c_heap};
+  enum { N = sizeof scripts / sizeof *scripts };
   wf_alloc_set(heap_c, &c_heap);
-  for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++) try_one(scripts[s], &lua_heap, 0, 0);
+  for (size_t i = 0; i < N; i++) try_one(&(fault){.script = scripts[i], .victim = &lua_heap});
   failures = 0; /* what libuv opens once for the process is open now */
-  /* Where memory stays away nothing can be served, and clients wait in vain: that takes time. */
-  long step = getenv("WEFT_QUICK") != NULL ? 9 : 1;
-  for (size_t s = 0; s < sizeof scripts / sizeof *scripts; s++)
-    for (int h = 0; h < 2; h++)
-      for (int way = 0; way < fault_ways(); way++)
-        for (long at = 1; try_one(scripts[s], victims[h], at, way) && failures < 20; at += way ? 3 * step : step) continue;
-  fflush(stdout); printf("%ld failures injected, %d wrong\n", steps, failures);
-  return failures != 0;
+  faults_all(scripts, N, try_one, step);
+  return faults_end();
 }

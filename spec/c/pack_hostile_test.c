@@ -365,7 +365,7 @@ int main(int argc, char **argv) {
   int kept = replay();
   mutants(n);
   for (int i = 0; i < NVALUES; i++) free(corpus[i].bytes);
-  CHECK(c_heap.blocks == 0, "%zu blocks of ours left", c_heap.blocks);
+  CHECK(c_heap.blocks == 0, "%ld blocks of ours left", c_heap.blocks);
   printf("%ld mutants and %d kept inputs, %ld inputs accepted, %d failures\n", n, kept, fuzz_accepted, failures);
   return failures != 0;
 }

@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
   marks_begin_anew();
   cells();
   CHECK(box_live == 0, "%ld boxes left", (long)box_live);
-  CHECK(c_heap.blocks == 0 && c_heap.bytes == 0, "%zu blocks of ours left", c_heap.blocks);
+  CHECK(c_heap.blocks == 0 && c_heap.bytes == 0, "%ld blocks of ours left", c_heap.blocks);
   CHECK(here_heap.blocks == 0 && there_heap.blocks == 0, "blocks of Lua left");
   printf("%zu cases, %d failures\n", sizeof cases / sizeof *cases, failures);
   return failures != 0;

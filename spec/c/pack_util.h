@@ -12,7 +12,7 @@
 #include <uv.h>
 
 #include "base/alloc.h"
-#include "fault_ways.h"
+#include "heap.h"
 #include "lx/error.h"
 #include "lx/pack.h"
 
@@ -31,63 +31,7 @@ static int failures;
     }                                                   \
   } while (0)
 
-/* Memory that is counted, and fails on request: the one behind wf_malloc and that of each Lua state. */
-typedef struct heap {
-  size_t blocks, bytes, peak;
-  long calls;   /* allocations so far */
-  long fail_at; /* the number of the one that fails; 0 none */
-  int way; /* fault_ways.h */
-} heap;
-
-static int heap_fails(heap *h) {
-  h->calls++;
-  return fault_hits(h->calls, h->fail_at, h->way);
-}
-
-static void heap_add(heap *h, size_t old, size_t size) {
-  h->bytes = h->bytes - old + size;
-  if (h->bytes > h->peak) h->peak = h->bytes;
-}
-
-static void *heap_lua(void *ud, void *block, size_t old, size_t size) {
-  heap *h = ud;
-  if (size == 0) {
-    if (block != NULL) {
-      h->blocks--;
-      heap_add(h, old, 0);
-    }
-    free(block);
-    return NULL;
-  }
-  if ((block == NULL || size > old) && heap_fails(h)) return NULL;
-  if (block == NULL) {
-    old = 0;
-    h->blocks++;
-  }
-  heap_add(h, old, size);
-  return realloc(block, size);
-}
-
-/* For wf_alloc_set. Sizes stand in front of the blocks. */
-MAYBE_UNUSED static void *heap_c(void *ud, void *block, size_t size) {
-  heap *h = ud;
-  size_t *head = block == NULL ? NULL : (size_t *)block - 2;
-  if (size == 0) {
-    h->blocks--;
-    heap_add(h, *head, 0);
-    free(head);
-    return NULL;
-  }
-  if (heap_fails(h)) return NULL;
-  size_t old = head == NULL ? 0 : *head;
-  if (head == NULL) h->blocks++;
-  head = realloc(head, size + 2 * sizeof *head);
-  if (head == NULL) abort();
-  *head = size;
-  heap_add(h, old, size);
-  return head + 2;
-}
-
+/* The one behind wf_malloc, and those of the two states. */
 static heap c_heap MAYBE_UNUSED, here_heap MAYBE_UNUSED, there_heap MAYBE_UNUSED;
 
 /* `there` of the test scripts: the second state. */

@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "check.h"
+#include "folder.h"
 #include "sys/spawn.h"
 
 static int open_fds(void) {
@@ -299,8 +300,8 @@ static void fails_as(wf_spawn_opts *o, int error, const char *culprit) {
 }
 
 static void failures_come_back(void) {
-  char dir[] = "/tmp/weft-spawn-XXXXXX", path[64], script[64];
-  CHECK(mkdtemp(dir) != NULL);
+  char dir[200], path[256], script[256];
+  CHECK(temporary_folder(dir, sizeof dir));
   snprintf(path, sizeof path, "%s/plain", dir);
   snprintf(script, sizeof script, "%s/script", dir);
   close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -359,13 +360,13 @@ static void failures_come_back(void) {
 }
 
 static void looks_in_the_path_of_the_child(void) {
-  char dir[] = "/tmp/weft-spawn-XXXXXX", path[64];
-  CHECK(mkdtemp(dir) != NULL);
+  char dir[200], path[256];
+  CHECK(temporary_folder(dir, sizeof dir));
   snprintf(path, sizeof path, "%s/only-here", dir);
   int fd = open(path, O_CREAT | O_WRONLY, 0700);
   CHECK(write(fd, "#!/bin/sh\nexit 5\n", 17) == 17);
   close(fd);
-  char var[128], *argv[] = {"only-here", NULL}, *env[] = {var, NULL};
+  char var[256], *argv[] = {"only-here", NULL}, *env[] = {var, NULL};
   snprintf(var, sizeof var, "PATH=/no/such:/etc/passwd:%s", dir);
   wf_spawn_fd list[] = {{0, 0}, {1, 1}, {2, 2}};
   wf_process p;
