@@ -10,7 +10,7 @@ if weft.info().euid ~= 0 then
   os.exit(0)
 end
 
-local path = ("/tmp/weft-impersonation-%d"):format(weft.info().pid) -- a folder that all may enter
+local path = ("/tmp/weft-impersonation-%d"):format(weft.info().pid) -- not in TMPDIR: all must be able to enter
 local f = assert(io.open(path, "w"))
 f:write "for the owner and the group\n"
 f:close()

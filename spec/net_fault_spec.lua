@@ -2,20 +2,12 @@
 -- the collector at bad moments.
 
 local helper = require "spec.helper"
+local net = require "spec.net"
 local weft = require "weft"
 
-local HOST = "127.0.0.1"
-assert(weft.net.connect("localhost", 1) == nil)
+local HOST, pair = net.HOST, net.pair
 
 after_each(function() weft.wait() end)
-
-local function pair()
-  local server = assert(weft.net.listen(HOST, 0))
-  local client = assert(weft.net.connect(server:sockname()))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
 
 -- A child that connects to the port given and does something there, in plain LuaSocket or C: one that weft does
 -- not run in the same process.

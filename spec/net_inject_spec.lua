@@ -3,10 +3,10 @@
 
 local core = require "weft.core"
 local helper = require "spec.helper"
+local net = require "spec.net"
 local weft = require "weft"
 
-local HOST = "127.0.0.1"
-assert(weft.net.connect("localhost", 1) == nil)
+local HOST, pair = net.HOST, net.pair
 weft.exec({ "true" }):wait()
 weft.signal("SIGUSR1"):close() -- libuv keeps what it opens for signals
 
@@ -20,14 +20,6 @@ after_each(function()
   heal()
   weft.wait()
 end)
-
-local function pair()
-  local server = assert(weft.net.listen(HOST, 0))
-  local client = assert(weft.net.connect(server:sockname()))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
 
 -- Something of everything: lines, blocks, the rest; buffers; pieces; UDP; a unix socket; a program's pipes; a terminal's
 -- size of line. Returns what came, as one string.

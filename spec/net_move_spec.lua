@@ -1,24 +1,13 @@
 -- weft.net across isolates: connections and listening sockets that move, ports that are shared.
 
 local helper = require "spec.helper"
+local net = require "spec.net"
 local weft = require "weft"
 
-local HOST = "127.0.0.1"
-
--- The loop, libuv's threads and the look-up of names stay once they are used.
-assert(weft.net.connect("localhost", 1) == nil)
+local HOST, pair = net.HOST, net.pair
 
 -- Handlers are tasks, which end when they see the end of their connection.
 after_each(function() weft.wait() end)
-
--- A connection and its other side.
-local function pair(opts)
-  local server = assert(weft.net.listen(HOST, 0, opts))
-  local client = assert(weft.net.connect(server:sockname()))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
 
 describe("a moved connection", function()
   it("goes on in a thread, with what was read already", function()

@@ -2,24 +2,13 @@
 -- What moves is in net_move_spec.lua, faults are in net_fault_spec.lua, datagrams in udp_spec.lua.
 
 local helper = require "spec.helper"
+local net = require "spec.net"
 local weft = require "weft"
 
-local HOST = "127.0.0.1"
-
--- The loop, libuv's threads and the look-up of names stay once they are used.
-assert(weft.net.connect("localhost", 1) == nil)
+local HOST, pair = net.HOST, net.pair
 
 -- Handlers are tasks, which end when they see the end of their connection.
 after_each(function() weft.wait() end)
-
--- A connection and its other side.
-local function pair(opts)
-  local server = assert(weft.net.listen(HOST, 0, opts))
-  local client = assert(weft.net.connect(server:sockname()))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
 
 describe("a stream", function()
   local a, b
