@@ -1,9 +1,11 @@
 /*
-** Seats (rt/seat.h) by what only C can see: who sits, who is asked to leave, what happens where there is no memory for one,
-** and that a state closes with tasks on them, from its own stack or from one of theirs.
+** Seats (rt/seat.h) by what only C can see: which isolates have them, who sits, who is asked to leave and who is not, what
+** happens where there is no memory for one or where its end is reached, and that a state closes with tasks on them, from
+** its own stack or from one of theirs. What a script sees, which is no difference: spec/seat_spec.lua.
 */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,6 +20,18 @@ static lua_State *host_new(void) {
   luaL_openlibs(L);
   luaL_requiref(L, "weft", luaopen_weft_core, 0);
   lua_setglobal(L, "weft");
+  return L;
+}
+
+/* With all of weft: the core is built in, the rest comes from LUA_PATH. */
+static lua_State *host_whole(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_weft_core);
+  lua_setfield(L, -2, "weft.core");
+  lua_settop(L, 0);
+  CHECK(luaL_dostring(L, "weft = require 'weft'") == LUA_OK);
   return L;
 }
 
@@ -51,6 +65,18 @@ static int made(lua_State *L) {
   return iso->seats == NULL ? 0 : (int)iso->seats->made;
 }
 
+static int lua_made(lua_State *L) {
+  lua_pushinteger(L, made(L));
+  return 1;
+}
+
+static int unused(lua_State *L) {
+  const wf_iso *iso = wf_iso_of(L);
+  int n = 0;
+  for (const wf_seat *s = iso->seats == NULL ? NULL : iso->seats->free; s != NULL; s = s->next) n++;
+  return n;
+}
+
 /* Tasks that take turns: as many seats as there are tasks, and no more than there may be. */
 static const char turns[] = "local n, rounds = ...\n"
                             "local done = 0\n"
@@ -68,8 +94,8 @@ static void take_turns(lua_State *L, int n, int rounds) {
 
 static void test_number(void) {
   lua_State *L = host_new();
-  take_turns(L, 5, 1);
-  CHECK(made(L) == 0); /* five waits are not often */
+  take_turns(L, 3, 3);
+  CHECK(made(L) == 0); /* nine waits are not many */
   take_turns(L, 5, WF_SEATS_AFTER);
   CHECK(made(L) == 5);
   take_turns(L, 200, 20);
@@ -104,6 +130,89 @@ static void test_leaves(void) {
   lua_getglobal(L, "after");
   CHECK(lua_tointeger(L, -2) == WF_SEATS);
   CHECK(lua_tointeger(L, -1) < WF_SEATS);
+  lua_close(L);
+}
+
+/* A task that waits inside a generator is not asked to leave: to yield through that is not its own to do. When it is so with
+ * all who sit, others have no seat, and run all the same. */
+static void test_stays(void) {
+  lua_State *L = host_new();
+  lua_register(L, "sitting", lua_sitting);
+  lua_register(L, "on_seat", lua_on_seat);
+  run(L, "gate = weft.channel(0)\n"
+         "local got = 0\n"
+         "for i = 1, 60 do weft.go(function()\n"
+         "  local g = coroutine.wrap(function() for _ = 1, 50 do weft.yield() end coroutine.yield(gate:recv()) end)\n"
+         "  local v = g()\n"
+         "  got = got + v\n"
+         "end) end\n"
+         "for _ = 1, 200 do weft.yield() end\n"
+         "before = sitting()\n"
+         "local seated = 0\n"
+         "local function turns() for _ = 1, 5000 do weft.yield() if on_seat() then seated = seated + 1 end end return 'done' end\n"
+         "local a, b = weft.go(turns), weft.go(turns)\n"
+         "assert(a:join() == 'done' and b:join() == 'done')\n"
+         "assert(seated == 0, seated)\n"
+         "after = sitting()\n"
+         "for i = 1, 60 do gate:send(i) end\n"
+         "weft.wait()\n"
+         "assert(got == 1830, got)\n"
+         "assert(weft.go(turns):join() == 'done' and seated > 0)");
+  lua_getglobal(L, "before");
+  lua_getglobal(L, "after");
+  CHECK(lua_tointeger(L, -2) == WF_SEATS);
+  CHECK(lua_tointeger(L, -1) == WF_SEATS);
+  CHECK(sitting(L) == 0);
+  lua_close(L);
+}
+
+/* However a task ends, its seat is the next one's. */
+static void test_given_back(void) {
+  lua_State *L = host_new();
+  run(L, "local function turns(how)\n"
+         "  for _ = 1, 20 do weft.yield() end\n"
+         "  if how == 1 then error 'wanted' elseif how == 2 then weft.sleep(1e6) end\n"
+         "end\n"
+         "for round = 1, 100 do\n"
+         "  local jobs = {}\n"
+         "  for how = 1, 3 do jobs[how] = weft.go(turns, how) end\n"
+         "  for _ = 1, 25 do weft.yield() end\n"
+         "  jobs[2]:cancel()\n"
+         "  assert(not jobs[1]:result() and not jobs[2]:result() and jobs[3]:result())\n"
+         "end");
+  CHECK(made(L) > 0 && made(L) <= 3);
+  CHECK(unused(L) == made(L) && sitting(L) == 0);
+  lua_close(L);
+}
+
+/* The main isolate and threads have seats; isolates of the pool have none, for they change threads; tasks of an explored
+ * run have none, whatever the others have. */
+static void test_where(void) {
+  lua_State *L = host_whole();
+  lua_register(L, "made", lua_made);
+  lua_register(L, "on_seat", lua_on_seat);
+  run(L, "local made, on_seat = _G.made, _G.on_seat\n"
+         "_G.made, _G.on_seat = nil, nil\n" /* they cross as what they are, not by their names */
+         "local function work()\n"
+         "  local weft = require 'weft'\n"
+         "  local sat = false\n"
+         "  local function turns() for _ = 1, 50 do weft.yield() sat = sat or on_seat() end end\n"
+         "  local jobs = {}\n"
+         "  for i = 1, 3 do jobs[i] = weft.go(turns) end\n"
+         "  weft.all(jobs)\n"
+         "  return made(), sat\n"
+         "end\n"
+         "local function says(n, sat, have, did) assert(n == have and sat == did, tostring(n) .. ' ' .. tostring(sat)) end\n"
+         "says(3, true, work())\n"
+         "says(3, true, weft.thread(work):join())\n"
+         "says(0, false, weft.spawn(work):join())\n"
+         "local runs = 0\n"
+         "weft.explore(function()\n"
+         "  runs = runs + 1\n"
+         "  says(3, false, work())\n"
+         "end, {schedules = 3}):assert()\n"
+         "assert(runs >= 1)\n"
+         "says(3, true, work())");
   lua_close(L);
 }
 
@@ -155,6 +264,32 @@ static void test_depth(void) {
          "  j:join()\n"
          "  other:cancel()\n"
          "end");
+  lua_close(L);
+}
+
+/* Inline waits nest on the seat as they do on a thread's stack: one too many raises. */
+static void test_inline_depth(void) {
+  lua_State *L = host_new();
+  lua_register(L, "on_seat", lua_on_seat);
+  run(L, "local refused, depth, seated = 0, 0, 0\n"
+         "local function nest(k)\n"
+         "  local job = weft.go(function()\n"
+         "    for _ = 1, 3 do weft.yield() end\n"
+         "    if on_seat() then seated = seated + 1 end\n"
+         "    local ok, err = pcall(string.gsub, 'x', '.', function()\n"
+         "      if refused == 0 then depth = k nest(k + 1) end\n"
+         "      weft.sleep(1e-3)\n"
+         "    end)\n"
+         "    if not ok then assert(weft.is(err, 'deadlock'), err) refused = refused + 1 end\n"
+         "    weft.yield()\n"
+         "    return k\n"
+         "  end)\n"
+         "  return job\n"
+         "end\n"
+         "assert(nest(1):join() == 1)\n"
+         "weft.wait()\n"
+         "assert(refused > 0 and depth > 20 and seated > 0, depth)");
+  CHECK(sitting(L) == 0);
   lua_close(L);
 }
 
@@ -222,6 +357,57 @@ static void body_exit(void) {
   CHECK(false); /* it has ended */
 }
 
+#if !WF_ASAN && !WF_TSAN
+/* C that goes deeper than its stack reaches the page below the seat, and not the memory of somebody else. */
+static const char *guard_low, *guard_high;
+
+static void on_segv(int sig, siginfo_t *info, void *context) {
+  (void)sig, (void)context;
+  const char *at = info->si_addr;
+  _exit(at >= guard_low && at < guard_high ? 0 : 3);
+}
+
+static __attribute__((noinline)) int deeper(volatile char *above) {
+  volatile char frame[512];
+  if (*above == 0) return 0; /* never, which the compiler does not know */
+  frame[0] = *above;
+  return deeper(frame) + frame[0];
+}
+
+static int lua_overflow(lua_State *L) {
+  const wf_iso *iso = wf_iso_of(L);
+  if (iso->seat == NULL) return luaL_error(L, "not on a seat");
+  volatile char here = 1;
+  guard_high = iso->seat->stack.low;
+  guard_low = guard_high - sysconf(_SC_PAGESIZE);
+  lua_pushinteger(L, deeper(&here));
+  return 1;
+}
+
+static void body_guard(void) {
+  if (!WF_CSTACKS) return;
+  static char other[1 << 16];
+  stack_t alt = {.ss_sp = other, .ss_size = sizeof other};
+  struct sigaction act = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  CHECK(sigaltstack(&alt, NULL) == 0 && sigaction(SIGSEGV, &act, NULL) == 0);
+  lua_State *L = host_new();
+  lua_register(L, "overflow", lua_overflow);
+  run(L, "weft.go(function() for _ = 1, 100 do weft.yield() end overflow() end)\n"
+         "weft.go(function() for _ = 1, 200 do weft.yield() end end)\n"
+         "weft.wait()");
+  CHECK(false); /* it has ended */
+}
+#endif
+
+/* Test builds: from the first wait on. */
+static void body_always(void) {
+  setenv("WEFT_CSTACK", "always", 1);
+  lua_State *L = host_new();
+  take_turns(L, 3, 3);
+  CHECK(made(L) == (WF_CSTACKS ? 3 : 0));
+  lua_close(L);
+}
+
 static void body_off(void) {
   setenv("WEFT_CSTACK", "off", 1);
   lua_State *L = host_new();
@@ -237,7 +423,9 @@ static const struct {
 } bodies[] = {
     {"off", body_off},
     {"exit", body_exit},
+    {"always", body_always},
 #if !WF_ASAN && !WF_TSAN
+    {"guard", body_guard},
     {"no memory", body_no_memory},
 #endif
 };
@@ -269,8 +457,12 @@ int main(int argc, char **argv) {
     unsetenv("WEFT_CSTACK");
     test_number();
     test_leaves();
+    test_stays();
+    test_given_back();
+    test_where();
     test_frames();
     test_depth();
+    test_inline_depth();
     test_ends();
     test_close();
   }
