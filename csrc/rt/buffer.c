@@ -69,31 +69,59 @@ static wf_buffer *buffer_push(wf_iso *iso, lua_State *L, size_t bytes) {
   b->object.seal = WF_SEAL(WF_CLASS_BUFFER);
   b->object.iso = iso;
   b->seq = ++iso->objects;
+  b->hold = wf_calloc(1, sizeof *b->hold);
+  if (b->hold == NULL) lx_raise_memory(L);
+  wf_list_append(&iso->buffers, &b->hold->link);
   return b;
 }
 
-/* Give it the caller's hold on the view. */
-static void buffer_open(wf_buffer *b, wf_view *view) {
-  b->view = view;
+/* Give the buffer, which is on top, the caller's hold on the view. [-0, +0, m] */
+static void buffer_open(wf_buffer *b, lua_State *L, wf_view *view) {
+  wf_iso *iso = b->object.iso;
+  b->view = b->hold->view = view;
   b->v = view->v;
-  b->weight = b->v.n * b->v.stride;
-  b->object.iso->outside_bytes += b->weight;
-  wf_list_append(&b->object.iso->buffers, &b->link);
+  b->hold->weight = b->v.n * b->v.stride;
+  iso->outside_bytes += b->hold->weight;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, view);
+  lua_pop(L, 1);
+}
+
+wf_buffer *wf_buffer_of(wf_iso *iso, lua_State *L, const wf_view *view) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
+  lua_rawgetp(L, -1, view);
+  wf_buffer *b = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return b != NULL && b->view == view ? b : NULL; /* else it was closed, and the view is another one */
+}
+
+static void hold_end(wf_iso *iso, wf_buffer_hold *hold) {
+  iso->outside_bytes -= hold->weight;
+  wf_list_unlink(&hold->link);
+  if (hold->view != NULL) wf_view_release(hold->view);
+  wf_free(hold);
 }
 
 void wf_buffer_close(wf_buffer *b) {
-  wf_view *view = b->view;
-  if (view == NULL) return;
-  b->object.iso->outside_bytes -= b->weight;
-  wf_list_unlink(&b->link);
+  wf_buffer_hold *hold = b->hold;
+  if (hold == NULL) return;
+  b->hold = NULL;
   b->view = NULL;
   b->v.n = 0;
   b->v.data = NULL;
-  wf_view_release(view);
+  hold_end(b->object.iso, hold);
 }
 
-void wf_buffer_close_all(wf_iso *iso) {
-  while (!wf_list_empty(&iso->buffers)) wf_buffer_close(wf_list_entry(iso->buffers.next, wf_buffer, link));
+void wf_buffer_close_all(wf_iso *iso, lua_State *L) {
+  while (!wf_list_empty(&iso->buffers)) {
+    wf_buffer_hold *hold = wf_list_entry(iso->buffers.next, wf_buffer_hold, link);
+    wf_buffer *b = hold->view == NULL ? NULL : wf_buffer_of(iso, L, hold->view);
+    if (b != NULL)
+      wf_buffer_close(b);
+    else
+      hold_end(iso, hold);
+  }
 }
 
 wf_buffer *wf_buffer_new(wf_iso *iso, lua_State *L, enum wf_elem type, size_t n, size_t stride) {
@@ -104,7 +132,7 @@ wf_buffer *wf_buffer_new(wf_iso *iso, lua_State *L, enum wf_elem type, size_t n,
     lx_error_new(L, "memory", "not enough memory for a buffer of %I bytes", (lua_Integer)bytes);
     lua_error(L);
   }
-  buffer_open(b, &m->whole);
+  buffer_open(b, L, &m->whole);
   return b;
 }
 
@@ -118,7 +146,7 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
   view->memory = of->view->memory;
   wf_shared_hold(&view->memory->shared);
   view->v = (wf_elems_view){of->v.data + first * of->v.stride, n, of->v.stride, of->v.type};
-  buffer_open(b, view);
+  buffer_open(b, L, view);
   return b;
 }
 
@@ -138,18 +166,8 @@ static void memory_cross(wf_iso *iso, wf_memory *m) {
 }
 
 wf_view *wf_buffer_take(lua_State *L, int idx) {
-  wf_buffer *b = lua_touserdata(L, idx);
-  wf_iso *iso = b->object.iso;
-  if (!b->known) {
-    idx = lua_absindex(L, idx);
-    luaL_checkstack(L, 4, NULL);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, iso->shared_handles);
-    lua_pushvalue(L, idx);
-    lua_rawsetp(L, -2, b->view);
-    lua_pop(L, 1);
-    b->known = true;
-  }
-  memory_cross(iso, b->view->memory);
+  const wf_buffer *b = lua_touserdata(L, idx);
+  memory_cross(b->object.iso, b->view->memory);
   view_hold(b->view);
   return b->view;
 }
@@ -164,14 +182,10 @@ void wf_buffer_give(wf_iso *iso, lua_State *L, wf_view *view) {
       return;
     }
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   wf_buffer *b = buffer_push(iso, L, view->v.n * view->v.stride);
   view_hold(view);
-  buffer_open(b, view);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, -3, view);
-  b->known = true;
-  lua_remove(L, -2);
+  buffer_open(b, L, view);
 }
 
 /* Waiting ----------------------------------------------------------------------------------------- */

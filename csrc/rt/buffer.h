@@ -45,15 +45,21 @@ struct wf_memory {
   wf_link first; /* the only list at first */
 };
 
+/* What a buffer holds. Not in the userdata: Lua frees that without its finaliser when it has no memory to call it. The
+ * userdata of a view, if it lives, is the one in iso->shared_handles. */
+typedef struct wf_buffer_hold {
+  wf_link link;  /* in iso->buffers, until the buffer is closed */
+  wf_view *view; /* NULL: it is about to be opened */
+  size_t weight; /* counted in iso->outside_bytes */
+} wf_buffer_hold;
+
 typedef struct wf_buffer {
   wf_object object;
-  wf_elems_view v;  /* as in the view; n is 0 once closed */
-  wf_view *view;    /* held; NULL: closed */
-  size_t weight;    /* counted in iso->outside_bytes */
-  uint32_t seq;     /* number in its isolate, for names in reports */
+  wf_elems_view v;   /* as in the view; n is 0 once closed */
+  wf_view *view;     /* NULL: closed */
+  wf_buffer_hold *hold;
+  uint32_t seq;      /* number in its isolate, for names in reports */
   uint32_t labelled; /* the trace in which it has its label */
-  wf_link link;     /* in iso->buffers while open */
-  bool known;       /* it is in iso->shared_handles */
 } wf_buffer;
 
 /* Push a new buffer, all zero. Raises "memory" when memory is out; n * stride is at most WF_BUFFER_MOST. [-0, +1, e] */
@@ -67,7 +73,12 @@ wf_buffer *wf_buffer_slice(wf_iso *iso, lua_State *L, int idx, size_t first, siz
 
 /* Give up what the buffer holds. Called by finalisers too: no Lua. */
 void wf_buffer_close(wf_buffer *b);
-void wf_buffer_close_all(wf_iso *iso);
+
+/* The state closes. Buffers that finalisers have made since have none of their own. */
+void wf_buffer_close_all(wf_iso *iso, lua_State *L);
+
+/* The isolate's userdata of a view, or NULL. [-0, +0, -], two slots */
+wf_buffer *wf_buffer_of(wf_iso *iso, lua_State *L, const wf_view *view);
 
 /* Memory that processes share. A memory for the descriptor, which it takes over, of `bytes` bytes; the view is of all
  * of them as u8. NULL: errno says why, the descriptor is closed. */

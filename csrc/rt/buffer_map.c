@@ -73,13 +73,15 @@ wf_view *wf_view_new(wf_memory *m, wf_elems_view v) {
 }
 
 /* The elements lie at `to` now. */
-static void move_to(wf_iso *iso, wf_memory *m, char *to) {
+static void move_to(wf_iso *iso, lua_State *L, wf_memory *m, char *to) {
   const char *from = m->whole.v.data;
   for (wf_link *l = iso->buffers.next; l != &iso->buffers; l = l->next) {
-    wf_buffer *b = wf_list_entry(l, wf_buffer, link);
-    if (b->view->memory != m) continue;
-    b->v.data = to + (b->v.data - from);
-    if (b->view != &m->whole) b->view->v.data = b->v.data;
+    wf_view *view = wf_list_entry(l, wf_buffer_hold, link)->view;
+    if (view == NULL || view->memory != m) continue;
+    wf_buffer *b = wf_buffer_of(iso, L, view);
+    char *data = to + (view->v.data - from);
+    if (b != NULL) b->v.data = data;
+    if (view != &m->whole) view->v.data = data;
   }
   pthread_mutex_lock(&m->shared.lock);
   for (size_t q = 0; q < (size_t)1 << m->bits; q++)
@@ -92,7 +94,7 @@ static void move_to(wf_iso *iso, wf_memory *m, char *to) {
 }
 
 /* 0 or an errno. */
-static int memory_map(wf_iso *iso, wf_memory *m) {
+static int memory_map(wf_iso *iso, lua_State *L, wf_memory *m) {
   size_t bytes = m->whole.v.n * m->whole.v.stride, size = rounded(bytes);
   int fd = anonymous_memory();
   if (fd < 0) return errno;
@@ -103,7 +105,7 @@ static int memory_map(wf_iso *iso, wf_memory *m) {
     return err;
   }
   memcpy(at, m->whole.v.data, bytes);
-  move_to(iso, m, at);
+  move_to(iso, L, m, at);
   m->fd = fd;
   m->mapped = size;
   return 0;
@@ -117,7 +119,8 @@ wf_view *wf_buffer_take_for_peer(lua_State *L, int idx) {
     lua_pushliteral(L, "a weft.buffer that threads share cannot go to a process (send it there first)");
     return NULL;
   }
-  int err = m->fd >= 0 ? 0 : memory_map(b->object.iso, m);
+  luaL_checkstack(L, 2, NULL);
+  int err = m->fd >= 0 ? 0 : memory_map(b->object.iso, L, m);
   if (err != 0) {
     lx_fail_errno(L, err, "memory for a buffer that processes share");
     lua_pop(L, 1);

@@ -82,7 +82,7 @@ static int iso_gc(lua_State *L) {
   wf_shjobs_close(iso);
   wf_children_forget(iso, L);
   iso->closed = 1;
-  wf_buffer_close_all(iso);
+  wf_buffer_close_all(iso, L);
   wf_io_close(iso);
   wf_preempt_set(iso, 0);
   if (wf_press_iso() == iso) wf_press_by_signal(NULL);

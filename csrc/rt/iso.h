@@ -263,7 +263,7 @@ struct wf_iso {
   wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */
   const struct wf_transfer *transfers[4]; /* by peer_kind: how objects cross that come from there */
   struct wf_reaper *reaper; /* watches SIGCHLD for those without pidfd, or NULL */
-  wf_link buffers;     /* those that are open; finalisers that run as the state closes make some that have none */
+  wf_link buffers;     /* what those that are open hold (buffer.h) */
   size_t outside_bytes; /* of buffers, which Lua's collector does not see (buffer.c) */
   size_t outside_new;   /* of those, and of others that are gone, since the last look for what is out of reach */
   uint32_t guarded;    /* coroutines in the table `guarded` */

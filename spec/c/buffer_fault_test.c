@@ -46,8 +46,35 @@ static int try_one(const fault *f) {
   return hit;
 }
 
+/* Finalisers of buffers that Lua cannot call, for its stack cannot grow: upvalue 1, how full the stack is. What they did not
+ * give up the end of the state does. */
+static int collect_without_memory(lua_State *L) {
+  int n = (int)lua_tointeger(L, 1);
+  luaL_checkstack(L, n, NULL);
+  for (int i = 0; i < n; i++) lua_pushnil(L);
+  heap_order(&lua_heap, 1, 1);
+  for (int i = 0; i < 3; i++) lua_gc(L, LUA_GCCOLLECT);
+  heap_heal(&lua_heap);
+  return 0;
+}
+
+static void test_finalisers(void) {
+  for (int n = 0; n < 300; n++) {
+    fault f = {.script = "finalisers", .victim = &lua_heap, .at = n, .for_ever = 1};
+    lua_State *L = faults_core("");
+    lua_register(L, "collect", collect_without_memory);
+    lua_pushinteger(L, n);
+    lua_setglobal(L, "n");
+    faults_check(L, &f, "for _ = 1, 5 do weft.buffer('u8', 100):slice(1, 10) end collect(n)\n"
+                        "local b = weft.buffer('u8', 10) b[1] = 1 assert(b:sum() == 1)");
+    lua_close(L);
+    faults_none_left(&f);
+  }
+}
+
 int main(void) {
   wf_alloc_set(heap_c, &c_heap);
   faults_all(scripts, sizeof scripts / sizeof *scripts, try_one, faults_step);
+  test_finalisers();
   return faults_end();
 }
