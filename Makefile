@@ -98,7 +98,7 @@ FLAGS_release := -O3 -g -fno-plt -falign-functions=32 -DNDEBUG
 FLAGS_check   := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(ASAN)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -DWF_DEBUG $(TSAN)
-FLAGS_cover   := -O1 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
+FLAGS_cover   := -O0 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
 FLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG -DWF_FUZZER -fsanitize=fuzzer-no-link $(ASAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
