@@ -113,8 +113,10 @@ int wf_loop_pool_size(int wanted, int *size) {
 /* libuv ------------------------------------------------------------------------------------------ */
 
 uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
-  loop->uv_dirty = true;
-  if (wf_likely(loop->uv != NULL)) return loop->uv;
+  if (wf_likely(loop->uv != NULL)) {
+    loop->uv_dirty = true;
+    return loop->uv;
+  }
   uv_loop_t *uv = wf_malloc(sizeof *uv);
   *err = uv == NULL ? ENOMEM : loop_init(uv);
   if (*err != 0) {
@@ -129,6 +131,7 @@ uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
     return NULL;
   }
   loop->own_watches++;
+  loop->uv_dirty = true;
   uv->data = loop;
   return loop->uv = uv;
 }
