@@ -246,12 +246,11 @@ enum wf_channel_now wf_shchan_select(wf_shcase *cases, int n, wf_shchan **order,
 
 bool wf_shchan_ready(wf_shchan *s, bool send) {
   pthread_mutex_lock(&s->shared.lock);
-  bool ready;
+  bool ready, room = send && s->count < s->capacity && ring_reserve_locked(s); /* as in send_locked */
   if (wf_unlikely(s->mirror))
-    ready = send ? s->closed || s->count < s->capacity : s->drained || s->inbox_count > 0;
+    ready = send ? s->closed || room : s->drained || s->inbox_count > 0;
   else
-    ready = s->closed || (send ? s->count < s->capacity || wf_snode_waiting_locked(&s->receivers)
-                               : s->count > 0 || wf_snode_waiting_locked(&s->senders));
+    ready = s->closed || (send ? room || wf_snode_waiting_locked(&s->receivers) : s->count > 0 || wf_snode_waiting_locked(&s->senders));
   pthread_mutex_unlock(&s->shared.lock);
   return ready;
 }

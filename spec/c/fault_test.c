@@ -70,6 +70,9 @@ static const struct script {
                "for i = 1, 6 do local k, v, ok = weft.select {{a}, {b}} assert(ok) end\n"
                "weft.select {{weft.go(weft.yield)}, {a}} weft.select {{a}, timeout = 1e-5}"},
 
+    {"select on a channel that crossed", "local ch = weft.channel(3) local j = weft.thread(function(c) return 1 end, ch)\n"
+                                         "for i = 1, 3 do weft.select {{ch, send = {i}}, timeout = 1e-3} end j:wait()"},
+
     {"scopes", "pcall(weft.scope, function(s) s:go(weft.sleep, 1e6) s:go(function() weft.yield() error 'x' end)\n"
                "  s:go(weft.sleep, 1e-5) end)\n"
                "weft.scope(function(s) for i = 1, 3 do s:go(weft.yield) end end)"},

@@ -1,0 +1,150 @@
+/* System calls that fail to order: the n-th call of one C library function that weft's own code makes fails, once. The
+ * functions named here are put in front of the library's; who calls from elsewhere, as libuv does, is let through.
+ *
+ * Arguments are passed on as six or seven words, which is how the machine passes whole numbers and pointers, so this is for
+ * x86-64 alone; and not under a sanitizer, which has the same functions in its hands. */
+#ifndef REFUSAL_H
+#define REFUSAL_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "base/base.h"
+
+#if defined(__x86_64__) && defined(__ELF__) && defined(__linux__) && !WF_ASAN && !WF_TSAN
+#define REFUSALS 1
+#else
+#define REFUSALS 0
+#endif
+
+#if REFUSALS
+
+void *dlsym(void *handle, const char *name);
+
+/* How a function says that it failed. */
+enum { REFUSE_MINUS_ONE, REFUSE_NULL, REFUSE_ERRNO, REFUSE_AFTER };
+
+/* X(name, how, errno). AFTER: it is done, and has failed, as close may. */
+#define REFUSED(X)                                                                                                     \
+  X(accept4, MINUS_ONE, EPERM)                                                                                         \
+  X(bind, MINUS_ONE, EADDRINUSE) X(chdir, MINUS_ONE, EACCES) X(chmod, MINUS_ONE, EPERM) X(clone, MINUS_ONE, EAGAIN) X( \
+      close, AFTER, EIO) X(connect, MINUS_ONE, ENETUNREACH) X(copy_file_range, MINUS_ONE, ENOSYS) X(dladdr1, NULL, 0)  \
+      X(dlopen, NULL, 0) X(dup, MINUS_ONE, EMFILE) X(dup2, MINUS_ONE, EMFILE) X(epoll_create1, MINUS_ONE, EMFILE) X(   \
+          epoll_ctl, MINUS_ONE, ENOSPC) X(eventfd, MINUS_ONE, EMFILE) X(faccessat, MINUS_ONE, EIO)                     \
+          X(fchmod, MINUS_ONE, EPERM) X(fchown, MINUS_ONE, EPERM) X(fchownat, MINUS_ONE, EPERM) X(                     \
+              fcntl, MINUS_ONE,                                                                                        \
+              EMFILE) X(fdopendir, NULL, ENOMEM)                                                                       \
+              X(fopen, NULL, EMFILE) X(fstat, MINUS_ONE, EIO) X(fstatat, MINUS_ONE, EIO) X(fstatfs, MINUS_ONE, EIO) X( \
+                  fsync, MINUS_ONE,                                                                                    \
+                  EIO) X(ftruncate, MINUS_ONE,                                                                         \
+                         EIO) X(getpeername, MINUS_ONE, ENOTCONN)                                                      \
+                  X(getpriority, MINUS_ONE, ESRCH) X(getrlimit, MINUS_ONE, EINVAL) X(getrusage, MINUS_ONE, EINVAL) X(  \
+                      getsockname, MINUS_ONE,                                                                          \
+                      ENOBUFS) X(getsockopt, MINUS_ONE, ENOBUFS)                                                       \
+                      X(grantpt, MINUS_ONE, EACCES) X(inotify_add_watch, MINUS_ONE, ENOSPC) X(                         \
+                          inotify_init1, MINUS_ONE,                                                                    \
+                          EMFILE) X(ioctl, MINUS_ONE, ENOTTY)                                                          \
+                          X(kill, MINUS_ONE, ESRCH) X(link, MINUS_ONE, EPERM) X(listen, MINUS_ONE, EADDRINUSE) X(      \
+                              lseek, MINUS_ONE,                                                                        \
+                              EIO) X(lstat, MINUS_ONE,                                                                 \
+                                     EIO) X(madvise, MINUS_ONE, EINVAL)                                                \
+                              X(mincore, MINUS_ONE, ENOMEM) X(mkdir, MINUS_ONE, ENOSPC) X(mkdtemp, NULL, ENOSPC)       \
+                                  X(mmap, MINUS_ONE, ENOMEM) X(mprotect, MINUS_ONE, ENOMEM) X(                         \
+                                      open,                                                                            \
+                                      MINUS_ONE, EMFILE) X(openat, MINUS_ONE, EMFILE)                                  \
+                                      X(opendir, NULL, EMFILE) X(pipe2, MINUS_ONE, EMFILE) X(                          \
+                                          posix_openpt,                                                                \
+                                          MINUS_ONE, ENOSPC) X(pread, MINUS_ONE, EIO)                                  \
+                                          X(preadv2, MINUS_ONE, ENOSYS) X(pthread_attr_init, ERRNO, ENOMEM) X(         \
+                                              pthread_attr_setsigmask_np,                                              \
+                                              ERRNO, ENOMEM) X(pthread_attr_setstacksize, ERRNO, EINVAL)               \
+                                              X(pthread_create, ERRNO, EAGAIN) X(pthread_getattr_np, ERRNO, ENOMEM) X( \
+                                                  pthread_getcpuclockid,                                               \
+                                                  ERRNO, ESRCH) X(pthread_key_create, ERRNO, EAGAIN)                   \
+                                                  X(pthread_setname_np, ERRNO, EIO) X(ptsname_r, ERRNO, ENOTTY) X(     \
+                                                      pwrite, MINUS_ONE, EIO) X(readdir, NULL, EIO)                    \
+                                                      X(readlink, MINUS_ONE,                                           \
+                                                        EIO) X(realpath, NULL, EIO)                                    \
+                                                          X(rename, MINUS_ONE, EIO) X(renameat2, MINUS_ONE, EINVAL) X( \
+                                                              rmdir, MINUS_ONE,                                        \
+                                                              EBUSY) X(sched_getaffinity, MINUS_ONE,                   \
+                                                                       EINVAL) X(sched_getparam, MINUS_ONE, EINVAL)    \
+                                                              X(sched_getscheduler, MINUS_ONE, EINVAL) X(              \
+                                                                  sched_setaffinity, MINUS_ONE,                        \
+                                                                  EPERM) X(sched_setscheduler, MINUS_ONE,              \
+                                                                           EPERM) X(setpriority, MINUS_ONE, EACCES)    \
+                                                                  X(setrlimit, MINUS_ONE,                              \
+                                                                    EPERM) X(setsockopt, MINUS_ONE,                    \
+                                                                             ENOBUFS) X(shutdown, MINUS_ONE, ENOTCONN) \
+                                                                      X(socket, MINUS_ONE,                             \
+                                                                        EMFILE) X(socketpair, MINUS_ONE, EMFILE)       \
+                                                                          X(stat, MINUS_ONE,                           \
+                                                                            EIO) X(statx, MINUS_ONE, ENOSYS)           \
+                                                                              X(symlink, MINUS_ONE,                    \
+                                                                                EPERM) X(syscall, MINUS_ONE,           \
+                                                                                         ENOSYS) X(timer_create,       \
+                                                                                                   MINUS_ONE, EAGAIN)  \
+                                                                                  X(timer_settime, MINUS_ONE,          \
+                                                                                    EINVAL) X(tmpfile, NULL, EMFILE)   \
+                                                                                      X(truncate, MINUS_ONE, EIO)      \
+                                                                                          X(uv_loop_init, ERRNO,       \
+                                                                                            -EMFILE) X(unlinkat,       \
+                                                                                                       MINUS_ONE,      \
+                                                                                                       EBUSY)          \
+                                                                                              X(unlockpt, MINUS_ONE,   \
+                                                                                                EACCES)                \
+                                                                                                  X(utimensat,         \
+                                                                                                    MINUS_ONE, EPERM)
+
+#define REFUSED_INDEX(name, how, err) REFUSED_##name,
+enum { REFUSED(REFUSED_INDEX) REFUSED_COUNT };
+
+#define REFUSED_NAME(name, how, err) #name,
+static const char *const refused_names[] = {REFUSED(REFUSED_NAME)};
+
+static atomic_long refused_calls[REFUSED_COUNT]; /* since the last order */
+static atomic_int refused_which = -1;            /* the function whose call is to fail */
+static atomic_long refused_at;
+
+extern const char __executable_start[], etext[];
+
+/* A call of ours, which is counted; whether it is to fail. */
+static int refused(int which, const void *caller) {
+  if ((const char *)caller < __executable_start || (const char *)caller >= etext) return 0;
+  long n = atomic_fetch_add(&refused_calls[which], 1) + 1;
+  return atomic_load(&refused_which) == which && n == atomic_load(&refused_at);
+}
+
+typedef long (*refused_fn)(long, long, long, long, long, long, long);
+
+/* The symbol is the library's, the name is not: what the headers say of that does not fit. */
+#define REFUSED_WRAP(name, how, err)                                                                   \
+  long refusing_##name(long a, long b, long c, long d, long e, long f, long g) __asm__(#name);         \
+  long refusing_##name(long a, long b, long c, long d, long e, long f, long g) {                       \
+    static refused_fn _Atomic theirs;                                                                  \
+    refused_fn fn = atomic_load(&theirs);                                                              \
+    if (fn == NULL) atomic_store(&theirs, fn = (refused_fn)dlsym((void *)-1l, #name)); /* RTLD_NEXT */ \
+    int fails = refused(REFUSED_##name, __builtin_return_address(0));                                  \
+    if (fails && REFUSE_##how != REFUSE_AFTER) {                                                       \
+      if (REFUSE_##how == REFUSE_ERRNO) return err;                                                    \
+      errno = err;                                                                                     \
+      return REFUSE_##how == REFUSE_NULL ? 0 : -1;                                                     \
+    }                                                                                                  \
+    long result = fn(a, b, c, d, e, f, g);                                                             \
+    if (!fails) return result;                                                                         \
+    errno = err;                                                                                       \
+    return -1;                                                                                         \
+  }
+REFUSED(REFUSED_WRAP)
+
+/* From now on calls are counted anew, and the at-th of `which` fails; -1: none. */
+static void refuse(int which, long at) {
+  atomic_store(&refused_which, -1);
+  for (int i = 0; i < REFUSED_COUNT; i++) atomic_store(&refused_calls[i], 0);
+  atomic_store(&refused_at, at);
+  atomic_store(&refused_which, which);
+}
+
+#endif
+#endif
