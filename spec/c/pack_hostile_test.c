@@ -339,6 +339,66 @@ static int replay(void) {
   return n;
 }
 
+/* Messages of this process are believed, but read with the same care: one that ends early, lacks what lies beside it, or
+ * has one byte changed gives values or an error, and loses nothing. (Their bytecode lies beside them: it stays whole.) */
+static const char *const own[] = {
+    "local n, m = 0, 0 return function() n = n + 1 return n + m end, function() m = n end, {function() return m end}",
+    "return print, string.format, string, _G, {math, {math.floor}}",
+    "return box(1), {box(2), box(3)}, ('x'):rep(70000), {('x'):rep(70000)}",
+    "local P = register('point', {}) return setmetatable({x = 1}, P), {setmetatable({2}, P)}",
+    "local t = {1, 2.5, 'three', [true] = {false}, k = {}} t.t = t for i = 1, 40 do t[-i] = 'key ' .. i end return t, t, nil",
+};
+
+static int read_own(lua_State *L) {
+  const wf_msg *m = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  int n = wf_unpack(L, m);
+  CHECK(lua_gettop(L) == n, "%d values, the stack has %d", n, lua_gettop(L));
+  return n;
+}
+
+/* Whether it could be read. */
+static int own_is_read(lua_State *L, wf_msg *m) {
+  lua_pushcfunction(L, read_own);
+  lua_pushlightuserdata(L, m);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  CHECK(status == LUA_OK || lua_gettop(L) == 1, "%d values with an error", lua_gettop(L));
+  lua_settop(L, 0);
+  return status == LUA_OK;
+}
+
+static void own_damaged(void) {
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    lua_State *L = state_new(&here_heap), *to = state_new(&there_heap);
+    if (luaL_dostring(to, "register('point', {})") != LUA_OK || luaL_dostring(L, own[i]) != LUA_OK) {
+      printf("%s: %s\n", own[i], lua_tostring(L, -1));
+      exit(1);
+    }
+    wf_msg *m = wf_pack(L, 1, lua_gettop(L), "value");
+    CHECK(m != NULL && own_is_read(to, m), "%s: it is refused as it is", own[i]);
+    if (m == NULL) exit(1);
+    size_t len = m->len;
+    for (m->len = 0; m->len < len; m->len++) CHECK(!own_is_read(to, m), "%s: cut at %zu it is accepted", own[i], m->len);
+    uint32_t beside = m->nside;
+    for (m->nside = 0; m->nside < beside; m->nside++)
+      CHECK(!own_is_read(to, m), "%s: with %u of %u beside it is accepted", own[i], m->nside, beside);
+    for (size_t at = 0; at < len; at++) {
+      char byte = m->data[at];
+      for (int other = 0; other < 256; other++) {
+        m->data[at] = (char)other;
+        own_is_read(to, m);
+      }
+      m->data[at] = byte;
+    }
+    CHECK(own_is_read(to, m), "%s: it is refused afterwards", own[i]);
+    wf_msg_free(m);
+    lua_close(L);
+    lua_close(to);
+    CHECK(here_heap.blocks == 0 && there_heap.blocks == 0, "%s: blocks of Lua are left", own[i]);
+  }
+  CHECK(box_live == 0, "%ld boxes are left", (long)box_live);
+}
+
 int main(int argc, char **argv) {
   wf_alloc_set(heap_c, &c_heap);
   corpus_make();
@@ -359,6 +419,7 @@ int main(int argc, char **argv) {
       free(exact);
     }
   }
+  own_damaged();
   by_hand();
   false_joins();
   crowds();
