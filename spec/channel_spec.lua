@@ -489,3 +489,72 @@ describe("a private channel", function()
     sender:join()
   end)
 end)
+
+describe("a channel's room", function()
+  it("may be used up by finalisers while it grows", function()
+    for _, first in ipairs { 1, { 1 } } do -- a number, or a value that needs a reference
+      local ch = weft.channel(math.maxinteger >> 20)
+      local sent, busy = 0, true
+      local function send(v)
+        sent = sent + 1
+        ch:send(v)
+      end
+      local function garbage()
+        setmetatable({}, { __gc = function()
+          if not busy then return end
+          sent = sent + 1
+          ch:try_send {}
+        end })
+      end
+      local pause = collectgarbage("incremental", 1, 1000, 8)
+      send(first)
+      for i = 1, 3000 do
+        garbage()
+        send(i % 3 == 0 and { i } or i)
+      end
+      busy = false
+      collectgarbage(pause)
+      assert.equal(sent, #ch)
+      local last, n = 0, 0
+      for _ = 1, sent do
+        local v = ch:recv()
+        n = n + 1
+        local number = n > 1 and (math.tointeger(v) or type(v) == "table" and v[1])
+        if number then -- those of the loop come in order
+          assert.equal(last + 1, number)
+          last = number
+        end
+      end
+      assert.equal(3000, last)
+    end
+  end)
+
+  it("keeps light userdata as they are, here and to another isolate", function()
+    local up = debug.upvalueid(function() return weft end, 1)
+    local ch = weft.channel(2)
+    ch:send(up)
+    assert.equal(up, (ch:recv()))
+    weft.go(function() ch:send(up) end)
+    assert.equal(up, (ch:recv()))
+    ch:send(up)
+    assert.is_true(weft.thread(function(c, x) return c:recv() == x end, ch, up):join())
+  end)
+
+  it("takes many values of a channel that others fill, from the first that comes", function()
+    local ch = weft.channel(4)
+    local job = weft.thread(function(c)
+      for i = 1, 400 do c:send(i) end
+      c:close()
+    end, ch)
+    local sum, n = 0, 0
+    while true do
+      local list = ch:recv_many(7)
+      if not list then break end
+      assert.truthy(list.n >= 1 and list.n <= 7)
+      n = n + list.n
+      for i = 1, list.n do sum = sum + list[i] end
+    end
+    job:join()
+    assert.same({ 400, 80200 }, { n, sum })
+  end)
+end)

@@ -317,3 +317,33 @@ describe("select", function()
     assert.same({ n = 3, 1, "meanwhile", true }, table.pack(weft.select(list)))
   end)
 end)
+
+describe("the list of select", function()
+  it("has no holes and no end of its own making", function()
+    local ch = weft.channel(1)
+    helper.raises("case 2: a table", weft.select, { { ch }, nil, { ch } })
+    helper.raises("without holes", weft.select, { { ch }, [4] = { ch } })
+    helper.raises("without holes", weft.select, { { ch }, [0] = { ch } })
+    local many = {}
+    for i = 1, 30001 do many[i] = { ch } end
+    helper.raises("too many cases", weft.select, many)
+    many[30001] = nil
+    ch:send "one of 30000"
+    assert.equal("one of 30000", select(2, weft.select(many)))
+  end)
+
+  it("may close or cross a channel of its own while it is read", function()
+    for _, what in ipairs { "close", "cross" } do
+      local a, b = weft.channel(1), weft.channel(1)
+      local value = setmetatable({}, { __index = function() end })
+      local list = { { a }, setmetatable({ b }, { __index = function(_, key)
+        if key ~= "send" then return nil end
+        if what == "close" then a:close() else weft.thread(function() end, a):join() end
+      end }) }
+      b:send(value)
+      local i, v, ok = weft.select(list)
+      if what == "close" and i == 1 then assert.same({ nil, false }, { v, ok })
+      else assert.same({ 2, value, true }, { i, v, ok }) end
+    end
+  end)
+end)
