@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "weft.h"
 
 /* forked(f): f runs in a forked child; true when it returned true there. The child ends without closing the state. */
@@ -20,7 +21,7 @@ static int forked(lua_State *L) {
     int ok = lua_pcall(L, 0, 1, 0) == LUA_OK && lua_toboolean(L, -1);
     if (!ok) printf("in the child: %s\n", luaL_tolstring(L, -1, NULL));
     fflush(NULL);
-    _exit(!ok);
+    leave_child(!ok);
   }
   int status = 1;
   waitpid(pid, &status, 0);
@@ -39,7 +40,10 @@ static int split(lua_State *L) {
   return 1;
 }
 
-static int leave(lua_State *L) { _exit((int)luaL_checkinteger(L, 1)); }
+static int leave(lua_State *L) {
+  leave_child((int)luaL_checkinteger(L, 1));
+  return 0;
+}
 
 static const char script[] =
     "local weft = require 'weft'\n"
@@ -107,6 +111,6 @@ static int run(const char *name, const char *text) {
 
 int main(void) {
   alarm(60);
-  int failures = run("calls", script) + run("within a task", within);
+  failures = run("calls", script) + run("within a task", within);
   return failures != 0;
 }
