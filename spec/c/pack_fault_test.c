@@ -105,6 +105,24 @@ static int try_one(const char *value, heap *victim, long at, int for_ever, int w
   return hit;
 }
 
+/* Each of these behind a string of 0 to 400 bytes: the message grows in each part of it, and cannot. */
+static const char *const growing[] = {
+    "local n = 0 return pad, function() n = n + 1 return n end, function() return n end",
+    "return pad, print, string.format, math, _G, {string.rep}",
+    "return pad, hidden(), {hidden()}, box(1), {box(2)}",
+    "local P = {} register('fault', P) return pad, setmetatable({1}, P), {setmetatable({}, P)}",
+    "return pad, 2.5, 1 << 40, {1.5, [3] = 1, [5] = 1 << 50, key = 'value', [true] = 'key'}, 'some text', ('y'):rep(300)",
+};
+
+static void growth_fails(void) {
+  char text[400];
+  for (size_t v = 0; v < sizeof growing / sizeof *growing; v++)
+    for (int pad = 0; pad < 400 && failures < 20; pad++) {
+      snprintf(text, sizeof text, "local pad = ('x'):rep(%d) %s", pad, growing[v]);
+      for (long at = 1; try_one(text, &c_heap, at, 0, 1) && failures < 20; at++) continue;
+    }
+}
+
 int main(void) {
   heap *const victims[] = {&c_heap, &here_heap, &there_heap};
   wf_alloc_set(heap_c, &c_heap);
@@ -112,6 +130,7 @@ int main(void) {
     for (int h = 0; h < 3; h++)
       for (int mode = 0; mode < 4; mode++)
         for (long at = 1; try_one(values[v], victims[h], at, mode & 1, mode >> 1) && failures < 20; at++) continue;
+  growth_fails();
   printf("%ld failures injected, %d wrong\n", steps, failures);
   return failures != 0;
 }
