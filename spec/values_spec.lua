@@ -417,3 +417,37 @@ describe("anything", function()
     job:join()
   end)
 end)
+
+describe("the path in the error of a value that cannot cross", function()
+  local co = coroutine.create(print)
+  local function refused(path, value)
+    local _, err = pcall(weft.thread, function() end, value)
+    assert.equal(("arg 2%s: a coroutine cannot cross isolates"):format(path), tostring(err))
+  end
+
+  it("names keys as one would write them", function()
+    for key, shown in pairs {
+      [true] = "[true]", [false] = "[false]", [""] = '[""]', ["1a"] = '["1a"]', ["a b"] = '["a b"]', ['q"'] = '["q\\""]',
+      ["\1"] = '["\\1"]', ["\127"] = '["\\127"]', ["b\\"] = '["b\\\\"]', [1.5] = "[1.5]", [-3] = "[-3]", [print] = "[function]",
+      ok_1 = ".ok_1", _ = "._", [("x"):rep(300)] = '["' .. ("x"):rep(40) .. '..."]',
+    } do
+      refused(shown, { [key] = co })
+      refused(shown .. "[1].x", { [key] = { { x = co } } })
+    end
+  end)
+
+  it("says where a key itself is what cannot", function()
+    refused("[key]", { [co] = 1 })
+    refused("[1][table]", { { [{}] = co } })
+  end)
+
+  it("names the class of a metatable that nobody registered", function()
+    local function message(meta)
+      local _, err = pcall(weft.thread, function() end, { a = setmetatable({}, meta) })
+      return tostring(err)
+    end
+    assert.equal("arg 2.a: the metatable of this thing is not registered (weft.register)", message { __name = "thing" })
+    assert.equal("arg 2.a: its metatable is not registered (weft.register)", message { __name = 5 })
+    assert.equal("arg 2.a: its metatable is not registered (weft.register)", message {})
+  end)
+end)
