@@ -1,4 +1,4 @@
-/* buffer_fault_test.c: every allocation fails in turn, once and for ever, while scripts make buffers, wait for their
+/* buffer_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts make buffers, wait for their
  * elements, and send them to threads.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: a new state, the n-th allocation from then on
@@ -60,7 +60,7 @@ static int collect_without_memory(lua_State *L) {
 
 static void test_finalisers(void) {
   for (int n = 0; n < 300; n++) {
-    fault f = {.script = "finalisers", .victim = &lua_heap, .at = n, .for_ever = 1};
+    fault f = {.script = "finalisers", .victim = &lua_heap, .at = n, .way = 1};
     lua_State *L = faults_core("");
     lua_register(L, "collect", collect_without_memory);
     lua_pushinteger(L, n);

@@ -1,4 +1,4 @@
-/* explore_fault_test.c: every allocation fails in turn, once and for ever, while schedules are explored.
+/* explore_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while schedules are explored.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: a new state, the n-th allocation from then on
  * fails, and then: the script ended, or raised; afterwards, with memory again, no task is left, the isolate's own tasks

@@ -1,4 +1,4 @@
-/* fault_test.c: every allocation fails in turn, once and for ever, while a script uses tasks, channels, select,
+/* fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while a script uses tasks, channels, select,
  * scopes, time-outs and threads, and while weft is being loaded.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: in a new state the n-th allocation from then
@@ -199,7 +199,7 @@ int main(int argc, char **argv) {
     f.at = atol(argv[2]);
     for (int h = 0; h < 2; h++) {
       f.victim = victims[h];
-      for (f.for_ever = 0; f.for_ever < 2; f.for_ever++) try_one(&f);
+      for (f.way = 0; f.way < fault_ways(); f.way++) try_one(&f);
     }
   }
   return faults_end();

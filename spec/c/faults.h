@@ -1,6 +1,6 @@
 /* What the tests of failing allocations share: for each script, both heaps (the state's, ours; libuv itself aborts without
- * memory) and n = 1, 2, ...: in a new state the n-th allocation from then on fails, once or for ever; it ends with the n
- * that no allocation reaches any more. A test says what a state is, and what must be true of it afterwards. Include once,
+ * memory) and n = 1, 2, ...: in a new state the n-th allocation from then on fails, in several ways
+ * (fault_ways.h); it ends with the n that no allocation reaches any more. A test says what a state is, and what must be true of it afterwards. Include once,
  * in a file with main. */
 #ifndef FAULTS_H
 #define FAULTS_H
@@ -26,14 +26,14 @@ typedef struct fault {
   const char *script;
   heap *victim;
   long at;      /* the number of the allocation that fails; 0 none */
-  int for_ever; /* and all later ones */
+  int way;      /* fault_ways.h */
 } fault;
 
 __attribute__((format(printf, 2, 3))) static inline void wrong(const fault *f, const char *what, ...) {
   va_list args;
   va_start(args, what);
-  printf("%s\n  failure %ld%s of the %s heap: ", f->name != NULL ? f->name : f->script, f->at,
-         f->for_ever ? " and later" : "", f->victim == &c_heap ? "C" : "Lua");
+  printf("%s\n  failure %ld in way %d of the %s heap: ", f->name != NULL ? f->name : f->script, f->at, f->way,
+         f->victim == &c_heap ? "C" : "Lua");
   vprintf(what, args);
   printf("\n");
   va_end(args);
@@ -71,7 +71,7 @@ static inline int faults_run(lua_State *L, const fault *f, const char *rest) {
     printf("%s: %s\n", f->script, lua_tostring(L, -1));
     exit(1);
   }
-  heap_order(f->victim, f->at, f->for_ever);
+  heap_order(f->victim, f->at, f->way);
   int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
   if (!failed && rest != NULL) (void)luaL_dostring(L, rest);
   int hit = heap_heal(f->victim);
@@ -116,7 +116,7 @@ static inline void faults_each(fault f, int (*try_one)(const fault *f), long (*s
   heap *const victims[] = {&lua_heap, &c_heap};
   for (int h = 0; h < 2; h++) {
     f.victim = victims[h];
-    for (f.for_ever = 0; f.for_ever < 2; f.for_ever++)
+    for (f.way = 0; f.way < fault_ways(); f.way++)
       for (f.at = 1; try_one(&f) && failures < 20; f.at += step(&f)) continue;
   }
 }

@@ -1,4 +1,4 @@
-/* fs_fault_test.c: every allocation fails in turn, once and for ever, while scripts use files.
+/* fs_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts use files.
  *
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the
  * n-th allocation from then on fails, and then: the script ended, or raised; what it left works with memory again; when the
@@ -75,7 +75,7 @@ static int try_one(const fault *f) {
   return hit;
 }
 
-static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 5 : 1) * (f->for_ever ? 3 : 1); }
+static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 5 : 1) * (f->way ? 3 : 1); }
 
 int main(void) {
   enum { N = sizeof scripts / sizeof *scripts };

@@ -7,22 +7,24 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "fault_ways.h"
+
 typedef struct heap {
   atomic_long blocks, bytes, peak;
   atomic_long calls;   /* allocations so far */
   atomic_long fail_at; /* the number of the one that fails; 0 none */
-  atomic_int for_ever; /* and all later ones */
+  atomic_int way;      /* fault_ways.h */
 } heap;
 
 static inline void heap_reset(heap *h) {
   atomic_long *const words[] = {&h->blocks, &h->bytes, &h->peak, &h->calls, &h->fail_at};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) atomic_store(words[i], 0);
-  atomic_store(&h->for_ever, 0);
+  atomic_store(&h->way, 0);
 }
 
-/* From now on the at-th allocation fails, and all later ones if for_ever. */
-static inline void heap_order(heap *h, long at, int for_ever) {
-  atomic_store(&h->for_ever, for_ever);
+/* From now on the at-th allocation fails, in this way. */
+static inline void heap_order(heap *h, long at, int way) {
+  atomic_store(&h->way, way);
   atomic_store(&h->calls, 0);
   atomic_store(&h->fail_at, at);
 }
@@ -36,7 +38,7 @@ static inline int heap_heal(heap *h) {
 
 static inline int heap_fails(heap *h) {
   long call = atomic_fetch_add(&h->calls, 1) + 1, at = atomic_load(&h->fail_at);
-  return at > 0 && (call == at || (call > at && atomic_load(&h->for_ever)));
+  return fault_hits(call, at, atomic_load(&h->way));
 }
 
 static inline void heap_add(heap *h, size_t old, size_t size) {

@@ -1,4 +1,4 @@
-/* net_fault_test.c: every allocation fails in turn, once and for ever, while scripts use sockets, signals, clocks and
+/* net_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while scripts use sockets, signals, clocks and
  * names.
  *
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the n-th allocation from then on
@@ -79,7 +79,7 @@ static int try_one(const fault *f) {
 }
 
 /* Where memory stays away nothing can be served, and clients wait in vain: that takes time. */
-static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 9 : 1) * (f->for_ever ? 3 : 1); }
+static long step(const fault *f) { return (getenv("WEFT_QUICK") != NULL ? 9 : 1) * (f->way ? 3 : 1); }
 
 int main(void) {
   enum { N = sizeof scripts / sizeof *scripts };

@@ -1,4 +1,4 @@
-/* pack_fault_test.c: every allocation fails in turn, once and for ever, while values move between states.
+/* pack_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while values move between states.
  *
  * For each value, each of the three heaps (ours, the source's, the target's) and n = 1, 2, ...: new states, the n-th
  * allocation fails, and then: the call succeeded, or gave one error value, or raised; the stack is what it was; the same
@@ -74,7 +74,7 @@ static int transfer(lua_State *L, lua_State *to, int n) {
 }
 
 /* False when the n-th allocation was not reached. warm: the value has moved once before. */
-static int try_one(const char *value, heap *victim, long at, int for_ever, int warm) {
+static int try_one(const char *value, heap *victim, long at, int way, int warm) {
   heap_reset(&c_heap);
   heap_reset(&here_heap);
   heap_reset(&there_heap);
@@ -90,7 +90,7 @@ static int try_one(const char *value, heap *victim, long at, int for_ever, int w
   luaL_checkstack(L, 20, NULL);
   luaL_checkstack(there, 20, NULL);
   if (warm) transfer(L, there, n);
-  heap_order(victim, at, for_ever);
+  heap_order(victim, at, way);
   int reached = transfer(L, there, n);
   int hit = heap_heal(victim);
   int after = transfer(L, there, n);
@@ -128,8 +128,8 @@ int main(void) {
   wf_alloc_set(heap_c, &c_heap);
   for (size_t v = 0; v < sizeof values / sizeof *values; v++)
     for (int h = 0; h < 3; h++)
-      for (int mode = 0; mode < 4; mode++)
-        for (long at = 1; try_one(values[v], victims[h], at, mode & 1, mode >> 1) && failures < 20; at++) continue;
+      for (int mode = 0; mode < 2 * fault_ways(); mode++)
+        for (long at = 1; try_one(values[v], victims[h], at, mode >> 1, mode & 1) && failures < 20; at++) continue;
   growth_fails();
   printf("%ld failures injected, %d wrong\n", steps, failures);
   return failures != 0;

@@ -1,4 +1,4 @@
-/* sync_fault_test.c: every allocation fails in turn, once and for ever, while tasks use locks.
+/* sync_fault_test.c: every allocation fails in turn, in several ways (fault_ways.h), while tasks use locks.
  *
  * For each script, both heaps (the state's, ours) and n = 1, 2, ...: a new state, the n-th allocation from then on
  * fails, and then: the script ended, or raised; afterwards, with memory again, every lock it used is free, or was left
