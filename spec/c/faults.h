@@ -25,8 +25,8 @@ typedef struct fault {
   const char *name; /* of the script, or NULL: its text */
   const char *script;
   heap *victim;
-  long at;      /* the number of the allocation that fails; 0 none */
-  int way;      /* fault_ways.h */
+  long at; /* the number of the allocation that fails; 0 none */
+  int way; /* fault_ways.h */
 } fault;
 
 __attribute__((format(printf, 2, 3))) static inline void wrong(const fault *f, const char *what, ...) {
