@@ -420,7 +420,7 @@ end)
 
 describe("the path in the error of a value that cannot cross", function()
   local co = coroutine.create(print)
-  local function refused(path, value)
+  local function refuses(path, value)
     local _, err = pcall(weft.thread, function() end, value)
     assert.equal(("arg 2%s: a coroutine cannot cross isolates"):format(path), tostring(err))
   end
@@ -431,14 +431,14 @@ describe("the path in the error of a value that cannot cross", function()
       ["\1"] = '["\\1"]', ["\127"] = '["\\127"]', ["b\\"] = '["b\\\\"]', [1.5] = "[1.5]", [-3] = "[-3]", [print] = "[function]",
       ok_1 = ".ok_1", _ = "._", [("x"):rep(300)] = '["' .. ("x"):rep(40) .. '..."]',
     } do
-      refused(shown, { [key] = co })
-      refused(shown .. "[1].x", { [key] = { { x = co } } })
+      refuses(shown, { [key] = co })
+      refuses(shown .. "[1].x", { [key] = { { x = co } } })
     end
   end)
 
   it("says where a key itself is what cannot", function()
-    refused("[key]", { [co] = 1 })
-    refused("[1][table]", { { [{}] = co } })
+    refuses("[key]", { [co] = 1 })
+    refuses("[1][table]", { { [{}] = co } })
   end)
 
   it("names the class of a metatable that nobody registered", function()
