@@ -87,9 +87,17 @@ MISSING   := $(strip $(if $(LUA_CFLAGS)$(LUA_PC),,headers of Lua 5.4$(if $(LUA_D
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 BASE    := -std=gnu11 $(WARN) -Icsrc $(LUA_CFLAGS) $(UV_CFLAGS) -fPIC -fvisibility=hidden -pthread
 CFLAGS  ?=
+ifeq ($(shell uname -s),Darwin) # nobody has run this: docs/versions.md
+MODLINK := -bundle -undefined dynamic_lookup -pthread
+HOSTLINK := -pthread -Wl,-export_dynamic
+MATHLIBS := -lm
+WHOLE_LUA = -Wl,-force_load,$(LUA_ARCHIVE)
+else
 MODLINK := -shared -pthread -Wl,-z,nodelete -Wl,-z,relro -Wl,--as-needed
 HOSTLINK := -pthread -Wl,--export-dynamic
 MATHLIBS := -lm -ldl
+WHOLE_LUA = -Wl,--whole-archive $(LUA_ARCHIVE) -Wl,--no-whole-archive
+endif
 
 # The variants: the shipped module, the one with assertions that `make test` uses, two sanitizers.
 ASAN    := -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=undefined
@@ -126,7 +134,7 @@ all: $(BUILD)/weft/core.so
 define variant
 OBJ_$(1)   := $$(SRC:csrc/%.c=$$(DIR_$(1))/obj/%.o)
 LUAOBJ_$(1) := $$(if $$(filter asan tsan,$(1)),$$(patsubst $$(LUA_SRC)/%.c,$$(DIR_$(1))/obj/lua/%.o,$$(LUA_C)))
-HOSTLUA_$(1) := $$(if $$(LUAOBJ_$(1)),$$(LUAOBJ_$(1)),-Wl,--whole-archive $$(LUA_ARCHIVE) -Wl,--no-whole-archive)
+HOSTLUA_$(1) := $$(if $$(LUAOBJ_$(1)),$$(LUAOBJ_$(1)),$$(WHOLE_LUA))
 
 $$(DIR_$(1))/obj/%.o: csrc/%.c $$(BUILD)/flags-$(1)
 	@mkdir -p $$(@D)

@@ -25,8 +25,8 @@ trap 'rm -rf "$tmp"' EXIT
 
 # What a row runs that changes the code of the C half alone: all C tests, and the specs of what depends on how it was
 # compiled: C stacks and unwinding, atomics and lock-free words, packed bytes, vector loops, signals in running code.
-compiled="_test task_spec channel select coroutine main_spec cancel values buffer atomic mutex crossing thread_spec
-  spawn_spec preempt time_spec net_spec fs_spec exec_spec process_spec trace_spec explore_run regress"
+compiled="_test /task_spec /channel_spec select_spec coroutine_spec /cancel_spec values_spec buffer_bulk atomic_spec /mutex_spec
+  preempt_spec /time_spec /net_spec fs_quick"
 # And with another libuv: all C tests, and whatever a loop has its hands in.
 looped="_test time_spec sync main_spec exit_spec net_ socket udp tls dns signal stdio line_spec fs_ file_spec exec process
   workers blocking child info regress"

@@ -315,7 +315,8 @@ describe("with", function()
     local job = weft.go(function() m:with(culprit) end)
     job:wait()
     local line = debug.getinfo(culprit, "S").linedefined + 2
-    assert.truthy(job:traceback():find(":" .. line .. ": in function", 1, true))
+    -- Before Lua 5.4.3 the lock is released by who has caught the failure: it is told from `with` on.
+    if helper.close_yields then assert.truthy(job:traceback():find(":" .. line .. ": in function", 1, true)) end
     assert.truthy(job:traceback():find "in method 'with'")
   end)
 

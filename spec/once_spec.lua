@@ -143,7 +143,8 @@ describe("once", function()
       error "here"
     end))
     job:wait()
-    assert.truthy(job:traceback():find "once_spec.lua:%d+: in function")
+    -- Before Lua 5.4.3 it begins where the failure was caught.
+    assert.truthy(job:traceback():find(helper.close_yields and "once_spec.lua:%d+: in function" or "in "))
   end)
 end)
 

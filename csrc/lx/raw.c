@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "lx/release.h"
 
 enum { BLOCKS = 512 };
 
@@ -154,6 +155,7 @@ static bool try_it(void) {
 }
 
 bool wf_raw_works(void) {
+  if (LX_EARLY) return false; /* before 5.4.3 the bit that says what the array's limit means is in `marked` */
   static _Atomic int known; /* 1: yes, -1: no. Any thread; all find the same, so relaxed */
   int answer = atomic_load_explicit(&known, memory_order_relaxed);
   if (wf_unlikely(answer == 0)) {

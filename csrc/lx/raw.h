@@ -1,5 +1,5 @@
 /* Tables read in place. Lua's API takes a call or three for each key and value; packing large data is mostly that. The
- * records below are those of Lua 5.4 (lobject.h), the parts that have been the same since 5.4.0. Nothing is ever written.
+ * records below are those of Lua 5.4 (lobject.h), the parts that have been the same since 5.4.3. Nothing is ever written.
  *
  * Whether the Lua that runs here has them is not believed but tried, once a process (raw.c), on a state whose blocks are
  * known by size, so that the trial itself reads nothing that is not there. Where it fails the API is used. */
