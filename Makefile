@@ -302,7 +302,7 @@ fmt:
 
 # Inputs made by a machine, until something is wrong (scripts/fuzz.sh).
 fuzz:
-	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh '$(TARGET)' '$(or $(RUNS),0)' '$(or $(SECONDS),60)'
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' scripts/fuzz.sh '$(TARGET)' '$(or $(RUNS),0)' '$(or $(SECONDS),$(if $(RUNS),0,60))'
 
 tls: $(if $(SSL_LIBS),$(BUILD)/weft/tls_core.so)
 	@$(if $(SSL_LIBS),:,echo "weft: OpenSSL 3 is missing (Debian: apt install libssl-dev)" >&2; exit 1)

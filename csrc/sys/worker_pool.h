@@ -63,7 +63,7 @@ struct wf_worker {
 
 struct wf_workers {
   uint32_t holders;     /* under the lock of all pools */
-  /* Units, and one for the threads. Relaxed up, acquire-release down; the last one frees. */
+  /* Units, threads, and one for whoever holds the pool. Relaxed up, acquire-release down; the last one frees. */
   _Atomic uint32_t refs;
   pthread_mutex_t lock; /* guards up to the next comment */
   uint32_t blocked, spare;

@@ -131,6 +131,8 @@ static void worker_main(void *arg) {
   wf_ticker_stop(&w->ticker);
   wf_loop_free(w->loop);
   w->loop = NULL;
+  wf_worker_here = NULL;
+  pool_release(w->pool); /* may free w */
 }
 
 int wf_worker_start_locked(wf_workers *p) {
@@ -149,8 +151,10 @@ int wf_worker_start_locked(wf_workers *p) {
   char name[WF_THREAD_NAME];
   snprintf(name, sizeof name, "weft worker %u", w->number);
   wf_thread_opts o = {.name = name};
+  atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed); /* the thread's */
   int err = w->seen == NULL ? ENOMEM : wf_thread_start(&w->thread, &o, worker_main, w, NULL);
   if (err != 0) {
+    atomic_fetch_sub_explicit(&p->refs, 1, memory_order_relaxed); /* never the last: whoever starts it has the pool */
     worker_free(w);
     return err;
   }
@@ -201,7 +205,7 @@ int wf_workers_begin(wf_workers *p) {
   return err;
 }
 
-/* End all threads. One that is stuck is left behind, and with it the pool. */
+/* End all threads. One that is stuck is left behind, and with it the pool: it goes when that one ends after all. */
 static void stop(wf_workers *p, uint64_t patience_ms) {
   pthread_mutex_lock(&p->lock);
   p->stopping = true;
@@ -209,16 +213,13 @@ static void stop(wf_workers *p, uint64_t patience_ms) {
   for (uint32_t i = 0; i < n; i++) wf_parker_wake(&p->all[i]->parker);
   pthread_mutex_unlock(&p->lock);
   uint64_t deadline = wf_clock_ns() + patience_ms * 1000000;
-  bool stuck = false;
   for (uint32_t i = 0; i < n; i++) {
-    if (wf_thread_timedjoin(p->all[i]->thread, deadline) == 0) {
+    if (wf_thread_timedjoin(p->all[i]->thread, deadline) == 0)
       p->all[i]->thread = NULL;
-    } else {
+    else
       wf_thread_detach(p->all[i]->thread);
-      stuck = true;
-    }
   }
-  if (!stuck) pool_release(p);
+  pool_release(p);
 }
 
 void wf_workers_release(wf_workers *p, bool stuck) {

@@ -321,7 +321,7 @@ int main(int argc, char **argv) {
   bool slow = sanitizer != NULL && *sanitizer != '\0';
   long mutants = argc > 1 && strspn(argv[1], "0123456789") > 0 ? atol(argv[1])
                  : slow                                        ? 500
-                 : getenv("WEFT_QUICK") != NULL                ? 20000
+                 : getenv("WEFT_QUICK") != NULL                ? 10000
                                                                : 400000;
   rng = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   if (rng == 0) rng = 1;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/alloc.h"
@@ -355,7 +356,22 @@ static void does_without_threads(void) {
 
 static void stand(act *a) { stand_at_gate(a->gate); }
 
+static atomic_long blocks;
+
+static void *counted(void *ud, void *block, size_t size) {
+  (void)ud;
+  if (size == 0) {
+    atomic_fetch_sub(&blocks, 1);
+    free(block);
+    return NULL;
+  }
+  if (block == NULL) atomic_fetch_add(&blocks, 1);
+  return realloc(block, size);
+}
+
+/* The pool that was left behind goes with the last of its workers and units. */
 static void ends_with_a_stuck_unit(void) {
+  wf_alloc_set(counted, NULL);
   static act a, left;
   static gate g = GATE;
   wf_workers *p = pool_of(2);
@@ -377,6 +393,10 @@ static void ends_with_a_stuck_unit(void) {
   wf_workers_release(next, false);
   wf_unit_done(&b.unit);
   wait_for_no_tasks(); /* the stuck one has ended by itself */
+  CHECK(atomic_load(&blocks) > 0);
+  wf_unit_done(&a.unit);
+  wf_unit_done(&left.unit);
+  CHECK(atomic_load(&blocks) == 0);
 }
 
 /* A worker blocks while the pool stops: no further one may start then. */
