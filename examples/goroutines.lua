@@ -3,7 +3,7 @@
 
 local weft = require "weft"
 local draw = dofile((arg[0]:match "^(.*/)" or "") .. "lib/draw.lua")
-local ISOLATES, LOOPS = draw.quick and 40 or 400, draw.quick and 20000 or 300000
+local ISOLATES, LOOPS = draw.quick and 40 or 400, draw.quick and 100000 or 300000
 
 local function unit(loops)
   local x = 0
