@@ -117,7 +117,7 @@ end)
 describe("select over shared and private channels", function()
   it("takes each value once", function()
     local a, b, private, out = weft.channel(), weft.channel(3), weft.channel(), weft.channel()
-    local n = helper.scale(300, 3000)
+    local n = helper.scale(3000, 300)
     local function feed(c, count, sign)
       for i = 1, count do c:send(sign * i) end
       c:close()
@@ -152,7 +152,7 @@ describe("select over shared and private channels", function()
 
   it("waits for two threads that select for each other", function()
     local a, b, done = weft.channel(), weft.channel(), weft.channel(2)
-    local n = helper.scale(200, 5000)
+    local n = helper.scale(5000, 200)
     local function play(ours, theirs, rounds, finished)
       local w = require "weft"
       local sent, got = 0, 0
@@ -173,7 +173,7 @@ end)
 
 describe("many threads on one channel", function()
   it("conserve the values while receivers give up and are cancelled", function()
-    local ch, n, producers = weft.channel(4), helper.scale(200, 2000), 3
+    local ch, n, producers = weft.channel(4), helper.scale(2000, 200), 3
     local jobs = {}
     for p = 1, producers do
       jobs[p] = weft.thread(function(c, base, count)
@@ -224,7 +224,7 @@ describe("a deadlock of several threads", function()
 
   it("is no alarm while somebody sleeps, starts or ends", function()
     local ch = weft.channel()
-    for _ = 1, helper.scale(30, 500) do
+    for _ = 1, helper.scale(500, 30) do
       local job = weft.thread(function(c)
         require("weft").sleep(0.0002)
         c:send(1)
@@ -232,7 +232,7 @@ describe("a deadlock of several threads", function()
       assert.equal(1, ch:recv())
       job:join()
     end
-    for _ = 1, helper.scale(30, 500) do
+    for _ = 1, helper.scale(500, 30) do
       local job = weft.thread(function(c) return (c:recv()) end, ch)
       ch:send(2)
       assert.equal(2, job:join())
@@ -241,7 +241,7 @@ describe("a deadlock of several threads", function()
 
   it("is found when the last one who could send has ended", function()
     local ch = weft.channel()
-    for _ = 1, helper.scale(10, 200) do
+    for _ = 1, helper.scale(200, 10) do
       local job = weft.thread(function(c) return c:capacity() end, ch)
       local ok, err = pcall(ch.recv, ch)
       assert.is_false(ok)
