@@ -176,6 +176,7 @@ static inline void wf_ready_push(wf_iso *iso, wf_task *t) {
 static inline wf_task *wf_ready_pop(wf_iso *iso) {
   wf_task *t = iso->head;
   if (t != NULL && (iso->head = t->u.next) == NULL) iso->tail = NULL;
+  __builtin_prefetch(iso->head);
   return t;
 }
 
