@@ -105,11 +105,11 @@ void wf_handle_closing(wf_iso *iso, lua_State *L, const void *object) {
 
 void wf_io_label(uint64_t id, uint32_t *labelled, const char *fmt, ...) {
   uint32_t trace = wf_trace_on();
+  if (trace == 0 || *labelled == trace) return;
   char text[WF_TRACE_TEXT + 1];
   va_list ap;
-  if (trace == 0 || *labelled == trace) return;
-  *labelled = trace;
   va_start(ap, fmt);
+  *labelled = trace;
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
   wf_trace_label(id, text);
