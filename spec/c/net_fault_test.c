@@ -4,6 +4,7 @@
  * For each script, both heaps (the state's, ours; libuv itself aborts without memory) and n = 1, 2, ...: a new state, the n-th allocation from then on
  * fails, and then: the script ended, or raised; what it left works with memory again; when the state is closed no memory
  * and no descriptor is left. It ends with the n that no allocation reaches any more. Threads allocate too, so counts are atomic. */
+#include "base/base.h"
 #include "faults.h"
 
 /* Globals of a script: weft, the core; `after`, if set, is called with memory again. */
