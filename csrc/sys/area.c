@@ -30,8 +30,8 @@ static bool range_open(wf_area *a) {
   return true;
 }
 
-/* A program that has filled the first range will fill this chunk soon: all of its pages at once cost a quarter of what a
- * fault for each does. A refusal does no harm. */
+/* A program that has filled the first range will fill this chunk soon: all of its pages at once cost less than a fault
+ * for each. A refusal does no harm. */
 static void populate(const wf_area *a, void *chunk) {
 #ifdef MADV_POPULATE_WRITE
   if (a->n > 1) (void)madvise(chunk, WF_AREA_CHUNK, MADV_POPULATE_WRITE);
