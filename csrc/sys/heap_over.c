@@ -26,6 +26,7 @@ static void give_base(wf_heap_over *o, void *block, size_t size) {
   bool last = block == o->last;
   o->base(o->base_ud, block, size, 0);
   if (!last) return;
+  o->heap.area = NULL; /* its ranges go whole, not chunk by chunk */
   wf_heap_fini(&o->heap);
   wf_area_fini(&o->area);
   wf_free(o);
