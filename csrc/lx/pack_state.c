@@ -10,7 +10,6 @@
 #include "lx/error.h"
 #include "lx/pack.h"
 #include "lx/pack_state.h"
-#include "lx/strings.h"
 
 static const char STATE_KEY = 0;
 
@@ -21,8 +20,9 @@ static int state_gc(lua_State *L) {
   wf_scratch_free(&st->scratch);
   if (st->pool != NULL) wf_msg_pool_close(st->pool);
   st->pool = NULL;
-  wf_free(st->strings);
-  st->strings = NULL;
+  if (st->known != NULL) wf_shapes_free(&st->known->shapes);
+  wf_free(st->known);
+  st->known = NULL;
   return 0;
 }
 
@@ -39,8 +39,8 @@ static wf_pack_state *state_create(lua_State *L) {
   return st;
 }
 
-struct wf_strings *wf_pack_state_strings(lua_State *L, size_t bytes) {
-  enum { WORTH_IT = 64, OFTEN = 64 };
+wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
+  enum { WORTH_IT = 64, OFTEN = 64, LARGE = 256 };
   if (bytes < WORTH_IT) return NULL;
   luaL_checkstack(L, 5, "unpacking");
   if (wf_unlikely(lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY) != LUA_TUSERDATA)) {
@@ -49,18 +49,20 @@ struct wf_strings *wf_pack_state_strings(lua_State *L, size_t bytes) {
   }
   wf_pack_state *st = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (wf_unlikely(st->strings == NULL)) {
-    if (st->closed || ++st->received <= OFTEN) return NULL;
-    lua_createtable(L, WF_STRINGS, 0);
+  if (wf_unlikely(st->known == NULL)) {
+    size_t counts = bytes / LARGE + 1;
+    st->received += counts < OFTEN ? (uint32_t)counts : OFTEN;
+    if (st->closed || st->received <= OFTEN) return NULL;
+    lua_createtable(L, WF_STRINGS + WF_SHAPES, 0);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    if ((st->strings = wf_calloc(1, sizeof *st->strings)) == NULL) {
+    if ((st->known = wf_calloc(1, sizeof *st->known)) == NULL) {
       luaL_unref(L, LUA_REGISTRYINDEX, ref);
       return NULL;
     }
-    st->strings->ref = ref;
+    st->known->ref = ref;
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, st->strings->ref);
-  return st->strings;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, st->known->ref);
+  return st->known;
 }
 
 wf_pack_state *wf_pack_state_push(lua_State *L) {

@@ -9,6 +9,8 @@
 #include <lua.h>
 
 #include "lx/msg.h"
+#include "lx/shape.h"
+#include "lx/strings.h"
 
 /* ---- scratch: what a message has met (pack_scratch.c) ---- */
 
@@ -71,6 +73,13 @@ static inline wf_slot *wf_slots_find(wf_slots *s, uint32_t gen, const void *key)
 
 /* ---- the state ---- */
 
+/* What was read from messages again and again. */
+typedef struct wf_known {
+  wf_strings strings;
+  wf_shapes shapes;
+  int ref; /* in the registry: an array of the strings, then of tables with the shapes' keys */
+} wf_known;
+
 typedef struct wf_pack_state {
   wf_msg_pool *pool;
   bool closed;
@@ -78,8 +87,8 @@ typedef struct wf_pack_state {
   wf_scratch scratch;
   const void *sent[8]; /* functions dumped lately; addresses only, a hint */
   uint32_t next_sent;
-  uint32_t received;          /* messages worth it, until there is: */
-  struct wf_strings *strings; /* what was read again and again (strings.h), or NULL */
+  uint32_t received; /* messages worth it, large ones counted more than once, until there is: */
+  wf_known *known;   /* or NULL */
 } wf_pack_state;
 
 /* User values of that userdata, nil until they are needed. */
@@ -94,8 +103,8 @@ enum {
 /* [-0, +1, m] Push the state's userdata, made on first use. */
 wf_pack_state *wf_pack_state_push(lua_State *L);
 
-/* The strings to look among for a message of that many bytes; pushes their array. NULL: none. [-0, +(0|1), m] */
-struct wf_strings *wf_pack_state_strings(lua_State *L, size_t bytes);
+/* What to look among for a message of that many bytes; pushes the array. NULL: nothing. [-0, +(0|1), m] */
+wf_known *wf_pack_state_known(lua_State *L, size_t bytes);
 
 /* [-0, +1, m] Push one of its values, made on first use. `box` is the userdata's place. */
 void wf_pack_state_value(lua_State *L, int box, int which);

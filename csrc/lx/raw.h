@@ -1,8 +1,15 @@
-/* Tables read in place. Lua's API takes a call or three for each key and value; packing large data is mostly that. The
- * records below are those of Lua 5.4 (lobject.h), the parts that have been the same since 5.4.3. Nothing is ever written.
+/* Tables read in place, and filled in place as long as nobody else has seen them. Lua's API takes a call or three for each
+ * key and value; packing and unpacking large data is mostly that. The records below are those of Lua 5.4 (lobject.h), the
+ * parts that have been the same since 5.4.3.
  *
- * Whether the Lua that runs here has them is not believed but tried, once a process (raw.c), on a state whose blocks are
- * known by size, so that the trial itself reads nothing that is not there. Where it fails the API is used. */
+ * Whether the Lua that runs here has them is not believed but tried, once a process (raw_trial.c), on a state whose blocks
+ * are known by size, so that the trial itself reads nothing that is not there. Where it fails the API is used.
+ *
+ * What may be written, and when. Only a value, and only into a table that was made by lua_createtable for the message at
+ * hand: into a slot of its array, or beside a key that lies in its hash (shape.h). A table that the collector has not
+ * come to needs no barrier, whatever is put in. It may come to it in any call of the API that can allocate: then the table
+ * is black, or it has been and keys that had no value yet are dead. Whoever fills one asks after each such call
+ * (wf_raw_is_black, and whether the key is still a key) and goes on by the API. */
 #ifndef WF_LX_RAW_H
 #define WF_LX_RAW_H
 
@@ -33,9 +40,9 @@ typedef struct wf_raw_table {
   void *gc_next;
   uint8_t tt, marked, flags, node_bits;
   unsigned limit; /* of the array; see wf_raw_array_size */
-  const wf_raw_value *array;
-  const wf_raw_node *node;
-  const void *last_free; /* NULL: no hash part of its own */
+  wf_raw_value *array;
+  wf_raw_node *node;
+  void *last_free; /* NULL: no hash part of its own */
   const void *metatable;
   void *gc_list;
 } wf_raw_table;
@@ -61,6 +68,11 @@ enum {
   WF_RAW_TABLE = LUA_TTABLE | WF_RAW_COLLECTED
 };
 
+enum {
+  WF_RAW_EMPTY = LUA_TNIL | 1 << 4, /* no value */
+  WF_RAW_BLACK = 1 << 5             /* in `marked`: the collector is through with it */
+};
+
 /* Whatever kind of nil: there is nothing. */
 static inline bool wf_raw_is_nil(uint8_t tag) { return (tag & 15) == LUA_TNIL; }
 
@@ -83,7 +95,18 @@ static inline size_t wf_raw_nodes(const wf_raw_table *t) {
   return t->last_free == NULL ? 0 : (size_t)1 << t->node_bits;
 }
 
+static inline bool wf_raw_is_black(const wf_raw_table *t) { return (t->marked & WF_RAW_BLACK) != 0; }
+
+/* The tag of a string or table by its own record. */
+static inline uint8_t wf_raw_tag(const void *object) {
+  const wf_raw_string *o = object; /* all that is collected begins alike */
+  return o->tt | WF_RAW_COLLECTED;
+}
+
 /* Is that how this Lua keeps tables? Any thread. */
 bool wf_raw_works(void);
+
+/* And may they be filled in place? */
+bool wf_raw_fills(void);
 
 #endif

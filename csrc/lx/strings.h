@@ -18,11 +18,10 @@ typedef struct wf_string_key {
 } wf_string_key;
 
 typedef struct wf_strings {
-  int ref; /* of the array, in the registry */
   struct {
     wf_string_key key;
+    const void *string; /* which lies in the array; NULL: it was asked for once */
     uint32_t len;
-    bool kept; /* else it was asked for once */
   } entry[WF_STRINGS];
 } wf_strings;
 
@@ -48,13 +47,21 @@ static inline unsigned wf_string_place(wf_string_key k, size_t len) {
 void wf_strings_miss(wf_strings *t, lua_State *L, int array, const char *s, size_t len, wf_string_key k,
                      unsigned place);
 
+/* Its place if it is kept, else where it would be and `*kept` is false. */
+static inline unsigned wf_strings_find(const wf_strings *t, const char *s, size_t len, wf_string_key *k, bool *kept) {
+  *k = wf_string_key_of(s, len);
+  unsigned place = wf_string_place(*k, len);
+  *kept = t->entry[place].string != NULL && t->entry[place].len == len && t->entry[place].key.head == k->head &&
+          t->entry[place].key.tail == k->tail;
+  return place;
+}
+
 /* Push the string. `array`: where the array lies on the stack. [-0, +1, m] */
 static inline void wf_strings_push(wf_strings *t, lua_State *L, int array, const char *s, size_t len) {
-  wf_string_key k = wf_string_key_of(s, len);
-  unsigned place = wf_string_place(k, len);
-  if (t->entry[place].kept && t->entry[place].len == len && t->entry[place].key.head == k.head &&
-      t->entry[place].key.tail == k.tail)
-    lua_rawgeti(L, array, place + 1);
+  wf_string_key k;
+  bool kept;
+  unsigned place = wf_strings_find(t, s, len, &k, &kept);
+  if (kept) lua_rawgeti(L, array, place + 1);
   else wf_strings_miss(t, L, array, s, len, k, place);
 }
 

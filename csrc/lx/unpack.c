@@ -1,30 +1,18 @@
-/* Unpacking: entry, scalars, strings and tables (unpacker.h; format in pack_format.h).
+/* Unpacking: entry, and what is not in unpack_read.h, unpack_table.c and unpack_func.c (unpacker.h; format in pack_format.h).
  *
  * Runs on the carrier of the state it fills. Stack, from where the call began: the dictionary's near entries,
  * two tables if the message needs them, then the values; in the end the values move down.
  */
 #include <lauxlib.h>
-#include <math.h>
 
 #include "lx/error.h"
-#include "lx/pack_state.h"
-#include "lx/strings.h"
-#include "lx/unpacker.h"
+#include "lx/unpack_read.h"
 
 enum {
   /* What a reader of a stranger's bytes may cost: 16 bytes for each and 4 KiB, of which most is set aside for
    * the stack that is there already, for what the state keeps and for the words of an error. */
   COST_RATE = 16,
   COST_FREE = (4 << 10) - (3 << 10) - (1 << 9),
-  /* What Lua takes, rounded up: a table, a slot of its array, a node of its hash; a string's header and its place
-   * in the table of short strings; a slot of the stack, which doubles and is copied then. */
-  COST_TABLE = 56,
-  COST_SLOT = 16,
-  COST_NODE = 24,
-  COST_STRING = 25,
-  COST_INTERN = 16,
-  COST_STACK = 48,
-  SHORT_STRING = 40,
   LARGE = 16 << 10, /* a message during which the collector is held */
   MEMORY_RATE = 4,  /* what data takes in Lua, in bytes of its message, about */
 };
@@ -35,33 +23,15 @@ bool wf_read_bad(wf_reader *r, const char *what) {
   return false;
 }
 
-/* False, without an error pushed, when a stranger's message asks for more than it may. */
-static inline bool reader_pay(wf_reader *r, uint64_t bytes) {
-  if (wf_likely(r->reach != WF_REACH_ANYONE)) return true;
-  if (bytes > r->memory) return false;
-  r->memory -= bytes;
-  return true;
-}
+bool wf_read_bad_cost(wf_reader *r) { return wf_read_bad(r, "it asks for more memory than its size allows"); }
+bool wf_read_bad_end(wf_reader *r) { return wf_read_bad(r, "it ends too early"); }
 
-static bool bad_cost(wf_reader *r) { return wf_read_bad(r, "it asks for more memory than its size allows"); }
-static bool bad_end(wf_reader *r) { return wf_read_bad(r, "it ends too early"); }
-
-bool wf_read_pay(wf_reader *r, uint64_t bytes) { return reader_pay(r, bytes) || bad_cost(r); }
+bool wf_read_pay(wf_reader *r, uint64_t bytes) { return reader_pay(r, bytes) || wf_read_bad_cost(r); }
 
 /* ---- strings ---- */
 
-static inline bool read_bytes(wf_reader *r, size_t len) {
-  if (wf_unlikely(reader_left(r) < len)) return bad_end(r);
-  if (wf_unlikely(!reader_pay(r, COST_STRING + len + (len <= SHORT_STRING ? COST_INTERN : 0)))) return bad_cost(r);
-  const char *s = (const char *)r->at;
-  if (r->strings != NULL && len <= WF_STRINGS_LEN) wf_strings_push(r->strings, r->L, r->array, s, len);
-  else lua_pushlstring(r->L, s, len);
-  r->at += len;
-  return true;
-}
-
 static bool read_blob(wf_reader *r) {
-  if (reader_left(r) < 4) return bad_end(r);
+  if (reader_left(r) < 4) return wf_read_bad_end(r);
   uint32_t i = reader_u32(r);
   if (i >= r->nside || r->side[i].ops != NULL) return wf_read_bad(r, "a string is missing");
   const wf_blob *b = r->side[i].held;
@@ -69,15 +39,8 @@ static bool read_blob(wf_reader *r) {
   return true;
 }
 
-static inline bool read_reference(wf_reader *r, uint32_t i) {
-  if (wf_unlikely(i >= r->dict_used)) return wf_read_bad(r, "a reference to an unknown string");
-  if (wf_likely(i < PACK_DICT_NEAR)) lua_pushvalue(r->L, r->dict + (int)i);
-  else lua_rawgeti(r->L, r->far, (lua_Integer)(i - PACK_DICT_NEAR) + 1);
-  return true;
-}
-
 static bool read_define(wf_reader *r) {
-  if (reader_left(r) < 1) return bad_end(r);
+  if (reader_left(r) < 1) return wf_read_bad_end(r);
   uint8_t tag = *r->at;
   if ((tag != TAG_STR && tag != TAG_LSTR && tag != TAG_BLOB) || r->dict_used == r->dict_size)
     return wf_read_bad(r, "its dictionary is not as announced");
@@ -94,62 +57,9 @@ static bool read_define(wf_reader *r) {
 
 /* ---- values ---- */
 
-static bool read_other(wf_reader *r, uint8_t tag);
-
-/* Scalars, short strings and references, which are most of a message; the rest is read_other's. In line where tables
- * are filled. */
-static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
-  lua_State *L = r->L;
-  const uint8_t *at = r->at;
-  if (wf_unlikely(at == r->end)) return bad_end(r);
-  uint8_t tag = *at++;
-  r->at = at;
-  if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
-  if (tag >= TAG_INT) {
-    lua_pushinteger(L, tag - TAG_INT);
-    return true;
-  }
-  if (wf_unlikely(reader_left(r) < 8)) return read_other(r, tag);
-  union {
-    int8_t i1;
-    int16_t i2;
-    int32_t i4;
-    int64_t i8;
-    uint16_t len;
-    double d;
-  } u;
-  memcpy(&u, at, 8);
-  switch (tag) {
-    case TAG_STR: r->at = at + 2; return read_bytes(r, u.len);
-    case TAG_FALSE:
-    case TAG_TRUE: lua_pushboolean(L, tag == TAG_TRUE); return true;
-    case TAG_INT8:
-      r->at = at + 1;
-      lua_pushinteger(L, u.i1);
-      return true;
-    case TAG_INT16:
-      r->at = at + 2;
-      lua_pushinteger(L, u.i2);
-      return true;
-    case TAG_INT32:
-      r->at = at + 4;
-      lua_pushinteger(L, u.i4);
-      return true;
-    case TAG_INT64:
-      r->at = at + 8;
-      lua_pushinteger(L, u.i8);
-      return true;
-    case TAG_FLOAT:
-      r->at = at + 8;
-      lua_pushnumber(L, u.d);
-      return true;
-    default: return read_other(r, tag);
-  }
-}
-
 bool wf_read_value(wf_reader *r) { return read_any(r); }
 
-/* ---- tables ---- */
+/* ---- objects ---- */
 
 bool wf_read_keep(wf_reader *r, uint32_t ordinal) {
   if (r->shared_left == 0) return wf_read_bad(r, "more shared objects than announced");
@@ -160,59 +70,10 @@ bool wf_read_keep(wf_reader *r, uint32_t ordinal) {
 }
 
 static bool read_objref(wf_reader *r) {
-  if (reader_left(r) < 4) return bad_end(r);
+  if (reader_left(r) < 4) return wf_read_bad_end(r);
   uint32_t ordinal = reader_u32(r);
   if (r->shared == 0 || lua_rawgeti(r->L, r->shared, ordinal) == LUA_TNIL)
     return wf_read_bad(r, "a reference to an unknown object");
-  return true;
-}
-
-static uint64_t table_cost(uint32_t narr, uint32_t nhash) {
-  uint64_t nodes = nhash == 0 ? 0 : 1;
-  while (nodes < nhash) nodes *= 2;
-  return COST_TABLE + (uint64_t)narr * COST_SLOT + nodes * COST_NODE + (nhash == 0 ? 1u : 2u) * COST_STACK;
-}
-
-/* One pair into the table on top. */
-static inline bool read_pair(wf_reader *r) {
-  lua_State *L = r->L;
-  if (wf_unlikely(reader_left(r) < 2)) return bad_end(r);
-  uint8_t tag = *r->at;
-  if (wf_unlikely(!read_any(r))) return false;
-  if (wf_unlikely(tag == TAG_NIL || (tag == TAG_FLOAT && isnan(lua_tonumber(L, -1)))))
-    return wf_read_bad(r, "nil or NaN as a key");
-  if (wf_unlikely(reader_left(r) < 1)) return bad_end(r);
-  if (wf_unlikely(*r->at == TAG_NIL)) return wf_read_bad(r, "a key without value");
-  if (wf_unlikely(!read_any(r))) return false;
-  lua_rawset(L, -3);
-  return true;
-}
-
-static __attribute__((noinline)) bool read_table(wf_reader *r, bool shared) {
-  lua_State *L = r->L;
-  if (wf_unlikely(reader_left(r) < 8)) return bad_end(r);
-  uint32_t narr = reader_u32(r), nhash = reader_u32(r);
-  size_t left = reader_left(r);
-  if (wf_unlikely(narr > left || nhash > (left - narr) / 2 || narr > INT32_MAX || nhash > INT32_MAX)) return bad_end(r);
-  if (wf_unlikely(!reader_pay(r, table_cost(narr, nhash)))) return bad_cost(r);
-  if (wf_unlikely(r->depth == PACK_DEPTH)) return wf_read_bad(r, "nested too deep");
-  if (wf_unlikely(r->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD))
-    return wf_read_bad(r, "no room on the stack");
-  r->depth++;
-  uint32_t ordinal = r->objects++;
-  lua_createtable(L, (int)narr, (int)nhash);
-  if (wf_unlikely(shared) && !wf_read_keep(r, ordinal)) return false;
-  for (uint32_t i = 1; i <= narr; i++) {
-    if (wf_unlikely(!read_any(r))) return false;
-    lua_rawseti(L, -2, i);
-  }
-  if (wf_unlikely(r->reach == WF_REACH_ANYONE)) {
-    if (nhash > 0 && !wf_read_strict_pairs(r, nhash)) return false;
-    nhash = 0;
-  }
-  for (; nhash > 0; nhash--)
-    if (wf_unlikely(!read_pair(r))) return false;
-  r->depth--;
   return true;
 }
 
@@ -245,7 +106,7 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
   if (r->reach != WF_REACH_PROCESS) return wf_read_bad(r, "a pointer from another process");
   switch (tag) {
     case TAG_POINTER:
-      if (reader_left(r) < 8) return bad_end(r);
+      if (reader_left(r) < 8) return wf_read_bad_end(r);
       lua_pushlightuserdata(r->L, (void *)(uintptr_t)reader_u64(r));
       return true;
     case TAG_BLOB: return read_blob(r);
@@ -254,12 +115,12 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
   }
 }
 
-static bool read_other(wf_reader *r, uint8_t tag) {
+bool wf_read_other(wf_reader *r, uint8_t tag) {
   static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {
       [TAG_INT8] = 1,  [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
       [TAG_FLOAT] = 8, [TAG_STR] = 2,   [TAG_LSTR] = 4,  [TAG_REF16] = 2};
   if (tag >= sizeof operand) return wf_read_bad(r, "an unknown tag");
-  if (wf_unlikely(reader_left(r) < operand[tag])) return bad_end(r);
+  if (wf_unlikely(reader_left(r) < operand[tag])) return wf_read_bad_end(r);
   union {
     int8_t i1;
     int16_t i2;
@@ -285,7 +146,7 @@ static bool read_other(wf_reader *r, uint8_t tag) {
     case TAG_REF16: return read_reference(r, u.u2);
     case TAG_DEF: return read_define(r);
     case TAG_TABLE:
-    case TAG_TABLE_SHARED: return read_table(r, tag == TAG_TABLE_SHARED);
+    case TAG_TABLE_SHARED: return wf_read_table(r, tag == TAG_TABLE_SHARED);
     case TAG_META: return read_with_meta(r);
     case TAG_OBJREF: return read_objref(r);
     default: return read_powerful(r, tag);
@@ -299,8 +160,8 @@ static bool reader_reserve(wf_reader *r, const wf_pack_head *head, int top) {
   lua_State *L = r->L;
   uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR, far = head->dict - near;
   uint64_t cost =
-      (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT + (head->shared ? table_cost(0, head->shared) : 0);
-  if (!reader_pay(r, cost)) return bad_cost(r);
+      (uint64_t)near * COST_STACK + (uint64_t)far * COST_SLOT + (head->shared ? wf_read_table_cost(0, head->shared) : 0);
+  if (!reader_pay(r, cost)) return wf_read_bad_cost(r);
   r->dict = top + 1;
   r->dict_size = head->dict;
   lua_settop(L, top + (int)near);
@@ -317,15 +178,15 @@ static bool reader_reserve(wf_reader *r, const wf_pack_head *head, int top) {
 }
 
 static bool read_head(wf_reader *r, wf_pack_head *head, int top) {
-  if (wf_unlikely(reader_left(r) < sizeof *head)) return bad_end(r);
+  if (wf_unlikely(reader_left(r) < sizeof *head)) return wf_read_bad_end(r);
   memcpy(head, r->at, sizeof *head);
   r->at += sizeof *head;
   if (wf_unlikely(head->magic != PACK_MAGIC)) return wf_read_bad(r, "it is of another kind or version");
   size_t left = reader_left(r);
   if (wf_unlikely(head->values > left || head->dict > left || head->shared > left || head->dict > PACK_DICT_MAX ||
                   head->values > INT32_MAX / 2 || head->shared > INT32_MAX))
-    return bad_end(r);
-  if (wf_unlikely(r->reach == WF_REACH_ANYONE && head->values > PACK_VALUES_ANYONE)) return bad_cost(r);
+    return wf_read_bad_end(r);
+  if (wf_unlikely(r->reach == WF_REACH_ANYONE && head->values > PACK_VALUES_ANYONE)) return wf_read_bad_cost(r);
   uint32_t near = head->dict < PACK_DICT_NEAR ? head->dict : PACK_DICT_NEAR;
   if (wf_unlikely(!lua_checkstack(r->L, (int)head->values + (int)near + STACK_AHEAD)))
     return wf_read_bad(r, "too many values for the stack");
@@ -337,8 +198,12 @@ static int read_all(wf_reader *r) {
   lua_State *L = r->L;
   int top = lua_gettop(L), n = 0;
   wf_pack_head head;
-  if (r->reach != WF_REACH_ANYONE) r->strings = wf_pack_state_strings(L, reader_left(r));
-  int below = r->array = r->strings != NULL ? top + 1 : top;
+  if (r->reach != WF_REACH_ANYONE) r->known = wf_pack_state_known(L, reader_left(r));
+  int below = r->array = r->known != NULL ? top + 1 : top;
+  if (r->known != NULL && wf_raw_fills()) {
+    r->fills = true;
+    r->known->shapes.messages++;
+  }
   bool ok = read_head(r, &head, below);
   if (ok && (head.dict | head.shared) != 0) below = lua_gettop(L);
   for (; ok && n < (int)head.values; n++) ok = read_any(r);

@@ -25,8 +25,9 @@ typedef struct wf_reader {
   const wf_side *side;
   uint32_t nside;
   enum wf_pack_reach reach; /* what the bytes may hold */
-  struct wf_strings *strings; /* short ones that the state knows; NULL: none */
-  int array;                  /* their place on the stack */
+  struct wf_known *known; /* strings and shapes that the state knows; NULL: none */
+  int array;              /* where the array with them lies on the stack */
+  bool fills;             /* tables are filled in place */
   uint32_t dict_used, dict_size;
   int dict;   /* stack index of entry 0; the first PACK_DICT_NEAR entries lie on the stack */
   int far;    /* of the table with the others */

@@ -1,0 +1,289 @@
+/* Unpacking tables: by the API, or in place where that may be done (raw.h), records by their shape (shape.h).
+ *
+ * In place is but a way to go: it can be left at every value, and what is left to do is done by the API. */
+#include <lauxlib.h>
+#include <math.h>
+
+#include "base/alloc.h"
+#include "lx/unpack_read.h"
+
+uint64_t wf_read_table_cost(uint32_t narr, uint32_t nhash) {
+  uint64_t nodes = nhash == 0 ? 0 : 1;
+  while (nodes < nhash) nodes *= 2;
+  return COST_TABLE + (uint64_t)narr * COST_SLOT + nodes * COST_NODE + (nhash == 0 ? 1u : 2u) * COST_STACK;
+}
+
+/* ---- by the API ---- */
+
+static inline bool read_key(wf_reader *r) {
+  if (wf_unlikely(reader_left(r) < 2)) return wf_read_bad_end(r);
+  uint8_t tag = *r->at;
+  if (wf_unlikely(!read_any(r))) return false;
+  if (wf_unlikely(tag == TAG_NIL || (tag == TAG_FLOAT && isnan(lua_tonumber(r->L, -1)))))
+    return wf_read_bad(r, "nil or NaN as a key");
+  return true;
+}
+
+/* The value of the key on top, into the table below it. */
+static inline bool read_field(wf_reader *r) {
+  if (wf_unlikely(reader_left(r) < 1)) return wf_read_bad_end(r);
+  if (wf_unlikely(*r->at == TAG_NIL)) return wf_read_bad(r, "a key without value");
+  if (wf_unlikely(!read_any(r))) return false;
+  lua_rawset(r->L, -3);
+  return true;
+}
+
+static bool read_pairs(wf_reader *r, uint32_t nhash) {
+  for (; nhash > 0; nhash--)
+    if (wf_unlikely(!read_key(r) || !read_field(r))) return false;
+  return true;
+}
+
+/* ---- in place ---- */
+
+/* Numbers, booleans and strings that are there already: nothing is allocated. False, and nothing was read, for the others. */
+static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_raw_data *v, uint8_t *value_tag) {
+  const uint8_t *at = r->at;
+  if (wf_unlikely(reader_left(r) < 1 + sizeof(wf_operand))) return false;
+  uint8_t tag = *at++;
+  if (tag >= TAG_REF) {
+    if (wf_unlikely(tag - TAG_REF >= (int)r->dict_used)) return false;
+    v->p = lua_topointer(r->L, r->dict + tag - TAG_REF);
+    *value_tag = wf_raw_tag(v->p);
+    r->at = at;
+    return true;
+  }
+  *value_tag = WF_RAW_INTEGER;
+  if (tag >= TAG_INT) {
+    v->i = tag - TAG_INT;
+    r->at = at;
+    return true;
+  }
+  wf_operand u;
+  memcpy(&u, at, sizeof u);
+  switch (tag) {
+    case TAG_INT8:
+      v->i = u.i1;
+      r->at = at + 1;
+      return true;
+    case TAG_INT16:
+      v->i = u.i2;
+      r->at = at + 2;
+      return true;
+    case TAG_INT32:
+      v->i = u.i4;
+      r->at = at + 4;
+      return true;
+    case TAG_INT64:
+      v->i = u.i8;
+      r->at = at + 8;
+      return true;
+    case TAG_FLOAT:
+      *value_tag = WF_RAW_FLOAT;
+      v->n = u.d;
+      r->at = at + 8;
+      return true;
+    case TAG_STR: {
+      wf_string_key k;
+      bool kept = false;
+      if (u.len > WF_STRINGS_LEN || reader_left(r) < 3 + (size_t)u.len) break;
+      unsigned place = wf_strings_find(&r->known->strings, (const char *)at + 2, u.len, &k, &kept);
+      if (!kept) break;
+      *value_tag = WF_RAW_SHORT;
+      v->p = r->known->strings.entry[place].string;
+      r->at = at + 2 + u.len;
+      return true;
+    }
+    case TAG_FALSE:
+    case TAG_TRUE:
+      *value_tag = tag == TAG_TRUE ? WF_RAW_TRUE : WF_RAW_FALSE;
+      r->at = at;
+      return true;
+    default: break;
+  }
+  *value_tag = WF_RAW_EMPTY;
+  return false;
+}
+
+/* The table on top, to be written to. */
+static wf_raw_table *raw_table(lua_State *L) { return (wf_raw_table *)(uintptr_t)lua_topointer(L, -1); }
+
+static inline bool read_array(wf_reader *r, uint32_t narr) {
+  wf_raw_table *t = r->fills ? raw_table(r->L) : NULL;
+  for (uint32_t i = 0; i < narr; i++) {
+    if (t != NULL && !wf_raw_is_black(t) && take_value(r, &t->array[i].v, &t->array[i].tag)) continue;
+    if (wf_unlikely(!read_any(r))) return false;
+    lua_rawseti(r->L, -2, (lua_Integer)i + 1);
+  }
+  return true;
+}
+
+/* ---- records ---- */
+
+/* Is the next key that one? Then it is read. */
+static inline bool take_key(wf_reader *r, wf_shape_key *k) {
+  const uint8_t *at = r->at;
+  if (wf_unlikely(reader_left(r) < 3)) return false;
+  uint8_t tag = *at;
+  if (tag >= TAG_REF) {
+    if (k->message != r->known->shapes.messages || k->ref != tag) {
+      if (tag - TAG_REF >= (int)r->dict_used || lua_topointer(r->L, r->dict + tag - TAG_REF) != k->string) return false;
+      k->message = r->known->shapes.messages;
+      k->ref = tag;
+    }
+    r->at = at + 1;
+    return true;
+  }
+  uint16_t len;
+  memcpy(&len, at + 1, sizeof len);
+  if (tag != TAG_STR || len != k->string->short_len || reader_left(r) < 3 + (size_t)len) return false;
+  const char *text = (const char *)at + 3;
+  wf_string_key ours, theirs;
+  if (len <= WF_STRINGS_LEN) {
+    ours = wf_string_key_of(k->string->bytes, len);
+    theirs = wf_string_key_of(text, len);
+    if (ours.head != theirs.head || ours.tail != theirs.tail) return false;
+  } else if (memcmp(k->string->bytes, text, len) != 0) {
+    return false;
+  }
+  r->at = at + 3 + len;
+  return true;
+}
+
+/* Pairs of the table on top by a shape that is laid down in it, as long as they come in its order. How many; or -1. */
+static int read_shaped(wf_reader *r, wf_shape *s) {
+  lua_State *L = r->L;
+  wf_raw_table *t = raw_table(L);
+  uint64_t changes = r->known->shapes.changes;
+  for (uint32_t i = 0; i < s->keys; i++) {
+    const uint8_t *key = r->at;
+    if (wf_unlikely(!take_key(r, &s->key[i]))) return (int)i;
+    wf_raw_node *n = &t->node[s->key[i].node];
+    if (take_value(r, &n->v, &n->tag)) continue;
+    if (wf_unlikely(reader_left(r) < 1 || *r->at == TAG_NIL)) {
+      r->at = key; /* the API's way finds what is wrong */
+      return (int)i;
+    }
+    if (wf_unlikely(!read_any(r))) return -1;
+    int type = lua_type(L, -1);
+    bool untouched = !wf_raw_is_black(t) && n->key_tag == WF_RAW_SHORT;
+    if (wf_likely(untouched && (type == LUA_TSTRING || type == LUA_TTABLE))) {
+      n->v.p = lua_topointer(L, -1);
+      n->tag = wf_raw_tag(n->v.p);
+      lua_pop(L, 1);
+    } else {
+      const uint8_t *after = r->at;
+      r->at = key;
+      if (!read_any(r)) return -1;
+      r->at = after;
+      lua_insert(L, -2);
+      lua_rawset(L, -3);
+      untouched = untouched && !wf_raw_is_black(t) && n->key_tag == WF_RAW_SHORT;
+    }
+    if (wf_unlikely(!untouched || changes != r->known->shapes.changes)) return (int)i + 1;
+  }
+  return (int)s->keys;
+}
+
+/* The mark of the table whose first key comes next, or 0. */
+static uint32_t next_mark(const wf_reader *r, uint32_t nhash) {
+  uint8_t tag = *r->at;
+  size_t len;
+  const char *text;
+  if (tag >= TAG_REF) {
+    if (tag - TAG_REF >= (int)r->dict_used) return 0;
+    text = lua_tolstring(r->L, r->dict + tag - TAG_REF, &len);
+  } else {
+    uint16_t n;
+    if (tag != TAG_STR) return 0;
+    memcpy(&n, r->at + 1, sizeof n);
+    text = (const char *)r->at + 3;
+    len = n;
+    if (reader_left(r) < 3 + len) return 0;
+  }
+  return wf_shape_mark(text, len, nhash);
+}
+
+/* Forget the shape at a place, with its keys. */
+static void drop_shape(wf_shapes *all, unsigned place) {
+  wf_free(all->at[place].shape);
+  all->at[place].shape = NULL;
+  all->changes++;
+}
+
+/* Read the pairs of the table on top by the API, and keep its shape, if it has one. */
+static __attribute__((noinline)) bool read_learning(wf_reader *r, uint32_t nhash, unsigned place) {
+  lua_State *L = r->L;
+  const void *key[WF_SHAPE_KEYS];
+  for (uint32_t i = 0; i < nhash; i++) {
+    if (!read_key(r)) return false;
+    key[i] = lua_type(L, -1) == LUA_TSTRING ? lua_topointer(L, -1) : NULL;
+    if (!read_field(r)) return false;
+  }
+  wf_shapes *all = &r->known->shapes;
+  drop_shape(all, place);
+  luaL_checkstack(L, 4, "unpacking");
+  lua_createtable(L, (int)nhash, 0);
+  lua_pushnil(L);
+  for (lua_Integer i = 1; lua_next(L, -3) != 0; i++) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, i);
+  }
+  lua_rawseti(L, r->array, WF_STRINGS + (lua_Integer)place + 1);
+  wf_shape *s = wf_shape_new(lua_topointer(L, -1), key, nhash);
+  if (all->at[place].shape == NULL) {
+    all->at[place].shape = s;
+    all->at[place].credit = WF_SHAPE_CREDIT;
+  }
+  return true;
+}
+
+/* The pairs of the table on top, just made for so many. */
+static bool read_record(wf_reader *r, uint32_t nhash) {
+  wf_shapes *all = &r->known->shapes;
+  uint32_t mark = next_mark(r, nhash);
+  if (mark == 0) return read_pairs(r, nhash);
+  unsigned place = mark % WF_SHAPES;
+  wf_shape *s = all->at[place].shape;
+  int done = 0;
+  if (wf_likely(s != NULL && s->mark == mark && wf_shape_lay(s, raw_table(r->L)))) {
+    done = read_shaped(r, s);
+    if (wf_likely(done == (int)nhash)) {
+      all->at[place].credit = WF_SHAPE_CREDIT;
+      return true;
+    }
+    if (wf_unlikely(done < 0)) return false;
+  } else if (s == NULL && all->at[place].seen == mark) {
+    return read_learning(r, nhash, place);
+  }
+  all->at[place].seen = mark;
+  if (all->at[place].shape != NULL && --all->at[place].credit < 0) drop_shape(all, place);
+  return read_pairs(r, nhash - (uint32_t)done);
+}
+
+bool wf_read_table(wf_reader *r, bool shared) {
+  lua_State *L = r->L;
+  if (wf_unlikely(reader_left(r) < 8)) return wf_read_bad_end(r);
+  uint32_t narr = reader_u32(r), nhash = reader_u32(r);
+  size_t left = reader_left(r);
+  if (wf_unlikely(narr > left || nhash > (left - narr) / 2 || narr > INT32_MAX || nhash > INT32_MAX))
+    return wf_read_bad_end(r);
+  if (wf_unlikely(!reader_pay(r, wf_read_table_cost(narr, nhash)))) return wf_read_bad_cost(r);
+  if (wf_unlikely(r->depth == PACK_DEPTH)) return wf_read_bad(r, "nested too deep");
+  if (wf_unlikely(r->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD))
+    return wf_read_bad(r, "no room on the stack");
+  r->depth++;
+  uint32_t ordinal = r->objects++;
+  lua_createtable(L, (int)narr, (int)nhash);
+  if (wf_unlikely(shared) && !wf_read_keep(r, ordinal)) return false;
+  if (!read_array(r, narr)) return false;
+  bool ok = true;
+  if (nhash > 0) {
+    if (wf_unlikely(r->reach == WF_REACH_ANYONE)) ok = wf_read_strict_pairs(r, nhash);
+    else if (r->fills && nhash > 1 && nhash <= WF_SHAPE_KEYS) ok = read_record(r, nhash);
+    else ok = read_pairs(r, nhash);
+  }
+  r->depth--;
+  return ok;
+}
