@@ -29,17 +29,18 @@ done
 read -ra includes < <(pkg-config --cflags lua5.4 libuv)
 sources=(csrc/*.c csrc/*/*.c)
 
-# Left out: what fires on code that is as it should be (addresses of locals measure the stack, sizes of
-# pointers are meant, names of threads need no end).
+# Left out: what fires on code that is as it should be (addresses of locals measure the stack, sizes of pointers are
+# meant, names of threads need no end, int8_t is a number). One file a run: clang 14's analyzer mistakes a va_list of the
+# next file for one of the last.
 tidy() {
   local checks='-*,bugprone-*,clang-analyzer-*' x
   for x in bugprone-{easily-swappable-parameters,reserved-identifier,assignment-in-if-condition,narrowing-conversions} \
     bugprone-{macro-parentheses,implicit-widening-of-multiplication-result,signal-handler,sizeof-expression} \
-    bugprone-{not-null-terminated-result,branch-clone} clang-analyzer-security.insecureAPI.\* \
+    bugprone-{not-null-terminated-result,branch-clone,signed-char-misuse} clang-analyzer-security.insecureAPI.\* \
     clang-analyzer-optin.performance.Padding clang-analyzer-core.StackAddressEscape; do
     checks+=",-$x"
   done
-  printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet --checks="$checks" --warnings-as-errors='*' \
+  printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet --checks="$checks" --warnings-as-errors='*' \
     --extra-arg=-std=gnu11 --extra-arg=-D_GNU_SOURCE= --extra-arg=-DWF_DEBUG --extra-arg=-Icsrc --extra-arg=-include --extra-arg=scripts/analyze.h "${includes[@]/#/--extra-arg=}" 2>/dev/null
 }
 if have clang-tidy; then step "clang-tidy" tidy; fi

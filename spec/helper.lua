@@ -26,6 +26,11 @@ M.foreign = (os.getenv "LUA_DIR" or "") .. (os.getenv "UV_DIR" or "") ~= ""
 -- The most that C's size_t and Lua's integers both hold.
 M.size_most = string.packsize "T" == 4 and 0xFFFFFFFF or math.maxinteger
 
+-- A loop without end, as text and as a function. The thread sanitizer holds signals back until its thread calls what it
+-- knows, malloc for one: what only computes is not interrupted there.
+M.SPIN = M.sanitizer == "tsan" and "while true do local _ = {} end" or "while true do end"
+M.spin = load(M.SPIN)
+
 -- A size for this run: n in a full run, a tenth in a quick one, a hundredth where a sanitizer makes
 -- everything ten times slower; never below `least` (default 1).
 function M.scale(n, least)

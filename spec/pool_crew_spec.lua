@@ -12,9 +12,7 @@ local function range(n)
   return list
 end
 
--- A loop without an end. The thread sanitizer delivers signals in calls of the C library only, such as those of malloc.
-local SPIN = helper.sanitizer == "tsan" and "while true do local _ = {} end" or "while true do end"
-local spin = load("return function() " .. SPIN .. " end")()
+local spin = helper.spin
 
 for _, kind in ipairs { "thread", "isolate" } do
 
@@ -398,7 +396,7 @@ describe("a script with a pool", function()
       pool:submit(function() %s end)
       weft.sleep(0.01)
       os.exit(5)
-    ]]):format(SPIN))
+    ]]):format(helper.SPIN))
     assert.equal(5, code, err)
   end)
 
@@ -420,7 +418,7 @@ describe("a script with a pool", function()
         end)
         print(err, #closed > 0)
         weft.wait()
-      ]]):format(SPIN, call))
+      ]]):format(helper.SPIN, call))
       assert.same({ "interrupted!\ttrue\n", 0 }, { out, code }, err)
     end
   end)

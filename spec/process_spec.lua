@@ -170,9 +170,8 @@ end)
 
 describe("the end of a worker process", function()
   it("can be asked for, while it waits and while it computes", function()
-    if helper.sanitizer == "tsan" then return pending "the thread sanitizer holds signals back" end
     local waits = weft.process(function() require("weft").sleep(1000) end)
-    local spins = weft.process(function() while true do end end)
+    local spins = weft.process(helper.spin)
     local begun = weft.channel(1)
     local catches = weft.process(function()
       local weft = require "weft" -- luacheck: ignore 431
