@@ -75,7 +75,7 @@ function weft.process(f, ...) end
 ---Options of weft.process; all but `name` and `memory` as of weft.exec.
 ---@class weft.process.options
 ---@field name? string  shown in pictures and reports
----@field memory? integer  bytes that its Lua state may hold
+---@field memory? integer  bytes that its Lua state may hold; past them it fails with an error of kind "memory"
 ---@field env? table
 ---@field cwd? string
 ---@field uid? integer

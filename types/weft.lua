@@ -81,7 +81,7 @@ function weft.spawn(f, ...) end
 ---Options of weft.spawn.
 ---@class weft.spawn.options
 ---@field name? string  shown in pictures and reports
----@field memory? integer  the most bytes that its Lua state may hold; more is an error of kind "memory" of it alone
+---@field memory? integer  the most bytes that its Lua state may hold, its finalisers 32 KiB more; past that it fails alone with an error of kind "memory"
 
 ---How many workers run the isolates of weft.spawn, or will when the first one starts: as many as CPUs, if nobody says
 ---otherwise. With a number, that many from now on. The pool belongs to the process, and it can grow but not shrink while it
@@ -130,7 +130,7 @@ function weft.thread(f, ...) end
 ---Options of weft.thread. All of them concern the new thread alone.
 ---@class weft.thread.options
 ---@field name? string  shown in pictures, in reports and by the system, which keeps 15 bytes
----@field memory? integer  bytes that its Lua state may hold, 1 or more; past them it fails with an error of kind "memory"
+---@field memory? integer  bytes that its Lua state may hold, 1 or more, its finalisers 32 KiB more; past them it fails with an error of kind "memory"
 ---@field stack? integer  bytes of C stack; at least 1 MiB is given, which is the default
 ---@field nice? integer  -20 (first) to 19 (last)
 ---@field policy? string  "other" "batch" "idle" "fifo" "rr"

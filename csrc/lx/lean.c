@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/base.h"
 #include "lx/lean_state.h"
+#include "lx/release.h"
 
 /* What a script may allocate, in KiB, before the first collection begins: a small
    function ends sooner and is never collected. (A step of negative size.) */
@@ -42,6 +43,11 @@ static void on_warning(void *ud, const char *text, int to_be_continued) {
   s->warn_more = to_be_continued != 0;
 }
 
+static size_t more(const wf_heap *h) {
+  const wf_lean *s = (const wf_lean *)h;
+  return s->L != NULL && lx_in_finaliser(s->L) ? LX_FINALISERS : 0;
+}
+
 static void record_free(wf_lean *s) {
   wf_heap_fini(&s->heap);
   wf_free(s);
@@ -53,6 +59,7 @@ static wf_lean *record_new(void) {
   size_t head = (sizeof *s + WF_HEAP_GRAIN - 1) / WF_HEAP_GRAIN * WF_HEAP_GRAIN;
   memset(s, 0, WF_LEAN_BLOCK); /* all of it: an image is compared word by word */
   wf_heap_init(&s->heap, (char *)s + head, WF_LEAN_BLOCK - head, 0);
+  s->heap.more = more;
   return s;
 }
 

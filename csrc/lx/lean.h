@@ -23,7 +23,7 @@
 #include "lua.h"
 
 typedef struct wf_state_opts {
-  size_t memory;       /* most bytes the state may hold at once; 0 no cap */
+  size_t memory;       /* most bytes the state may hold at once, finalisers 32 KiB more; 0 no cap */
   bool generational;   /* collector mode */
   bool warn;           /* warnings on, as after warn("@on") */
   const char *path;    /* package.path and cpath; NULL the system's; must outlast the state */

@@ -10,6 +10,13 @@
 
 enum { LX_EARLY = LUA_VERSION_RELEASE_NUM < 50404 };
 
+/* Lua calls a finaliser with memory for its frame, or frees what it is for without it: so at the cap of a state's memory
+ * finalisers may have LX_FINALISERS bytes more. Is one being called? Luas before 5.4.4 do not tell. May be asked by the
+ * state's allocator. */
+enum { LX_FINALISERS = 32 << 10 };
+
+static inline bool lx_in_finaliser(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
+
 /* Luas before 5.4.3 begin the registry's list of free references when the first one is given back: luaL_unref may
  * need memory then, and raise. Begin it now, with its end. [-0, +0, m] */
 static inline void lx_unref_prepare(lua_State *L) {

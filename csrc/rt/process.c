@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/peer.h"
 #include "rt/press.h"
@@ -241,6 +242,7 @@ static void on_press(wf_iso *iso) {
 
 /* The cap of the state's memory: an allocator around the interpreter's own. One state a process. */
 static struct {
+  lua_State *L;
   lua_Alloc f;
   void *ud;
   size_t used, cap;
@@ -249,13 +251,16 @@ static struct {
 static void *capped_alloc(void *ud, void *p, size_t old, size_t new) {
   size_t had = p == NULL ? 0 : old;
   (void)ud;
-  if (new > had && capped.used + (new - had) > capped.cap) return NULL;
+  if (new > had && capped.used + (new - had) > capped.cap &&
+      capped.used + (new - had) - capped.cap > (lx_in_finaliser(capped.L) ? LX_FINALISERS : 0))
+    return NULL;
   void *q = capped.f(capped.ud, p, old, new);
   if (q != NULL || new == 0) capped.used += new - had;
   return q;
 }
 
 static void cap_memory(lua_State *L, size_t cap) {
+  capped.L = L;
   capped.f = lua_getallocf(L, &capped.ud);
   capped.used = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
   capped.cap = cap;

@@ -367,13 +367,15 @@ static void *block_resize(wf_heap *h, void *block, size_t osize, size_t nsize) {
 
 /* --------------------------------------------------------------- the interface */
 
+static inline bool fits(size_t used, size_t add, size_t cap) { return used <= cap && add <= cap - used; }
+
 /* Says no, and that it did, if the state would then hold more than the cap. */
 static inline bool refused(wf_heap *h, size_t osize, size_t nsize) {
   if (nsize <= osize) return false;
   size_t cap = atomic_load_explicit(&h->cap, memory_order_relaxed);
   if (wf_likely(cap == 0)) return false;
   size_t used = atomic_load_explicit(&h->used, memory_order_relaxed);
-  if (used <= cap && nsize - osize <= cap - used) return false;
+  if (fits(used, nsize - osize, cap) || (h->more != NULL && fits(used, nsize - osize, cap + h->more(h)))) return false;
   atomic_store_explicit(&h->hit_cap, true, memory_order_relaxed);
   return true;
 }

@@ -33,6 +33,7 @@ typedef struct wf_heap {
   _Atomic size_t reserved; /* bytes taken from the system to hold them */
   _Atomic bool hit_cap;
   /* The rest is the carrier's. */
+  size_t (*more)(const struct wf_heap *h); /* asked at the cap: so many bytes more are all right now; NULL: none */
   char *nest;              /* the caller's block that the heap begins in */
   size_t nest_size;
   char *annex;             /* ours, where it goes on; NULL until then */

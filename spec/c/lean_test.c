@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "lx/lean.h"
+#include "lx/release.h"
 
 static int failures;
 
@@ -433,6 +434,39 @@ static void steps_under_a_cap(void) {
 
 /* The system's memory fails at the n-th call, for every n: nothing is left, and
    what opens at last is whole. */
+static int finalised;
+
+static int count_finaliser(lua_State *L) {
+  (void)L;
+  finalised++;
+  return 0;
+}
+
+/* At the cap finalisers are called all the same: the call needs memory, on a coroutine that never called anything. */
+static void finalises_at_the_cap(void) {
+  lua_State *L = wf_state_open(NULL);
+  lua_gc(L, LUA_GCSTOP);
+  lua_State *co = lua_newthread(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, count_finaliser);
+  lua_setfield(L, -2, "__gc");
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  for (int i = 0; i < 3; i++) {
+    lua_newtable(L);
+    lua_pushvalue(L, -2);
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+  }
+  finalised = 0;
+  wf_state_set_cap(L, wf_state_memory(L));
+  lua_gc(co, LUA_GCCOLLECT);
+  CHECK(finalised == 3 || LX_EARLY);
+  CHECK(!wf_state_hit_cap(L) || LX_EARLY);
+  wf_state_set_cap(L, 0);
+  wf_state_close(L);
+}
+
 static void opens_or_leaves_nothing(void) {
   long before = held;
   wf_state_opts o = {.path = "p", .cpath = "c"};
@@ -502,6 +536,7 @@ int main(int argc, char **argv) {
   warns(false, "warn('a') warn('@on') warn('b') warn('@what')", "Lua warning: b\n");
   caps_one_state();
   steps_under_a_cap();
+  finalises_at_the_cap();
   opens_or_leaves_nothing();
   CHECK(held == before);
   wf_alloc_set(NULL, NULL);
