@@ -315,7 +315,7 @@ struct wf_iso {
   uint64_t slice_ns;    /* time slices of the tasks, 0: none (preempt.c) */
   wf_ticker slice_ticker;
   uint32_t slice_tries;
-  const wf_task *struck; /* the cancelled task that the hook struck last, and how often */
+  uint64_t struck; /* id of the cancelled task that the hook struck last, and how often */
   uint32_t struck_times;
   wf_source *sources;
   bool places_usable;

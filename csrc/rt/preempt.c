@@ -46,8 +46,9 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
   if (t->flags & WF_F_CANCEL) {
     /* It was cancelled and does not come to a blocking call. If it catches the error and goes on, it is struck
      * with every slice, and after some at every instruction. */
-    if (t != iso->struck) { /* it may be on its way back from a call that was done before the cancellation: that is to be told */
-      iso->struck = t;
+    uint64_t id = wf_task_id(iso, t); /* the record may have been another task's */
+    if (id != iso->struck) { /* it may be on its way back from a call that was done before the cancellation: that is to be told */
+      iso->struck = id;
       iso->struck_times = 0;
       if (L != iso->L) lua_sethook(L, on_slice, LUA_MASKCOUNT, LATER);
       return;
