@@ -9,9 +9,9 @@
 int wf_fd_above_stdio(int fd);
 
 /* For calls of libraries that may open descriptors at 0-2, where those are closed: what is free there is taken until
- * wf_fd_give_stdio. */
-void wf_fd_take_stdio(int taken[3]);
-void wf_fd_give_stdio(const int taken[3]);
+ * wf_fd_give_stdio; as often as it was asked for, if by several at once. */
+void wf_fd_take_stdio(void);
+void wf_fd_give_stdio(void);
 
 /* Set or clear O_NONBLOCK; 0 or an errno. */
 int wf_fd_nonblock(int fd, bool on);

@@ -55,10 +55,9 @@ static void after_no_work(uv_work_t *w, int status) { (void)w, (void)status; }
 
 /* libuv takes what numbers it gets, and aborts when it closes one of 0-2. */
 static int loop_init(uv_loop_t *uv) {
-  int taken[3];
-  wf_fd_take_stdio(taken);
+  wf_fd_take_stdio();
   int err = -uv_loop_init(uv);
-  wf_fd_give_stdio(taken);
+  wf_fd_give_stdio();
   return err;
 }
 

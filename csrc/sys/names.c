@@ -34,12 +34,11 @@ static int answer(int r) {
 
 static int find(const wf_names_query *q, int flags, struct addrinfo **found) {
   struct addrinfo hints = {.ai_family = q->family, .ai_socktype = q->socktype, .ai_flags = flags};
-  int taken[3];
   *found = NULL;
-  wf_fd_take_stdio(taken); /* it opens files and sockets */
+  wf_fd_take_stdio(); /* it opens files and sockets */
   errno = 0;
   int err = answer(getaddrinfo(q->name, q->service, &hints, found));
-  wf_fd_give_stdio(taken);
+  wf_fd_give_stdio();
   return err;
 }
 
@@ -59,10 +58,9 @@ void wf_names_free(struct addrinfo *found) { freeaddrinfo(found); }
 
 int wf_names_of(const struct sockaddr *sa, bool dgram, bool required, char host[WF_NAMES_HOST], char service[WF_NAMES_SERVICE]) {
   int flags = (dgram ? NI_DGRAM : 0) | (required ? NI_NAMEREQD : 0);
-  int taken[3];
-  wf_fd_take_stdio(taken);
+  wf_fd_take_stdio();
   errno = 0;
   int err = answer(getnameinfo(sa, wf_addr_len(sa), host, WF_NAMES_HOST, service, WF_NAMES_SERVICE, flags));
-  wf_fd_give_stdio(taken);
+  wf_fd_give_stdio();
   return err;
 }
