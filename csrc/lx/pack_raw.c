@@ -73,6 +73,14 @@ static enum wf_packed put_array(wf_packer *p, const wf_raw_table *t, uint32_t *c
   return PACK_OK;
 }
 
+/* A key that is known not to come again. */
+static inline enum wf_packed put_key_once(wf_packer *p, uint8_t tag, wf_raw_data key) {
+  if (wf_unlikely(tag != WF_RAW_SHORT)) return put_value(p, tag, key, true);
+  size_t len;
+  const char *s = wf_raw_text(tag, key.p, &len);
+  return pack_text(p, s, len, false);
+}
+
 /* The hash part. As long as it goes on where the array ended, that is the array, too. */
 static enum wf_packed put_nodes(wf_packer *p, const wf_raw_table *t, uint32_t sizes[2]) {
   const wf_raw_node *n = t->node, *end = n + wf_raw_nodes(t);
@@ -84,7 +92,8 @@ static enum wf_packed put_nodes(wf_packer *p, const wf_raw_table *t, uint32_t si
       sizes[0]++;
     } else {
       sizes[1]++;
-      if (wf_unlikely((r = put_value(p, n->key_tag, n->key, once)) != PACK_OK)) return r;
+      r = once ? put_key_once(p, n->key_tag, n->key) : put_value(p, n->key_tag, n->key, false);
+      if (wf_unlikely(r != PACK_OK)) return r;
     }
     if (wf_unlikely((r = put_value(p, n->tag, n->v, false)) != PACK_OK)) return r;
   }

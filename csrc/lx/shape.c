@@ -2,6 +2,7 @@
 #include "lx/shape.h"
 
 #include "base/alloc.h"
+#include "lx/pack_format.h"
 
 enum { FLAG_LIMIT = 1 << 7 }; /* of a table's flags: what its array's limit means; the others are forgotten metamethods */
 
@@ -10,6 +11,19 @@ static int node_of(const wf_raw_table *t, const void *key) {
   for (size_t i = 0; i < wf_raw_nodes(t); i++)
     if (t->node[i].key_tag == WF_RAW_SHORT && t->node[i].key.p == key && !wf_raw_is_nil(t->node[i].tag)) return (int)i;
   return -1;
+}
+
+/* A key as messages have it in full (pack_format.h). */
+static wf_shape_key key_of(const wf_raw_string *s, int node) {
+  char bytes[1 + sizeof(uint16_t) + UINT8_MAX] = {TAG_STR};
+  uint16_t len = s->short_len;
+  memcpy(bytes + 1, &len, sizeof len);
+  memcpy(bytes + 1 + sizeof len, s->bytes, len);
+  wf_shape_key k = {.string = s, .size = (uint8_t)(1 + sizeof len + len), .node = (uint8_t)node};
+  memset(&k.mask, 0xFF, k.size < sizeof k.mask ? k.size : sizeof k.mask);
+  memcpy(&k.head, bytes, sizeof k.head);
+  if (k.size > sizeof k.tail) memcpy(&k.tail, bytes + k.size - sizeof k.tail, sizeof k.tail);
+  return k;
 }
 
 wf_shape *wf_shape_new(const wf_raw_table *t, const void *const *key, uint32_t keys) {
@@ -28,7 +42,7 @@ wf_shape *wf_shape_new(const wf_raw_table *t, const void *const *key, uint32_t k
   for (uint32_t i = 0; ok && i < keys; i++) {
     int node = node_of(t, key[i]);
     ok = node >= 0;
-    s->key[i] = (wf_shape_key){.string = key[i], .node = (uint8_t)node};
+    if (ok) s->key[i] = key_of(key[i], node);
   }
   if (!ok) {
     wf_free(s);

@@ -20,8 +20,11 @@ enum {
 
 typedef struct wf_shape_key {
   const wf_raw_string *string;
-  uint64_t message; /* the one in whose dictionary it has this reference: */
+  uint64_t head, mask; /* the first eight bytes that it has in a message, or fewer, and which those are */
+  uint64_t tail;       /* the last eight, if it has more */
+  uint64_t message;    /* the one in whose dictionary it has this reference: */
   uint8_t ref;
+  uint8_t size; /* of it in a message */
   uint8_t node;
 } wf_shape_key;
 

@@ -120,33 +120,35 @@ static inline bool read_array(wf_reader *r, uint32_t narr) {
 
 /* ---- records ---- */
 
+static inline uint64_t load_word(const uint8_t *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
 /* Is the next key that one? Then it is read. */
 static inline bool take_key(wf_reader *r, wf_shape_key *k) {
   const uint8_t *at = r->at;
-  if (wf_unlikely(reader_left(r) < 3)) return false;
-  uint8_t tag = *at;
-  if (tag >= TAG_REF) {
-    if (k->message != r->known->shapes.messages || k->ref != tag) {
-      if (tag - TAG_REF >= (int)r->dict_used || lua_topointer(r->L, r->dict + tag - TAG_REF) != k->string) return false;
-      k->message = r->known->shapes.messages;
-      k->ref = tag;
-    }
-    r->at = at + 1;
+  size_t left = reader_left(r);
+  uint64_t word = 0;
+  if (wf_likely(left >= sizeof word)) word = load_word(at);
+  else memcpy(&word, at, left);
+  if (wf_likely((word & k->mask) == k->head)) {
+    if (left < k->size) return false;
+    if (k->size > sizeof word && load_word(at + k->size - sizeof word) != k->tail) return false;
+    if (k->size > 2 * sizeof word && memcmp(at + 3, k->string->bytes, k->size - 3u) != 0) return false;
+    r->at = at + k->size;
     return true;
   }
-  uint16_t len;
-  memcpy(&len, at + 1, sizeof len);
-  if (tag != TAG_STR || len != k->string->short_len || reader_left(r) < 3 + (size_t)len) return false;
-  const char *text = (const char *)at + 3;
-  wf_string_key ours, theirs;
-  if (len <= WF_STRINGS_LEN) {
-    ours = wf_string_key_of(k->string->bytes, len);
-    theirs = wf_string_key_of(text, len);
-    if (ours.head != theirs.head || ours.tail != theirs.tail) return false;
-  } else if (memcmp(k->string->bytes, text, len) != 0) {
-    return false;
+  if (wf_unlikely(left == 0)) return false;
+  uint8_t tag = *at;
+  if (tag < TAG_REF) return false;
+  if (k->message != r->known->shapes.messages || k->ref != tag) {
+    if (tag - TAG_REF >= (int)r->dict_used || lua_topointer(r->L, r->dict + tag - TAG_REF) != k->string) return false;
+    k->message = r->known->shapes.messages;
+    k->ref = tag;
   }
-  r->at = at + 3 + len;
+  r->at = at + 1;
   return true;
 }
 

@@ -148,8 +148,8 @@ int main(int argc, char **argv) {
   CHECK(wf_raw_fills() == !LX_EARLY, "the trial of %s fails: tables are filled by the API, which is slower", LUA_RELEASE);
   round_of("incremental", LUA_GCINC, messages, seed);
   round_of("generational", LUA_GCGEN, messages, seed + 1);
-  round_of("hard", LUA_GCINC, messages / 200, seed + 2);
-  round_of("hard", LUA_GCGEN, messages / 200, seed + 3);
+  round_of("hard", LUA_GCINC, messages / 400, seed + 2);
+  round_of("hard", LUA_GCGEN, messages / 400, seed + 3);
   if (!LX_EARLY) refused();
   CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0, "blocks left");
   return failures != 0;
