@@ -4,7 +4,9 @@
  *   shape_test [MESSAGES [SEED]]
  *
  * Records of a few random shapes, in random company, go to another state and back. Every first attempt of an allocation
- * fails in the hard rounds, so that Lua collects all there is at each of them. */
+ * fails in the hard rounds, so that Lua collects all there is at each of them. Then messages of a peer whose bytes are not
+ * what they were, between good ones. */
+#include "lx/pack_format.h"
 #include "lx/pack_state.h"
 #include "lx/release.h"
 #include "pack_util.h"
@@ -124,6 +126,57 @@ static void round_of(const char *mode, int what, long messages, long seed) {
   lua_close(there);
 }
 
+/* Decode, protected. Stack: the bytes. Gives whether they were a message. */
+static int unpack_bytes(lua_State *L) {
+  size_t len;
+  const char *bytes = lua_tolstring(L, 1, &len);
+  lua_pushboolean(L, wf_unpack_peer(L, bytes, len) >= 0);
+  return 1;
+}
+
+/* Records of two shapes as a peer sends them. Damaged ones are refused, or are other data; good ones are read as ever. No
+ * message has a byte that is the tag of a function: bytecode of peers is not checked. */
+static void damaged(long mutants, unsigned seed) {
+  static const char records[] =
+      "local t = {}\n"
+      "for i = 1, 6 do t[i] = {id = i, name = 'number' .. i, price = i / 7, a_rather_long_name_of_a_field = true, of = {x = i, y = -i}} end\n"
+      "return bytes(t, {id = 7, name = 'alone', price = 0.5, a_rather_long_name_of_a_field = false, of = {x = 1, y = 2}})\n";
+  static const char is_whole[] =
+      "local t, last = ...\n"
+      "for i = 1, 6 do assert(t[i].id == i and t[i].name == 'number' .. i and t[i].of.y == -i and t[i].price == i / 7) end\n"
+      "assert(last.name == 'alone' and last.of.x == 1 and last.a_rather_long_name_of_a_field == false)\n";
+  lua_State *L = state_new(&here_heap);
+  reach = WF_REACH_PEERS;
+  luaL_loadstring(L, is_whole);
+  CHECK(luaL_dostring(L, records) == 0, "%s", lua_tostring(L, -1));
+  reach = WF_REACH_PROCESS;
+  size_t len;
+  const char *good = lua_tolstring(L, 2, &len);
+  char *bad = malloc(len);
+  long refusals = 0;
+  for (long i = 0; i < mutants; i++) {
+    lua_settop(L, 2);
+    if (i % 16 == 0) {
+      lua_pushvalue(L, 1);
+      CHECK(wf_unpack_peer(L, good, len) == 2 && lua_pcall(L, 2, 0, 0) == 0, "after %ld: %s", i, lua_tostring(L, -1));
+      continue;
+    }
+    size_t cut = rand_r(&seed) % 8 == 0 ? (size_t)rand_r(&seed) % len : len;
+    memcpy(bad, good, len);
+    for (int k = rand_r(&seed) % 4; k >= 0; k--) {
+      size_t at = (size_t)rand_r(&seed) % len;
+      bad[at] = rand_r(&seed) % 2 ? (char)rand_r(&seed) : bad[(size_t)rand_r(&seed) % len];
+    }
+    if (memchr(bad, TAG_FUNC, cut) != NULL || memchr(bad, TAG_FUNC_SHARED, cut) != NULL) continue;
+    lua_pushcfunction(L, unpack_bytes);
+    lua_pushlstring(L, bad, cut);
+    refusals += lua_pcall(L, 1, 1, 0) != 0 || !lua_toboolean(L, -1);
+  }
+  CHECK(refusals > mutants / 10, "only %ld of %ld were refused", refusals, mutants);
+  free(bad);
+  lua_close(L);
+}
+
 /* What has no shape. */
 static void refused(void) {
   lua_State *L = state_new(&here_heap);
@@ -151,6 +204,7 @@ int main(int argc, char **argv) {
   round_of("hard", LUA_GCINC, messages / 400, seed + 2);
   round_of("hard", LUA_GCGEN, messages / 400, seed + 3);
   if (!LX_EARLY) refused();
+  damaged(messages * 10, (unsigned)seed);
   CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0, "blocks left");
   return failures != 0;
 }
