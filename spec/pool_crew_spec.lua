@@ -425,12 +425,16 @@ describe("a script with a pool", function()
 
   it("that has no more threads is told so", function()
     if helper.sanitizer then return pending "the sanitizers need threads of their own" end
-    local out = helper.run_ok([[
-      local weft = require "weft"
-      local pool, message, code = weft.pool { kind = "thread", size = 2000 }
-      print(pool, message, code)
-      print(weft.map(print, { 1, 2 }, { kind = "task" }))
-    ]], { shell = "prlimit --as=" .. (200 << 20) })
-    assert.truthy(out:find "^nil\tEAGAIN: [^\n]*: thread\tEAGAIN\n", out)
+    local out, err
+    for _ = 1, 5 do -- it may be Lua that finds no room first
+      out, err = helper.run_script([[
+        local weft = require "weft"
+        local pool, message, code = weft.pool { kind = "thread", size = 2000 }
+        print(pool, message, code)
+        print(weft.map(print, { 1, 2 }, { kind = "task" }))
+      ]], { shell = "prlimit --as=" .. (200 << 20) })
+      if not err:find "not enough memory" then break end
+    end
+    assert.truthy(out:find "^nil\tEAGAIN: [^\n]*: thread\tEAGAIN\n1\n2\n", out .. err)
   end)
 end)
