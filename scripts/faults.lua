@@ -19,7 +19,7 @@ local ROWS = {
     "world_fault_test", "loop_refused_spec" },
   { "a worker process says anything at all",
     "its job fails, and nothing else",
-    "peer_hostile_spec", "pack_hostile_test" },
+    "peer_hostile_spec", "pack_hostile_test", "shape_test" },
   { "a thread cannot be started",
     "whoever starts one is told; what needs none goes on",
     "thread_opts_test", "workers_spec: a process that has no more threads",
