@@ -154,23 +154,22 @@ static void fill_slowly(lua_State *L, int from) {
   }
 }
 
-/* A table made for them is on top: lay down the shape and give the first n their values. */
-static bool fill_fast(lua_State *L, const trial *t, const wf_shape *s, int n) {
+/* A table made for them is on top: lay down the shape and give the first n their values. NULL: that cannot be. */
+static wf_raw_table *fill_fast(lua_State *L, const trial *t, const wf_shape *s, int n) {
   wf_raw_table *raw = (wf_raw_table *)(uintptr_t)lua_topointer(L, -1);
-  if (size_at(t, raw) != sizeof *raw || size_at(t, raw->node) != NODES * sizeof *raw->node) return false;
-  if (wf_raw_is_black(raw) || !wf_shape_lay(s, raw)) return false;
+  if (size_at(t, raw) != sizeof *raw || size_at(t, raw->node) != NODES * sizeof *raw->node) return NULL;
+  if (wf_raw_is_black(raw) || !wf_shape_lay(s, raw)) return NULL;
   for (int i = 0; i < n; i++) {
     wf_raw_node *at = &raw->node[s->key[i].node];
-    if (!wf_raw_is_nil(at->tag) || at->key_tag != WF_RAW_SHORT) return false;
+    if (!wf_raw_is_nil(at->tag) || at->key_tag != WF_RAW_SHORT) return NULL;
     at->v.i = i * 100;
     at->tag = WF_RAW_INTEGER;
   }
-  return true;
+  return raw;
 }
 
 /* Are these its fields, and is it as the API would have made it? Room for more is found, too. */
 static bool is_filled(lua_State *L, const trial *t, int n) {
-  const wf_raw_table *raw = lua_topointer(L, -1);
   if (!table_reads(L, t, 0, NODES)) return false;
   for (int i = 0; i < FIELDS; i++) {
     bool ok = lua_getfield(L, -1, field[i]) == (i < n ? LUA_TNUMBER : LUA_TNIL) && lua_tointeger(L, -1) == (i < n) * i * 100;
@@ -180,10 +179,10 @@ static bool is_filled(lua_State *L, const trial *t, int n) {
   fill_slowly(L, n);
   for (int i = 1; i <= 40; i++) {
     lua_pushinteger(L, i);
-    lua_rawsetp(L, -2, raw + i);
+    lua_rawsetp(L, -2, &t->block[i]);
   }
   for (int i = 1; i <= 40; i++) {
-    bool ok = lua_rawgetp(L, -1, raw + i) == LUA_TNUMBER && lua_tointeger(L, -1) == i;
+    bool ok = lua_rawgetp(L, -1, &t->block[i]) == LUA_TNUMBER && lua_tointeger(L, -1) == i;
     lua_pop(L, 1);
     if (!ok) return false;
   }
@@ -200,25 +199,25 @@ static bool is_filled(lua_State *L, const trial *t, int n) {
 static bool shape_works(lua_State *L, const trial *t, const wf_shape *s) {
   for (int n = 0; n <= FIELDS; n++) {
     lua_createtable(L, 0, FIELDS);
-    if (!fill_fast(L, t, s, n) || !is_filled(L, t, n)) return false;
+    if (fill_fast(L, t, s, n) == NULL || !is_filled(L, t, n)) return false;
     lua_pop(L, 1);
   }
   lua_newtable(L); /* a metatable that gets its __index after it was found to have none */
   lua_createtable(L, 0, FIELDS);
-  wf_raw_table *raw = (wf_raw_table *)(uintptr_t)lua_topointer(L, -1);
   lua_pushvalue(L, -1);
   lua_setmetatable(L, -3);
   bool ok = lua_getfield(L, -2, "id") == LUA_TNIL;
   lua_pop(L, 1);
-  if (!ok || !fill_fast(L, t, s, 2)) return false;
+  wf_raw_table *raw = ok ? fill_fast(L, t, s, 2) : NULL;
+  if (raw == NULL) return false;
   wf_raw_node *index = &raw->node[s->key[2].node];
   index->v.p = lua_topointer(L, 2); /* the table of that shape */
   index->tag = wf_raw_tag(index->v.p);
   ok = index->tag == WF_RAW_TABLE && lua_getfield(L, -2, "price") == LUA_TNUMBER && lua_tointeger(L, -1) == 300;
   lua_settop(L, 2);
   lua_createtable(L, 0, FIELDS);
-  if (!ok || !fill_fast(L, t, s, 1)) return false;
-  raw = (wf_raw_table *)(uintptr_t)lua_topointer(L, -1);
+  raw = ok ? fill_fast(L, t, s, 1) : NULL;
+  if (raw == NULL) return false;
   lua_gc(L, LUA_GCCOLLECT);
   ok = raw->node[s->key[0].node].key_tag == WF_RAW_SHORT && raw->node[s->key[1].node].key_tag != WF_RAW_SHORT;
   lua_gc(L, LUA_GCGEN, 0, 0); /* what is there is old then, and black */
