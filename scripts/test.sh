@@ -69,6 +69,11 @@ busted=$(command -v busted) || { echo "scripts/test.sh: busted is missing: run s
 if head -1 "$busted" | grep -q 'sh$'; then busted=$root/scripts/busted.lua; fi
 export weft_busted=$busted
 
+# Some tests change priorities and know what they were.
+if [ "$(nice)" != 0 ] && ! renice -n 0 -p $$ >/dev/null 2>&1; then
+  echo "scripts/test.sh: run with a niceness of $(nice): tests of priorities expect 0 and will fail" >&2
+fi
+
 start=$(date +%s)
 printf '%s\0' ${files[@]+"${files[@]}"} | xargs -0 -r -n 1 -P "$jobs" bash scripts/test_one.sh
 status=$?
