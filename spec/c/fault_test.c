@@ -73,6 +73,15 @@ static const struct script {
     {"select on a channel that crossed", "local ch = weft.channel(3) local j = weft.thread(function(c) return 1 end, ch)\n"
                                          "for i = 1, 3 do weft.select {{ch, send = {i}}, timeout = 1e-3} end j:wait()"},
 
+    {"waits on a channel that crossed", "local ch = weft.channel() local t = weft.thread(function(c) return 1 end, ch) t:wait()\n"
+                                        "local jobs = {}\n"
+                                        "for i = 1, 6 do jobs[i] = weft.go(function() ch:send {i} end) end weft.yield()\n"
+                                        "for i = 1, 3 do jobs[i]:cancel() ch:recv() end\n"
+                                        "for i = 7, 12 do jobs[i] = weft.go(function() return ch:recv() end) end weft.yield()\n"
+                                        "for i = 1, 8 do jobs[#jobs + 1] = weft.go(function() ch:send('a text of twenty bytes') end) end\n"
+                                        "weft.go(function() weft.timeout(1e-5, ch.recv, ch) end):wait()\n"
+                                        "weft.yield() ch:close() for v in ch do end for i = 1, #jobs do jobs[i]:wait() end"},
+
     {"scopes", "pcall(weft.scope, function(s) s:go(weft.sleep, 1e6) s:go(function() weft.yield() error 'x' end)\n"
                "  s:go(weft.sleep, 1e-5) end)\n"
                "weft.scope(function(s) for i = 1, 3 do s:go(weft.yield) end end)"},
