@@ -44,9 +44,12 @@ int wf_io_doze(wf_iso *iso) {
   wf_parker *p = &iso->port->parker;
   if (!wf_loop_watch(iso->loop, p)) return EMFILE;
   iso->dozing = wf_parker_doze(p);
-  if (!iso->dozing) { /* somebody has called: the host is to come back at once */
+  if (!iso->dozing) {
+    /* Somebody has called. What for may have been seen to, and then nothing is due; a later call would not reach the
+     * descriptor of a parker that is awake. So doze, and have the host come back at once. */
+    while (!wf_parker_doze(p)) continue;
+    iso->dozing = true;
     wf_parker_wake(p);
-    iso->loop->uv_dirty = iso->loop->uv != NULL;
   }
   return 0;
 }
