@@ -9,7 +9,7 @@
 #   make fuzz TARGET=prompt       inputs made by a machine (scripts/fuzz.sh has the targets)
 #   make versions   the tests by other compilers, flags, Luas and libuvs, and a table   (see docs/versions.md)
 #   make bench examples rock docs gallery lint fmt models deep
-#   eval "$(make -s luapath)"     use the built tree from plain lua5.4
+#   eval "$(make -s luapath)"     use the built tree from plain lua5.4, and its command weft
 #
 # BUILD=DIR     another place than build/, so that two builds do not meet
 # LUA_DIR=DIR   another Lua 5.4 (DIR/include, DIR/lib and DIR/bin, or a built source tree)
@@ -314,6 +314,7 @@ docs: types
 luapath:
 	@echo "LUA_PATH='$(ROOT)/lua/?.lua;$(ROOT)/lua/?/init.lua;;'; export LUA_PATH"
 	@echo "LUA_CPATH='$(OUT)/?.so;;'; export LUA_CPATH"
+	@echo "case \":\$$PATH:\" in *':$(ROOT)/bin:'*) ;; *) PATH='$(ROOT)/bin':\$$PATH; export PATH ;; esac"
 
 clean:
 	rm -rf $(BUILD)

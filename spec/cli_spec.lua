@@ -69,6 +69,54 @@ describe("weft", function()
   end)
 end)
 
+describe("bin/weft in a source tree", function()
+  local function q(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+  -- Runs a shell line without LUA_PATH and LUA_CPATH: its output, both kinds, and its status.
+  local function sh(line)
+    local p = io.popen("{ " .. line .. "; } 2>&1; echo $?")
+    local out, code = p:read "a":match "^(.-)(%d+)\n$"
+    p:close()
+    return out, tonumber(code)
+  end
+
+  -- A tree whose cli.lua tells what it was given.
+  local function tree()
+    assert(os.execute(("mkdir -p %s/bin %s/lua/weft %s/build/weft"):format(q(dir), q(dir), q(dir))))
+    assert(os.execute(("cp %s %s"):format(q(helper.root .. "/bin/weft"), q(dir .. "/bin/weft"))))
+    helper.write_file(dir .. "/lua/weft/cli.lua",
+      "return { main = function(a) print(#a, a[1], package.searchpath('weft.core', package.cpath)) os.exit(5) end }")
+    helper.write_file(dir .. "/build/weft/core.so", "")
+  end
+
+  it("runs the tree's own modules by a Lua 5.4, from everywhere, through a link too", function()
+    tree()
+    local expected = "1\ta b\t" .. dir .. "/build/weft/core.so\n"
+    local clean = "unset LUA_PATH LUA_CPATH; "
+    assert.same({ expected, 5 }, { sh(clean .. "cd / && " .. q(dir .. "/bin/weft") .. " 'a b'") })
+    assert(os.execute(("ln -s %s %s"):format(q(dir .. "/bin/weft"), q(dir .. "/link"))))
+    assert.same({ expected, 5 }, { sh(clean .. "cd / && " .. q(dir .. "/link") .. " 'a b'") })
+    expected = "1\ta b\t./build/weft/core.so\n"
+    assert.same({ expected, 5 }, { sh(clean .. "cd " .. q(dir) .. " && lua5.4 bin/weft 'a b'") })
+  end)
+
+  it("leaves paths alone that lead to the tree already, as those of another build do", function()
+    tree()
+    local out = sh(("cd / && LUA_PATH=%s LUA_CPATH=%s %s x"):format(q(dir .. "/lua/?.lua"), q(dir .. "/other/?.so"), q(dir .. "/bin/weft")))
+    assert.equal("1\tx\tnil", out:match "^[^\n]-nil")
+  end)
+
+  it("says what to do when nothing is built, or there is no Lua 5.4", function()
+    tree()
+    os.remove(dir .. "/build/weft/core.so")
+    assert.same({ "weft: not built yet: run `make` in " .. dir .. "/\n", 1 },
+      { sh("unset LUA_PATH LUA_CPATH; cd / && " .. q(dir .. "/bin/weft")) })
+    local out, code = sh("PATH=/nowhere /bin/sh " .. q(dir .. "/bin/weft"))
+    assert.equal(1, code)
+    assert.truthy(out:find "^weft: no Lua 5.4 found")
+  end)
+end)
+
 describe("weft with pictures", function()
   local SCRIPT = "weft.go({ name = 'napper' }, weft.sleep, 0.001):join() print 'done'"
 
