@@ -102,7 +102,8 @@ describe("bin/weft in a source tree", function()
 
   it("leaves paths alone that lead to the tree already, as those of another build do", function()
     tree()
-    local out = sh(("cd / && LUA_PATH=%s LUA_CPATH=%s %s x"):format(q(dir .. "/lua/?.lua"), q(dir .. "/other/?.so"), q(dir .. "/bin/weft")))
+    local paths = ("LUA_PATH=%s LUA_CPATH=%s "):format(q(dir .. "/lua/?.lua"), q(dir .. "/other/?.so"))
+    local out = sh("cd / && " .. paths .. q(dir .. "/bin/weft") .. " x")
     assert.equal("1\tx\tnil", out:match "^[^\n]-nil")
   end)
 
