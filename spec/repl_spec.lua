@@ -72,6 +72,20 @@ ch:recv()
     assert.is_nil(out:find "\n5\n$")
   end)
 
+  it("fits the reference into the terminal, tables too", function()
+    local wrap = require("weft.help").wrap
+    assert.equal("some words\nmore\n\n  a: one two\n    three\n  b: x\n\n    code stays as long as it is",
+      wrap("some\nwords more\n\n| k | v |\n|---|---|\n| a | one two three |\n| b | x |\n\n    code stays as long as it is", 12))
+  end)
+
+  it("is left by the words of other prompts, unless they are globals", function()
+    for _, word in ipairs { "exit", "quit", "exit()", " quit ( ) " } do
+      assert.equal("1\n", plain("1\n" .. word .. "\n2\n"))
+    end
+    assert.equal("7\n2\n", plain "quit = 7\nquit\n2\n")
+    assert.is_nil(plain("x = quit\n2\n"):find "attempt")
+  end)
+
   it("takes another table for globals", function()
     local out = helper.run_ok([[
       local env = setmetatable({}, { __index = _G })

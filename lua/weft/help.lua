@@ -42,7 +42,8 @@ local function break_line(line, width, out)
   out[#out + 1] = now:gsub(" +$", "")
 end
 
--- A text of the reference in lines of at most so many columns: paragraphs are filled anew, code (four blanks in) stays.
+-- A text of the reference in lines of at most so many columns: paragraphs are filled anew, code (four blanks in) stays, rows of
+-- a table hang.
 function M.wrap(text, width)
   local out, paragraph = {}, nil
   local function fill()
@@ -50,14 +51,17 @@ function M.wrap(text, width)
     paragraph = nil
   end
   for line in (text .. "\n"):gmatch "(.-)\n" do
-    local prose = line:find "^%S" and not line:find "^%-"
+    local prose = line:find "^%S" and not line:find "^[-|]"
     if not prose or line:find "^%u%l+:" then fill() end
+    local row = line:gsub("^| (%S+) | (.*) |$", "  %1: %2")
     if prose then
       paragraph = paragraph and paragraph .. " " .. line or line
-    elseif #line <= width or line:find "^    " then
-      out[#out + 1] = line
+    elseif line:find "^|%-" then
+      out[#out] = nil -- above it is what the columns are called
+    elseif #row <= width or line:find "^    " then
+      out[#out + 1] = row
     else
-      break_line(line, width, out)
+      break_line(row, width, out)
     end
   end
   fill()

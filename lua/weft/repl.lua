@@ -155,7 +155,7 @@ end
 function Repl:line_done(text)
   local code = self.buffer and self.buffer .. "\n" .. text or text
   local name, rest
-  if not self.buffer then name, rest = eval.command(text) end
+  if not self.buffer then name, rest = eval.command(text, self.env) end
   if name then
     local f = commands[name]
     if f then f(self, rest) else say(("no command .%s; .help shows them"):format(name)) end
