@@ -167,6 +167,16 @@ describe("a saved trace", function()
     assert.is_nil(u.reason)
   end)
 
+  it("is a picture when the path ends as one", function()
+    local t = weft.trace(function() weft.go({ name = "napper" }, weft.sleep, 0.001):join() end)
+    for ending, kind in pairs { html = "html", svg = "svg", json = "chrome" } do
+      assert.is_true(t:save(dir .. "/p." .. ending))
+      assert.equal(t[kind](t), helper.read_file(dir .. "/p." .. ending))
+    end
+    assert.is_true(t:save(dir .. "/p.txt"))
+    assert.equal(t.count, weft.trace.load(dir .. "/p.txt").count)
+  end)
+
   it("that is none, or damaged, is refused", function()
     local path = dir .. "/t"
     weft.trace(function() weft.sleep(0.001) end):save(path)

@@ -314,7 +314,8 @@ local trace = {}
 ---@return string? text  with `print = false`
 function trace:timeline(opts) end
 
----Writes the trace to a file that weft.trace.load reads.
+---Writes the trace to a file that weft.trace.load reads, or as what the path's ending names: ".html" trace:html, ".svg"
+---trace:svg, ".json" trace:chrome.
 ---
 ---Blocks: the whole thread, while the file is written.
 ---Errors: not a string. Returns nil, message, code when the file cannot be written.

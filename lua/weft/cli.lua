@@ -42,9 +42,7 @@ end
 -- Writes a trace as the ending of the path says: true, or nil and a message.
 function M.write_trace(t, path)
   local kind = options.ending(path)
-  if kind == "html" or kind == "svg" then return t[kind](t, path) end
-  if kind == "json" then return t:chrome(path) end
-  if kind == "trace" then return t:save(path) end
+  if kind == "html" or kind == "svg" or kind == "json" or kind == "trace" then return t:save(path) end
   return nil, ("no picture ends in '%s' (.html .svg .json .trace)"):format(kind or path)
 end
 

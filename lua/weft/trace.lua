@@ -53,9 +53,15 @@ function Trace:__tostring()
   return ("weft.trace: %d events in %.6f s, %d lost"):format(self.count, self.wall, self.lost)
 end
 
+local function check_self(self, name)
+  if getmetatable(self) == Trace then return end
+  error(("bad argument #1 to '%s' (weft.trace expected: call it with a colon)"):format(name), 3)
+end
+
 -- The events in order of time: { time = seconds from the start, ev = "run", why = "recv" | nil, task = id | nil,
 -- arg = id, iso = number, thread = index into t.threads, text = of a mark }. docs: csrc/rt/trace.h.
 function Trace:events()
+  check_self(self, "events")
   local raw, pos = self._raw, 1
   local records = raw.records
   return function()
@@ -73,10 +79,14 @@ function Trace:events()
   end
 end
 
-function Trace:summary() return summary.new(self) end
+function Trace:summary()
+  check_self(self, "summary")
+  return summary.new(self)
+end
 
 -- Draws the trace: see weft.timeline. Prints, or with print=false returns the text.
 function Trace:timeline(opts)
+  check_self(self, "timeline")
   if opts ~= nil and type(opts) ~= "table" then
     error(("bad argument #1 to 'timeline' (table expected, got %s)"):format(type(opts)), 2)
   end
@@ -89,14 +99,20 @@ end
 -- The trace as a file: true, or nil, message, code. Without a path: its text.
 local function exporter(name)
   return function(self, path)
+    check_self(self, name)
     file.check_path(path, name)
     return file.put(path, require("weft.trace_" .. name).pieces(self))
   end
 end
 
--- The trace as a file that weft.trace.load reads.
+local PICTURES = { html = "html", svg = "svg", json = "chrome" }
+
+-- The trace as a file that weft.trace.load reads, or as the picture that the path's ending names.
 function Trace:save(path)
+  check_self(self, "save")
   if type(path) ~= "string" then error(("bad argument #1 to 'save' (string expected, got %s)"):format(type(path)), 2) end
+  local picture = PICTURES[path:match "%.(%a+)$"]
+  if picture then return Trace[picture](self, path) end
   return store.save(self._raw, path)
 end
 
