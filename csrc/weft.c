@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "lib/lib.h"
+#include "lx/error.h"
 
 static void stay_loaded(void) {
   Dl_info info;
@@ -23,6 +24,7 @@ int luaopen_weft_core(lua_State *L) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, stay_loaded);
   luaL_checkversion(L);
+  lx_source_home(L);
   wf_iso *iso = wf_iso_open(L, NULL, NULL);
   iso->open_core = luaopen_weft_core;
   wf_lib_push_core(iso, L); /* loaded anew it is the same: objects of before must stay valid */

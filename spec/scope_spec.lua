@@ -228,6 +228,24 @@ describe("weft.scope", function()
   end)
 end)
 
+describe("a job of a scope", function()
+  it("was started where the script says so", function()
+    local here = debug.getinfo(1, "l").currentline
+    weft.scope(function(s)
+      local a = s:go(weft.yield)
+      local b = select(2, pcall(s.go, s, weft.yield))
+      for i, job in ipairs { a, b } do
+        local line = job:traceback():match "started at [^\n]*scope_spec%.lua:(%d+)$"
+        assert.equal(here + 1 + i, tonumber(line), job:traceback())
+      end
+    end)
+    local every = weft.every(1, function() end)
+    assert.truthy(every:traceback():find("scope_spec.lua:" .. here + 9, 1, true), every:traceback())
+    every:cancel()
+    every:wait()
+  end)
+end)
+
 describe("weft.timeout", function()
   it("gives the function's results when it is in time", function()
     assert.same({ n = 4, 1, nil, 3, nil }, table.pack(weft.timeout(1e6, give, 1, nil, 3, nil)))

@@ -341,7 +341,7 @@ static void start_server(wf_iso *iso, lua_State *L, wf_server *v) {
   lua_pushvalue(L, at);
   lua_pushvalue(L, 4);
   wf_task note = {0};
-  wf_where_level(iso, L, 2, &note); /* beyond lua/weft/net.lua */
+  wf_where_note(iso, L, &note);
   v->line = note.line;
   v->source = note.source;
   wf_task *t = wf_task_start(iso, L, 2, at + 1);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <uv.h>
@@ -12,8 +13,18 @@
 static const char META[] = "weft.error";
 
 static int error_tostring(lua_State *L) {
-  lua_getfield(L, 1, "message");
-  if (lua_type(L, -1) != LUA_TSTRING) lua_pushliteral(L, "weft error");
+  lua_settop(L, 1);
+  if (lua_getfield(L, 1, "message") != LUA_TSTRING) {
+    lua_settop(L, 1);
+    lua_pushliteral(L, "weft error");
+  }
+  if (lua_getfield(L, 1, "where") == LUA_TSTRING) {
+    lua_pushliteral(L, ": ");
+    lua_pushvalue(L, 2);
+    lua_concat(L, 3);
+    return 1;
+  }
+  lua_settop(L, 2);
   return 1;
 }
 
@@ -51,6 +62,47 @@ void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...) {
   lua_setfield(L, -2, "message");
   lx_error_meta(L);
   lua_setmetatable(L, -2);
+}
+
+/* The folder of the Lua half, with the slash: of the process, written once. "": not known. */
+static struct {
+  _Atomic int state; /* 0 not known, 1 being written, 2 written */
+  size_t len;
+  char text[512];
+} home;
+
+void lx_source_home(lua_State *L) {
+  static const char FILE_NAME[] = "weft/init.lua";
+  const size_t tail = sizeof "init.lua" - 1;
+  lua_Debug ar;
+  if (atomic_load_explicit(&home.state, memory_order_relaxed) != 0) return;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "S", &ar);
+    size_t len = strlen(ar.source);
+    if (ar.source[0] != '@' || len < sizeof FILE_NAME || strcmp(ar.source + len - (sizeof FILE_NAME - 1), FILE_NAME) != 0) continue;
+    int none = 0;
+    if (len - tail >= sizeof home.text || !atomic_compare_exchange_strong(&home.state, &none, 1)) return;
+    home.len = len - tail;
+    memcpy(home.text, ar.source, home.len);
+    atomic_store_explicit(&home.state, 2, memory_order_release);
+    return;
+  }
+}
+
+bool lx_source_is_ours(const char *source) {
+  return atomic_load_explicit(&home.state, memory_order_acquire) == 2 && strncmp(source, home.text, home.len) == 0;
+}
+
+void lx_error_place(lua_State *L) {
+  lua_Debug ar;
+  luaL_checkstack(L, 3, NULL);
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || lx_source_is_ours(ar.source)) continue;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    lua_setfield(L, -2, "where");
+    return;
+  }
 }
 
 int lx_raise_memory(lua_State *L) {

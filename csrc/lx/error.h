@@ -1,4 +1,4 @@
-/* Errors that weft raises: tables {kind=, message=, reason=} whose metatable is the
+/* Errors that weft raises: tables {kind=, message=, reason=, where=} whose metatable is the
  * registry's "weft.error" (API.md). Made in any state; they travel between isolates as the
  * registered name says. Failures of the world are `nil, "CODE: text: what", "CODE"`.
  */
@@ -6,9 +6,19 @@
 #define WF_LX_ERROR_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* [-0, +1, m] Push an error of this kind with a formatted message (as lua_pushfstring). */
 void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...);
+
+/* [-0, +0, m] Give the error on top the place of the script that is to blame, as Lua does with messages: the field
+ * `where`, which tostring() puts in front. Nothing, when no line of a script is being run here. */
+void lx_error_place(lua_State *L);
+
+/* The functions of the Lua half of weft, through which a script waits, sends and starts, have places that say nothing to
+ * the script. Where that half lies is seen when its init.lua opens the C half (on the stack then); else none is ours. */
+void lx_source_home(lua_State *L);
+bool lx_source_is_ours(const char *source);
 
 /* [-0, +0, e] Raise the error of kind "memory", or Lua's own when there is not even memory for that. Does not return. */
 int lx_raise_memory(lua_State *L) __attribute__((noreturn));

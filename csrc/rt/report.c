@@ -113,19 +113,12 @@ static int blocked_level(lua_State *co, lua_Debug *ar, const lua_State *L) {
   return level;
 }
 
-/* Is the function of the Lua half of weft, through which a script waits? Its place says nothing to the script. */
-static bool is_ours(const char *source) {
-  const char *dir = strstr(source, "weft/groups.lua");
-  if (dir == NULL) dir = strstr(source, "weft/pool");
-  return dir != NULL && dir > source && (dir[-1] == '/' || dir[-1] == '@') && strchr(dir + sizeof "weft", '/') == NULL;
-}
-
 /* Push "file.lua:12" for the innermost line of the script from this level on, or nil. */
 static void push_line(lua_State *co, lua_State *L, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline <= 0 || is_ours(ar.source)) continue;
+    if (ar.currentline <= 0 || lx_source_is_ours(ar.source)) continue;
     lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
     return;
   }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lx/error.h"
 
 enum { SOURCES_MAX = 4095, LINE_MASK = 0xFFFFF, PROBES = 3, PC_WORD = 4 /* func, top, previous, next, then savedpc */ };
 
@@ -40,34 +41,43 @@ static __attribute__((cold)) bool places_open(wf_iso *iso) {
   return iso->places != NULL;
 }
 
-void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
-  lua_Debug ar;
-  if (wf_unlikely(!lua_getstack(L, 1, &ar))) return;
+/* The place of a line of the script. A line of weft's own is kept as line 0. */
+static bool place_of(wf_iso *iso, lua_State *L, lua_Debug *ar, wf_task *t) {
   const void *pc = NULL;
   wf_place *p = NULL;
   if (wf_likely(iso->places_usable && (iso->places != NULL || places_open(iso)))) {
-    pc = saved_pc(&ar);
+    pc = saved_pc(ar);
     p = &iso->places[((uintptr_t)pc >> 2) % WF_PLACES];
     if (wf_likely(p->pc == pc && pc != NULL)) {
       t->source = p->source & SOURCES_MAX;
       t->line = p->line & LINE_MASK;
-      return;
+      return p->line != 0;
     }
   }
-  if (!lua_getinfo(L, "fSl", &ar)) return;
-  if (ar.currentline < 0) {
+  if (!lua_getinfo(L, "fSl", ar)) return false;
+  if (ar->currentline < 0) {
     lua_pop(L, 1);
-    return;
+    return false;
   }
-  t->source = source_find(iso, ar.short_src) & SOURCES_MAX;
-  t->line = (uint32_t)ar.currentline & LINE_MASK;
+  bool ours = lx_source_is_ours(ar->source);
+  if (!ours) {
+    t->source = source_find(iso, ar->short_src) & SOURCES_MAX;
+    t->line = (uint32_t)ar->currentline & LINE_MASK;
+  }
   if (p == NULL) {
     lua_pop(L, 1);
-    return;
+    return !ours;
   }
   /* The function is kept while its place is: so no other bytecode can have the same address. */
   lua_rawsetp(L, LUA_REGISTRYINDEX, p);
-  *p = (wf_place){pc, t->source, t->line};
+  *p = (wf_place){pc, t->source, ours ? 0 : t->line};
+  return !ours;
+}
+
+void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++)
+    if (wf_likely(place_of(iso, L, &ar, t))) return;
 }
 
 void wf_where_level(wf_iso *iso, lua_State *L, int level, wf_task *t) {

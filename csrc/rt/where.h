@@ -10,7 +10,8 @@
 
 #include "rt/iso.h"
 
-/* Note the line that calls the running C function as the place where t starts. [-0, +0, m] */
+/* Note the line of the script that calls the running C function, perhaps by way of weft's own Lua half, as the place where
+ * t starts. [-0, +0, m] */
 void wf_where_note(wf_iso *iso, lua_State *L, wf_task *t);
 
 /* The same for the function at a level of the stack (1: who calls the running C function), uncached. Notes nothing
