@@ -127,6 +127,7 @@ static int choose(wf_iso *iso, lua_State *L, const block *b) {
 
 static int raise_closed(lua_State *L, int i) {
   lx_error_new(L, "closed", "cannot send: channel %d of select case %d is closed", (int)case_channel(L, i)->seq, i);
+  lx_error_place(L);
   return lua_error(L);
 }
 
@@ -382,17 +383,29 @@ static const char *check_options(const wf_iso *iso, lua_State *L, uint64_t *dead
   return dont_wait;
 }
 
+/* A case has its subject, at most two items more, and "send". [-0, +0, e] */
+static void refuse_unknown_in_case(lua_State *L, int i) {
+  lua_rawgeti(L, LIST, i);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) == LUA_TNUMBER) continue;
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(key, "send") != 0) bad_case(L, i, lua_pushfstring(L, "unknown field '%s' ('send' expected)", key));
+  }
+  lua_pop(L, 1);
+}
+
 /* Before it waits: nothing but the cases and the options may be in the list. [-0, +0, e] */
 static void refuse_unknown(lua_State *L, int n) {
   for (lua_pushnil(L); lua_next(L, LIST); lua_pop(L, 1)) {
     if (lua_type(L, -2) == LUA_TNUMBER) {
       lua_Integer i = lua_tointeger(L, -2);
       if (i < 1 || i > n) luaL_argerror(L, LIST, "the cases are not a list without holes");
+      refuse_unknown_in_case(L, (int)i);
       continue;
     }
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
     if (strcmp(key, "timeout") != 0 && strcmp(key, "default") != 0)
-      luaL_argerror(L, LIST, lua_pushfstring(L, "unknown option '%s'", key));
+      luaL_argerror(L, LIST, lua_pushfstring(L, "unknown option '%s' ('timeout' or 'default' expected)", key));
   }
 }
 
