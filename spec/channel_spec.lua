@@ -246,7 +246,10 @@ for _, kind in ipairs(kinds) do
     it("raises in who sends later", function()
       local ch = channel(1)
       ch:close()
-      helper.raises_kind("closed", ch.send, ch, 1)
+      local err = helper.raises_kind("closed", function() ch:send(1) end)
+      local line = debug.getinfo(1, "l").currentline - 1
+      assert.truthy(err.where:find("channel_spec.lua:" .. line .. "$"), err.where)
+      assert.equal(err.where .. ": " .. err.message, tostring(err))
       assert.same({ false, "closed" }, { ch:try_send(1) })
     end)
 

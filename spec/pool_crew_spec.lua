@@ -89,14 +89,14 @@ describe("workers that are isolates of kind " .. kind, function()
 
     it("of the function", function()
       local err = helper.raises_kind("transfer", pool.map, pool, function() return thing end, { 1 })
-      assert.equal("arg 1 upvalue 'thing': a coroutine cannot cross isolates", tostring(err))
+      assert.equal("arg 1 upvalue 'thing': a coroutine cannot cross isolates", err.message)
       helper.raises("arg 1 upvalue 'thing'", pool.imap, pool, function() return thing end, { 1 })
       helper.raises("init upvalue 'thing'", weft.pool, { init = function() return thing end })
     end)
 
     it("of an argument", function()
       local err = helper.raises_kind("transfer", pool.submit, pool, print, 1, { lock = thing })
-      assert.equal("arg 3.lock: a coroutine cannot cross isolates", tostring(err))
+      assert.equal("arg 3.lock: a coroutine cannot cross isolates", err.message)
     end)
 
     it("of an item", function()

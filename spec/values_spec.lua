@@ -13,7 +13,7 @@ local function there(f, ...) return weft.thread(f, ...):join() end
 -- argument 1.
 local function refused(path, why, ...)
   local err = helper.raises_kind("transfer", weft.thread, function() end, ...)
-  local text = tostring(err)
+  local text = err.message
   assert.equal(path .. ": ", text:sub(1, #path + 2), text)
   assert.truthy(text:find(why, 1, true), text)
 end
@@ -422,7 +422,8 @@ describe("the path in the error of a value that cannot cross", function()
   local co = coroutine.create(print)
   local function refuses(path, value)
     local _, err = pcall(weft.thread, function() end, value)
-    assert.equal(("arg 2%s: a coroutine cannot cross isolates"):format(path), tostring(err))
+    assert.equal(("arg 2%s: a coroutine cannot cross isolates"):format(path), err.message)
+    assert.truthy(err.where:find "values_spec%.lua:%d+$", err.where)
   end
 
   it("names keys as one would write them", function()
@@ -444,7 +445,7 @@ describe("the path in the error of a value that cannot cross", function()
   it("names the class of a metatable that nobody registered", function()
     local function message(meta)
       local _, err = pcall(weft.thread, function() end, { a = setmetatable({}, meta) })
-      return tostring(err)
+      return err.message
     end
     assert.equal("arg 2.a: the metatable of this thing is not registered (weft.register)", message { __name = "thing" })
     assert.equal("arg 2.a: its metatable is not registered (weft.register)", message { __name = 5 })

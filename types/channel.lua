@@ -153,7 +153,7 @@ function channel:recv_many(n) end
 ---local job = weft.go(function() ch:send(1) end)
 ---weft.yield()
 ---ch:close()
----print(job:result())                  --> false cannot send: channel 1 is closed
+---print(job:result())                  --> false ...: cannot send: channel 1 is closed
 ---```
 function channel:close() end
 

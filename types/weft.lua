@@ -338,8 +338,8 @@ function weft.on_unhandled(fn) end
 ---@param metatable table
 function weft.register(name, metatable) end
 
----An error that weft raises. `tostring(err)` is the message. Two errors that say the same are equal, so an error that
----came from another state equals the one it was there.
+---An error that weft raises. `tostring(err)` is the message, behind the place if there is one (`where`). Two errors
+---that say the same are equal, so an error that came from another state equals the one it was there.
 ---
 ---| kind | raised |
 ---|---|---|
@@ -360,6 +360,7 @@ function weft.register(name, metatable) end
 ---@field kind string
 ---@field message string
 ---@field reason any  what job:cancel was given
+---@field where string?  "script.lua:12", where a mistake of the script has a place: a send to what is closed, a value that cannot travel, a lock that nobody can give back
 ---@field index integer?  of kind "item": the place of the item in the list
 ---@field cause any  of kinds "item" and "init": the error as it was raised
 ---@field traceback string?  of kinds "item" and "init": where that was
@@ -382,7 +383,8 @@ local error_value = {}
 ---
 ---```lua
 ---local ok, err = pcall(weft.thread, print, { users = { { co = coroutine.create(print) } } })
----print(err)                           --> arg 2.users[1].co: a coroutine cannot cross isolates
+---print(err)                           --> ...: arg 2.users[1].co: a coroutine cannot cross isolates
+---print(err.message)                   --> arg 2.users[1].co: a coroutine cannot cross isolates
 ---```
 
 return weft

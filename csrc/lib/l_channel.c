@@ -17,6 +17,7 @@ static inline wf_channel *check_channel(lua_State *L) {
 
 int wf_channel_raise_closed(lua_State *L, const wf_channel *c) {
   lx_error_new(L, "closed", "cannot send: channel %d is closed", (int)c->seq);
+  lx_error_place(L);
   return lua_error(L);
 }
 

@@ -106,5 +106,6 @@ enum wf_packed wf_pack_refuse(wf_packer *p, const char *fmt, ...) {
   va_end(ap);
   push_path(p);
   lx_error_new(L, "transfer", "%s: %s", lua_tostring(L, -1), lua_tostring(L, -2));
+  lx_error_place(L);
   return PACK_REFUSED;
 }

@@ -182,6 +182,7 @@ int wf_lock_abandoned(wf_iso *iso, lua_State *L, const wf_sync *s, const char *k
   (void)o;
   lx_error_new(L, "deadlock", "cannot lock %s %d: it was left locked by %s (%s() by any task frees it)", kind, (int)s->seq,
                lua_tostring(L, -1), lost && !writes ? "runlock" : "unlock");
+  lx_error_place(L);
   return lua_error(L);
 }
 

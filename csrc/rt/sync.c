@@ -83,5 +83,6 @@ int wf_sync_abandoned(wf_iso *iso, lua_State *L, const wf_sync *s, const char *k
     wf_holder_push(iso, L, h);
   lx_error_new(L, "deadlock", "cannot lock %s %d: it was left locked by %s (%s() by any task frees it)", kind, (int)s->seq,
                lua_tostring(L, -1), undo);
+  lx_error_place(L);
   return lua_error(L);
 }

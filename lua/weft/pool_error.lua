@@ -30,9 +30,12 @@ end
 --- Of an error in sending a list, which lies under the path `above` (a pattern) in what was sent: the index of what
 -- cannot cross, or 0, and the error as one of that alone, called `name`.
 function M.of_sealing(err, name, above)
-  local at, rest = M.text_of(err):match("^value" .. (above or "") .. "%[(%d+)%](.*)$")
+  local text = core.is(err, "transfer") and err.message or ""
+  local at, rest = text:match("^value" .. (above or "") .. "%[(%d+)%](.*)$")
   if not at then return 0, err end
-  return tonumber(at), core.error("transfer", name .. rest)
+  local own = core.error("transfer", name .. rest)
+  own.where = err.where
+  return tonumber(at), own
 end
 
 return M
