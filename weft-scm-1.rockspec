@@ -218,6 +218,7 @@ build = {
     ["weft.bench"] = "lua/weft/bench.lua",
     ["weft.bench_result"] = "lua/weft/bench_result.lua",
     ["weft.bench_run"] = "lua/weft/bench_run.lua",
+    ["weft.blame"] = "lua/weft/blame.lua",
     ["weft.blocking"] = "lua/weft/blocking.lua",
     ["weft.cli"] = "lua/weft/cli.lua",
     ["weft.cli_options"] = "lua/weft/cli_options.lua",

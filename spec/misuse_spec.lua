@@ -24,6 +24,7 @@ end
 local function check(what, ok, err)
   assert.is_false(ok, "no error raised")
   assert.equal("string", type(err), tostring(err))
+  if not err:find "^call:2: " then error("the error does not tell the script's line:\n" .. err, 3) end
   for _, text in ipairs(type(what) == "table" and what or { what }) do
     if not err:find(text, 1, true) then error(("the error does not have %q:\n%s"):format(text, err), 3) end
   end
@@ -42,6 +43,59 @@ local not_seconds = { "soon", {}, true, print, -1, -1e-9, -INF, NAN }
 
 -- Values that are no function and cannot be called, and no table either.
 local not_functions = { 5, "x", true, io.stdout }
+
+describe("the network", function()
+  it("blames the script's call and its own arguments, not those within weft", function()
+    refuses({ argument(1, "connect"), "string expected" }, "net.connect")
+    refuses({ argument(2, "connect"), "got nil" }, "net.connect", "127.0.0.1")
+    refuses({ argument(2, "connect"), "1 to 65535" }, "net.connect", "127.0.0.1", 70000)
+    refuses({ argument(3, "connect"), "'timout'" }, "net.connect", "127.0.0.1", 80, { timout = 1 })
+    refuses({ argument(1, "listen"), "string expected" }, "net.listen", nop)
+    refuses({ argument(2, "listen"), "0 to 65535" }, "net.listen", "*", -1)
+    refuses({ argument(3, "listen"), "'backlg'" }, "net.listen", "127.0.0.1", 0, { backlg = 1 }, nop)
+    refuses({ argument(4, "listen"), "function expected" }, "net.listen", "127.0.0.1", 0, {}, 7)
+    refuses({ argument(1, "connect"), "string expected" }, "net.unix.connect", {})
+    refuses({ argument(2, "connect"), "'nonsense'" }, "net.unix.connect", "/tmp/x", { nonsense = 1 })
+    refuses({ argument(2, "listen"), "'nonsense'" }, "net.unix.listen", "/tmp/x", { nonsense = 1 })
+    refuses({ argument(3, "listen"), "function expected" }, "net.unix.listen", "/tmp/x", {}, 7)
+    refuses({ argument(2, "udp"), "0 to 65535" }, "net.udp", "127.0.0.1", 99999)
+  end)
+end)
+
+describe("weft.every", function()
+  it("takes a period and a function", function()
+    refuses({ argument(1, "every"), "number expected, got function" }, "every", nop, 1)
+    refuses({ argument(1, "every"), "a period" }, "every", 0, nop)
+    refuses({ argument(2, "every"), "function expected, got nil" }, "every", 1)
+    refuses({ argument(2, "every"), "function expected, got weft.mutex" }, "every", 1, weft.mutex())
+  end)
+end)
+
+describe("weft.fs", function()
+  it("takes tables of options", function()
+    refuses({ argument(2, "walk"), "table expected, got string" }, "fs.walk", "/tmp", "deep")
+    refuses({ argument(1, "tempfile"), "table expected, got string" }, "fs.tempfile", "/tmp")
+    refuses({ argument(1, "tempdir"), "table expected, got string" }, "fs.tempdir", "/tmp")
+  end)
+end)
+
+describe("the methods of a trace", function()
+  it("want the trace", function()
+    local t = weft.trace(nop)
+    for _, name in ipairs { "timeline", "summary", "events", "save", "svg", "html", "chrome" } do
+      check({ argument(1, name), "colon" }, pcall(call("self." .. name, 1), weft, t, { width = 40 }))
+    end
+  end)
+end)
+
+describe("a case of weft.select", function()
+  it("has no other fields than send", function()
+    local ch = weft.channel()
+    refuses({ argument(1, "select"), "case 2", "'sned'", "'send' expected" }, "select", { { weft.channel() }, { ch, sned = 1 } })
+    refuses({ argument(1, "select"), "case 1", "'timeout'" }, "select", { { ch, timeout = 1 } })
+    refuses({ argument(1, "select"), "'timeot'", "'timeout' or 'default' expected" }, "select", { { ch }, timeot = 1 })
+  end)
+end)
 
 describe("weft.go", function()
   it("takes a function, or options and a function", function()

@@ -1,13 +1,12 @@
 -- weft.every: a task that calls a function at every beat of a clock.
 
+local blame = require "weft.blame"
 local core = require "weft.core"
 
 -- every(seconds, f, ...): its job. Ends when f returns false, by its error, or when it is cancelled.
 return function(seconds, f, ...)
-  local ticker = core.ticker(seconds)
-  if type(f) ~= "function" and not (getmetatable(f) or {}).__call then
-    error(("bad argument #2 to 'every' (function expected, got %s)"):format(type(f)), 2)
-  end
+  local ticker = blame.call("every", 0, core.ticker, seconds)
+  if type(f) ~= "function" and not (getmetatable(f) or {}).__call then blame.type(2, "every", "function", f) end
   return core.go({ name = ("every %g s"):format(seconds) }, function(...)
     local ticks <close> = ticker
     for _ in ticks do

@@ -1,6 +1,7 @@
 --- weft.fs: files. The work is C (csrc/lib/l_fs*.c, l_file.c, l_watch.c); here are the parts that take several calls: walking
 -- through folders, temporary folders, and what an open file does after it has flushed what was written.
 
+local blame = require "weft.blame"
 local core = require "weft.core"
 
 local fs = {
@@ -117,6 +118,7 @@ local WALK = { depth = "number", follow = "boolean" }
 --- An iterator: path, entry for everything below the folder. A folder comes before what is in it.
 function fs.walk(folder, opts)
   if type(folder) ~= "string" then error(("bad argument #1 to 'walk' (string expected, got %s)"):format(type(folder)), 2) end
+  if opts ~= nil and type(opts) ~= "table" then blame.type(2, "walk", "table", opts) end
   for key, value in pairs(opts or {}) do
     if not WALK[key] then error(("bad argument #2 to 'walk' (unknown option '%s')"):format(tostring(key)), 2) end
     if type(value) ~= WALK[key] then
@@ -164,6 +166,9 @@ end
 local TEMP = { dir = "string", prefix = "string", keep = "boolean" }
 
 local function temp_options(opts, name)
+  if opts ~= nil and type(opts) ~= "table" then
+    error(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(opts)), 3)
+  end
   for key, value in pairs(opts or {}) do
     if not TEMP[key] then error(("bad argument #1 to '%s' (unknown option '%s')"):format(name, tostring(key)), 3) end
     if type(value) ~= TEMP[key] then

@@ -1,23 +1,24 @@
 --- Jobs in groups: scope, all, race, completed, on_done; and the running task's own handle.
 
+local blame = require "weft.blame"
 local core = require "weft.core"
 
 local M = {}
 
-local function check_function(f, arg, name)
+local function check_function(f, arg, name, level)
   local mt = getmetatable(f)
   if type(f) ~= "function" and not (mt and mt.__call) then
-    error(("bad argument #%d to '%s' (function expected, got %s)"):format(arg, name, type(f)), 3)
+    error(("bad argument #%d to '%s' (function expected, got %s)"):format(arg, name, blame.kind(f)), level or 3)
   end
 end
 
 local function check_jobs(jobs, name)
   if type(jobs) ~= "table" then
-    error(("bad argument #1 to '%s' (list of jobs expected, got %s)"):format(name, type(jobs)), 3)
+    error(("bad argument #1 to '%s' (list of jobs expected, got %s)"):format(name, blame.kind(jobs)), 3)
   end
   for i = 1, #jobs do
     if not core.is_job(jobs[i]) then
-      error(("bad argument #1 to '%s' (item %d is not a job but a %s)"):format(name, i, type(jobs[i])), 3)
+      error(("bad argument #1 to '%s' (item %d is not a job but a %s)"):format(name, i, blame.kind(jobs[i])), 3)
     end
   end
 end
@@ -122,6 +123,17 @@ local function scope_check(self, verb)
   if self._closed then error(("cannot %s: the scope has ended"):format(verb), 3) end
 end
 
+-- The C half checks as well; but it would tell of a line of this file.
+local function check_start(verb, first, second)
+  local meta = getmetatable(first)
+  if type(first) == "function" or meta and meta.__call then return end
+  if type(first) == "table" then
+    check_function(second, 2, verb, 4)
+  else
+    check_function(first, 1, verb, 4)
+  end
+end
+
 local function scope_started(self, job, message, code)
   if not job then return nil, message, code end
   return scope_add(self, job)
@@ -130,22 +142,26 @@ end
 -- Each is written out, so that an error of the arguments names the verb.
 function Scope:go(...)
   scope_check(self, "go")
+  check_start("go", ...)
   return scope_started(self, core.go(...))
 end
 
 function Scope:spawn(...)
   scope_check(self, "spawn")
+  check_start("spawn", ...)
   return scope_started(self, core.spawn(...))
 end
 
 function Scope:thread(...)
   scope_check(self, "thread")
+  check_start("thread", ...)
   return scope_started(self, core.thread(...))
 end
 
 for _, verb in ipairs { "spawn", "process" } do
   Scope[verb] = function(self, ...)
     scope_check(self, verb)
+    check_start(verb, ...)
     if not core[verb] then error(("weft.%s is not there"):format(verb), 2) end
     return scope_started(self, core[verb](...))
   end
@@ -233,7 +249,7 @@ end
 
 local function local_set(self, key, value)
   check_current(self, "set")
-  core.set(key, value)
+  blame.call("set", 0, core.set, key, value)
 end
 
 main.get, main.set = local_get, local_set
@@ -243,8 +259,8 @@ setmetatable(main, main_meta)
 
 --- job:on_done(fn): fn(ok, ...) runs as a task of this isolate once the job has ended.
 local function on_done(job, fn)
-  if not core.is_job(job) then error("bad argument #1 to 'on_done' (job expected)", 2) end
-  check_function(fn, 2, "on_done")
+  if not core.is_job(job) then error("bad argument #1 to 'on_done' (weft.job expected: call it with a colon)", 2) end
+  check_function(fn, 1, "on_done")
   core.go(function() fn(job:result()) end)
   return job
 end

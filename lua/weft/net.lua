@@ -1,6 +1,7 @@
 -- weft.net: connections by name. The C half (core.tcp_connect, core.tcp_listen ...) takes numeric addresses; here
 -- names are looked up, and when there are several addresses, attempts race ("happy eyeballs", RFC 8305).
 
+local blame = require "weft.blame"
 local core = require "weft.core"
 
 local net = { unix = {} }
@@ -66,7 +67,7 @@ local function copy_without_timeout(opts)
 end
 
 function net.connect(host, port, opts)
-  local conn, message, code = core.tcp_connect(host, port, opts)
+  local conn, message, code = blame.call("connect", 0, core.tcp_connect, host, port, opts)
   if conn ~= false then return conn, message, code end
   local timeout = opts and opts.timeout
   local deadline = timeout and core.now() + timeout
@@ -94,11 +95,11 @@ end
 function net.listen(host, port, opts, handler)
   opts, handler = arguments(opts, handler)
   if host == "*" then
-    local server, message, code = core.tcp_listen("::", port, opts, handler)
+    local server, message, code = blame.call("listen", 0, core.tcp_listen, "::", port, opts, handler)
     if server or code ~= "EAFNOSUPPORT" and code ~= "EADDRNOTAVAIL" then return server, message, code end
     return core.tcp_listen("0.0.0.0", port, opts, handler)
   end
-  local server, message, code = core.tcp_listen(host, port, opts, handler)
+  local server, message, code = blame.call("listen", 0, core.tcp_listen, host, port, opts, handler)
   if server ~= false then return server, message, code end
   local addresses
   addresses, message, code = core.resolve(host)
@@ -110,15 +111,20 @@ function net.listen(host, port, opts, handler)
   return nil, message, code
 end
 
-function net.unix.connect(path, opts) return core.unix_connect(path, nil, opts) end
+-- Of a unix socket's arguments the second, a port, is left out.
+function net.unix.connect(path, opts)
+  local conn, message, code = blame.call("connect", 1, core.unix_connect, path, nil, opts)
+  return conn, message, code
+end
 
 function net.unix.listen(path, opts, handler)
   opts, handler = arguments(opts, handler)
-  return core.unix_listen(path, nil, opts, handler)
+  local server, message, code = blame.call("listen", 1, core.unix_listen, path, nil, opts, handler)
+  return server, message, code
 end
 
 function net.udp(host, port, opts)
-  local socket, message, code = core.udp(host, port, opts)
+  local socket, message, code = blame.call("udp", 0, core.udp, host, port, opts)
   if socket ~= false then return socket, message, code end
   local addresses
   addresses, message, code = core.resolve(host)
