@@ -33,4 +33,18 @@ describe("a host's own loop", function()
     }, lines)
     assert.truthy(tonumber(steps) < 1000) -- it slept in between
   end)
+
+  test("is as short as the guide has it", function()
+    local dir = helper.tmpdir()
+    local code = helper.read_file(helper.root .. "/docs/guide.md"):match "\n```c\n(.-)```\n"
+    helper.write_file(dir .. "/host.c", code)
+    local command = ("cd %s && %s -Wall -Wextra -Werror -o %s/host %s/host.c -Icsrc "
+      .. "$(pkg-config --cflags --libs lua5.4) %s -Wl,-rpath,%s 2>&1 && timeout 20 %s/host 2>&1")
+      :format(helper.quote(helper.root), os.getenv "CC" or "cc", dir, dir, module, module:match "^(.*)/", dir)
+    local p = io.popen(command)
+    local said = p:read "a"
+    p:close()
+    helper.remove_dir(dir)
+    assert.equal("tick\t1\ntick\t2\ntick\t3\n", said)
+  end)
 end)

@@ -125,8 +125,9 @@ end
 
 -- The C half checks as well; but it would tell of a line of this file.
 local function check_start(verb, first, second)
+  if type(first) == "function" then return end
   local meta = getmetatable(first)
-  if type(first) == "function" or meta and meta.__call then return end
+  if meta and meta.__call then return end
   if type(first) == "table" then
     check_function(second, 2, verb, 4)
   else
