@@ -152,7 +152,10 @@ describe("a signal", function()
     helper.raises("a signal's name", weft.signal, "SIGNONSENSE")
     helper.raises("string expected", weft.signal)
     helper.raises("weft's own", weft.signal, "SIGURG")
+    helper.raises("a signal's name", weft.signal, "RTMIN")
     helper.fails("EINVAL", weft.signal, "SIGKILL")
+    local s <close> = weft.signal "USR2"
+    assert.truthy(tostring(s):find "SIGUSR2")
   end)
 end)
 

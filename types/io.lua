@@ -24,7 +24,7 @@ local weft = {}
 ---io.popen "kill -USR1 $PPID":close()
 ---print(usr1:recv())                   --> SIGUSR1 true
 ---```
----@param name string  "SIGINT", "SIGTERM" ...
+---@param name string  "SIGINT", "SIGTERM" ...; "INT" will do
 ---@return weft.signal? signal
 ---@return string? message  EINVAL for SIGKILL and SIGSTOP
 ---@return string? code

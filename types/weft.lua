@@ -170,10 +170,10 @@ function weft.sleep(seconds) end
 function weft.yield() end
 
 ---Parks the task until every other task of this state and every thread started here has finished. Put at the end of
----a script, it keeps the script alive until all is done.
+---a script, it keeps the script alive until all is done. It takes no time-out: `weft.timeout(s, weft.wait)` limits it.
 ---
 ---Blocks: until then.
----Errors: `deadlock` when what is left can never finish.
+---Errors: `deadlock` when what is left can never finish; a number as argument.
 ---
 ---```lua
 ---for i = 1, 3 do weft.go(function() weft.sleep(i / 1000) print(i) end) end

@@ -6,6 +6,7 @@
 #include "lib/l_notifier.h"
 #include "lx/error.h"
 #include "sys/signals.h"
+#include "sys/signame.h"
 
 enum { SELF = 1 };
 
@@ -86,8 +87,9 @@ static int signal_tostring(lua_State *L) {
 static int signal_new(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   const char *name = luaL_checkstring(L, 1);
-  int number = wf_signal_number(name), err;
-  if (number == 0) luaL_argerror(L, 1, lua_pushfstring(L, "a signal's name such as \"SIGINT\" expected, got \"%s\"", name));
+  int number = wf_signal_parse(name), err;
+  if (number == 0 || wf_signal_name(number) == NULL)
+    luaL_argerror(L, 1, lua_pushfstring(L, "a signal's name such as \"SIGINT\" expected, got \"%s\"", name));
   if (number == SIGURG) luaL_argerror(L, 1, "SIGURG is weft's own");
   sig *s = wf_class_push(iso, L, WF_CLASS_SIGNAL, sizeof *s, 0);
   wf_notifier_init(iso, &s->source, WF_CLASS_SIGNAL, &ops);

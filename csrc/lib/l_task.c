@@ -117,6 +117,7 @@ static int wait_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int lib_wait(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TNUMBER) luaL_argerror(L, 1, "it takes no time: weft.timeout(s, weft.wait)");
   lua_settop(L, 0);
   return wait_more(L);
 }
