@@ -205,7 +205,7 @@ for _, kind in ipairs { "inline", "task", "thread" } do
       end
       refuses("bad argument #1 to 'map' (function expected, got nil)", "map")
       refuses("bad argument #2 to 'map' (list expected, got number)", "map", print, 5)
-      refuses("bad argument #3 to 'map' (unknown option 'size')", "map", print, {}, { size = 1 })
+      refuses("bad argument #3 to 'map' (unknown option 'size': one of chunk", "map", print, {}, { size = 1 })
       refuses("bad argument #3 to 'map' (option 'chunk': an integer from 1 to 2^20 expected, got 0)", "map", print, {},
         { chunk = 0 })
       refuses("bad argument #3 to 'map' (option 'progress': a boolean expected, got 'x')", "map", print, {}, { progress = "x" })
@@ -215,7 +215,7 @@ for _, kind in ipairs { "inline", "task", "thread" } do
       refuses("bad argument #3 to 'imap' (option 'ordered': a boolean expected, got 1)", "imap", print, {}, { ordered = 1 })
       refuses("bad argument #1 to 'submit' (function expected, got nil)", "submit")
       refuses("bad argument #2 to 'submit' (function expected, got nil)", "submit", { name = "x" })
-      refuses("bad argument #1 to 'submit' (unknown option 'nice')", "submit", { nice = 5 }, print)
+      refuses("bad argument #1 to 'submit' (unknown option 'nice': one of name", "submit", { nice = 5 }, print)
       for _, verb in ipairs { "map", "imap", "submit", "close", "cancel" } do
         helper.raises(("bad argument #1 to '%s' (weft.pool expected: call it with a colon)"):format(verb), pool[verb], {}, print)
       end
@@ -309,7 +309,7 @@ describe("a pool", function()
     helper.raises("bad argument #1 to 'pool' (option 'size': an integer from 1 to 10000 expected, got 0)", weft.pool, { size = 0 })
     helper.raises("option 'size': an integer from 1 to 10000 expected, got 1.5)", weft.pool, { size = 1.5 })
     helper.raises("bad argument #1 to 'pool' (option 'init': a function expected, got 'x')", weft.pool, { init = "x" })
-    helper.raises("bad argument #1 to 'pool' (unknown option 'sise')", weft.pool, { sise = 2 })
+    helper.raises("bad argument #1 to 'pool' (unknown option 'sise': one of init", weft.pool, { sise = 2 })
     helper.raises("bad argument #1 to 'pool' (table of options expected, got number)", weft.pool, 2)
     local _, err = pcall(function() return (weft.pool { sise = 2 }) end)
     assert.truthy(err:match "^[^\n]*pool_spec%.lua:%d+: bad argument", err)
@@ -475,7 +475,7 @@ describe("weft.map", function()
   it("refuses what it cannot do", function()
     helper.raises("bad argument #1 to 'map' (function expected, got nil)", weft.map)
     helper.raises("bad argument #2 to 'map' (list expected, got function)", weft.map, print, print)
-    helper.raises("bad argument #3 to 'map' (unknown option 'ordered')", weft.map, print, { 1 }, { ordered = true })
+    helper.raises("bad argument #3 to 'map' (unknown option 'ordered': one of chunk", weft.map, print, { 1 }, { ordered = true })
     helper.raises("bad argument #3 to 'map' (option 'kind': 'inline', 'task', 'isolate', 'thread' or 'process' expected, got 'x')",
       weft.map, print,
       { 1 }, { kind = "x" })

@@ -52,7 +52,7 @@ static lua_Integer check_keys(lua_State *L) {
     const char *key = lua_tostring(L, -1);
     size_t k = 0;
     while (known[k] != NULL && strcmp(known[k], key) != 0) k++;
-    if (known[k] == NULL) luaL_argerror(L, WF_EXEC_OPTS, lua_pushfstring(L, "unknown option '%s'", key));
+    if (known[k] == NULL) lx_opts_unknown(L, WF_EXEC_OPTS, key, known);
   }
   if (n < 1) luaL_argerror(L, WF_EXEC_OPTS, "a program and its arguments expected, got an empty list");
   if (n > ARGS_MOST) luaL_argerror(L, WF_EXEC_OPTS, "too many arguments");

@@ -15,6 +15,20 @@ void lx_check_callable(lua_State *L, int arg) {
   if (!lx_callable(L, arg)) luaL_typeerror(L, arg, "function");
 }
 
+void lx_opts_unknown(lua_State *L, int arg, const char *key, const char *const *known) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  lua_pushfstring(L, "unknown option '%s'%s", key, known[0] == NULL ? ": none is known" : ": one of ");
+  luaL_addvalue(&b);
+  for (size_t i = 0; known[i] != NULL; i++) {
+    luaL_addstring(&b, known[i]);
+    luaL_addchar(&b, ' ');
+  }
+  if (known[0] != NULL) luaL_addstring(&b, "expected");
+  luaL_pushresult(&b);
+  luaL_argerror(L, arg, lua_tostring(L, -1));
+}
+
 void lx_opts_check(lua_State *L, int arg, const char *const *known) {
   lua_pushnil(L);
   while (lua_next(L, arg)) {
@@ -23,7 +37,7 @@ void lx_opts_check(lua_State *L, int arg, const char *const *known) {
     const char *key = lua_tostring(L, -1);
     size_t i = 0;
     while (known[i] != NULL && strcmp(known[i], key) != 0) i++;
-    if (known[i] == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'", key));
+    if (known[i] == NULL) lx_opts_unknown(L, arg, key, known);
   }
 }
 

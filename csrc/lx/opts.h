@@ -14,6 +14,9 @@ void lx_check_callable(lua_State *L, int arg);
 /* Raise when the table at `arg` has a key that is not in the NULL-ended list. [-0, +0, e] */
 void lx_opts_check(lua_State *L, int arg, const char *const *known);
 
+/* Raise that this key is in no such list, which the message tells. [-0, +0, e] */
+void lx_opts_unknown(lua_State *L, int arg, const char *key, const char *const *known);
+
 /* Options of the table at `arg`, or the default when nil; a wrong type or a value out of range raises an
  * error that names the option. The string lives as long as the table holds it. [-0, +0, e] */
 const char *lx_opt_string(lua_State *L, int arg, const char *key, const char *def);

@@ -24,6 +24,14 @@ function M.kind(value)
   return type(name) == "string" and name or type(value)
 end
 
+--- The words about an option that is not there; `known`: a table by name of those that are.
+function M.unknown(key, known)
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  table.sort(names)
+  return ("unknown option '%s': one of %s expected"):format(key, table.concat(names, " "))
+end
+
 --- Raise that argument `arg` of the script's call of `name` is not of this type. For functions that the script calls.
 function M.type(arg, name, expected, got)
   error(("bad argument #%d to '%s' (%s expected, got %s)"):format(arg, name, expected, M.kind(got)), 3)

@@ -120,7 +120,7 @@ function fs.walk(folder, opts)
   if type(folder) ~= "string" then error(("bad argument #1 to 'walk' (string expected, got %s)"):format(type(folder)), 2) end
   if opts ~= nil and type(opts) ~= "table" then blame.type(2, "walk", "table", opts) end
   for key, value in pairs(opts or {}) do
-    if not WALK[key] then error(("bad argument #2 to 'walk' (unknown option '%s')"):format(tostring(key)), 2) end
+    if not WALK[key] then error(("bad argument #2 to 'walk' (%s)"):format(blame.unknown(tostring(key), WALK)), 2) end
     if type(value) ~= WALK[key] then
       error(("bad argument #2 to 'walk' (option '%s': %s expected, got %s)"):format(key, WALK[key], tostring(value)), 2)
     end
@@ -170,7 +170,7 @@ local function temp_options(opts, name)
     error(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(opts)), 3)
   end
   for key, value in pairs(opts or {}) do
-    if not TEMP[key] then error(("bad argument #1 to '%s' (unknown option '%s')"):format(name, tostring(key)), 3) end
+    if not TEMP[key] then error(("bad argument #1 to '%s' (%s)"):format(name, blame.unknown(tostring(key), TEMP)), 3) end
     if type(value) ~= TEMP[key] then
       error(("bad argument #1 to '%s' (option '%s': %s expected, got %s)"):format(name, key, TEMP[key], tostring(value)), 3)
     end

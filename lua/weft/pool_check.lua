@@ -1,6 +1,8 @@
 --- The arguments of pools, looked at before anything is done. What does not fit raises an error that names function,
 -- position and option, at the line that called weft.
 
+local blame = require "weft.blame"
+
 local M = {}
 
 -- The functions of pool.lua call these, the script calls those.
@@ -78,7 +80,7 @@ function M.options(opts, arg, name, known)
   if type(opts) ~= "table" then bad(arg, name, "table of options expected, got " .. type(opts)) end
   for key, value in pairs(opts) do
     if type(key) ~= "string" then bad(arg, name, "option names are strings, got a " .. type(key)) end
-    if not known[key] then bad(arg, name, ("unknown option '%s'"):format(key)) end
+    if not known[key] then bad(arg, name, blame.unknown(key, known)) end
     local expected = known[key](value)
     if expected then
       local got = type(value) == "string" and "'" .. value .. "'" or tostring(value)
