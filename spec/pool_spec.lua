@@ -399,7 +399,7 @@ describe("a pool", function()
           faulty = nil
           collectgarbage()
         ]]):format(kind))
-        assert.truthy(err:find("faulty (failed) failed and nobody looked: unseen", 1, true), err)
+        assert.truthy(err:find("faulty failed and nobody looked: unseen", 1, true), err)
         assert.truthy(err:find("script.lua:3: in function", 1, true), err)
         assert.is_nil(err:find("cancelled", 1, true))
       end)

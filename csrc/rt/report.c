@@ -67,6 +67,7 @@ static const char *push_text(lua_State *L, int idx) {
 }
 
 void wf_report_failure(wf_iso *iso, lua_State *L) {
+  static const char CLASS[] = "weft.job ", STATE[] = " (failed)";
   luaL_checkstack(L, 6, NULL);
   int base = lua_gettop(L) - 2;
   if (iso->unhandled != LUA_NOREF) {
@@ -77,7 +78,14 @@ void wf_report_failure(wf_iso *iso, lua_State *L) {
     lua_pop(L, 2);
     return;
   }
-  fprintf(stderr, "weft: %s failed and nobody looked: %s\n", push_text(L, base), push_text(L, base + 1));
+  const char *job = push_text(L, base);
+  size_t len = strlen(job), class_len = sizeof CLASS - 1, state_len = sizeof STATE - 1;
+  if (strncmp(job, CLASS, class_len) == 0 && len > class_len + state_len) { /* that it has failed is said anyway */
+    job += class_len;
+    len -= class_len;
+    if (strcmp(job + len - state_len, STATE) == 0) len -= state_len;
+  }
+  fprintf(stderr, "weft: %.*s failed and nobody looked: %s\n", (int)len, job, push_text(L, base + 1));
   if (lua_isstring(L, base + 2)) fprintf(stderr, "%s\n", lua_tostring(L, base + 2));
   fflush(stderr);
   lua_settop(L, base - 1);
