@@ -8,7 +8,7 @@
 --   line:show()   line:hide()                               texts to write
 --
 -- A line that is longer than the terminal is wide scrolls sideways. Keys are those of readline: arrows, Home, End, C-a
--- C-e C-b C-f C-k C-u C-w C-y C-t C-l, M-b M-f M-d, C-p C-n, C-r to search the history, Tab to complete.
+-- C-e C-b C-f C-k C-u C-w C-y C-t C-l, M-b M-f M-d, C-p C-n, C-r to search the history (C-g: not after all), Tab to complete.
 
 local term = require "weft.term"
 
@@ -279,6 +279,9 @@ end
 function Line:searching(key)
   if key == "\18" then
     self:find((self.place or #self.history + 1) - 1)
+  elseif key == "\7" then -- C-g: as before the search
+    self:set(self.draft or "")
+    self.search, self.place, self.draft = nil, nil, nil
   elseif key == "\127" or key == "\8" then
     self.search = self.search:gsub(utf8.charpattern .. "$", "")
   elseif key:byte() >= 32 and key:byte() ~= 127 then
