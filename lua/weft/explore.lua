@@ -65,7 +65,9 @@ local function check(f, given)
   local opts = setmetatable({}, { __index = DEFAULTS })
   for name, v in pairs(given or {}) do
     local test = CHECKS[name]
-    if not test then error(("bad argument #2 to 'explore' (%s)"):format(require("weft.blame").unknown(tostring(name), CHECKS)), 3) end
+    if not test then
+      error(("bad argument #2 to 'explore' (%s)"):format(require("weft.blame").unknown(tostring(name), CHECKS)), 3)
+    end
     local ok, expected = test(v)
     if not ok then error(("bad argument #2 to 'explore' (%s: %s expected)"):format(name, expected), 3) end
     opts[name] = v
