@@ -126,7 +126,10 @@ static int lib_tempfile(lua_State *L) {
 
 /* Methods that are operations ---------------------------------------------------------------------- */
 
-static int failed(lua_State *L, int err, const wf_stream *s) { return lx_fail_errno(L, err, wf_file_path(s->file)); }
+static int failed(lua_State *L, int err, const wf_stream *s) {
+  const char *path = wf_file_path(s->file);
+  return err == EBADF && !wf_stream_open(s) ? lx_fail_closed(L, path) : lx_fail_errno(L, err, path);
+}
 
 /* An operation with the descriptor of the file, which is argument 1. NULL: it is closed, three results were pushed. */
 static wf_file_op *file_op(lua_State *L, wf_stream *s, void (*run)(wf_file_job *)) {

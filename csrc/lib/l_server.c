@@ -38,7 +38,7 @@ static const char *server_name(const wf_server *v, char *text, size_t size) {
 static int server_fail(lua_State *L, const wf_server *v, int err) {
   char at[128], name[160];
   snprintf(name, sizeof name, "listen %s", server_name(v, at, sizeof at));
-  return lx_fail_errno(L, err, name);
+  return err == EBADF && !wf_server_open(v) ? lx_fail_closed(L, name) : lx_fail_errno(L, err, name);
 }
 
 /* A connection's task ------------------------------------------------------------------------------ */

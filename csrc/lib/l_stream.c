@@ -15,8 +15,9 @@
 enum { SELF = WF_STREAM_SELF, WHAT = 2, LIMIT = 3, DEADLINE = 4 };
 
 int wf_stream_fail(lua_State *L, const wf_stream *s, int err) {
-  char name[WF_ADDR_TEXT + 16];
-  return lx_fail_errno(L, err, wf_stream_name(s, name, sizeof name));
+  char room[WF_ADDR_TEXT + 16];
+  const char *name = wf_stream_name(s, room, sizeof room);
+  return err == EBADF && !wf_stream_open(s) ? lx_fail_closed(L, name) : lx_fail_errno(L, err, name);
 }
 
 uint64_t wf_check_span(lua_State *L, int arg) {

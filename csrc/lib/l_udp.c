@@ -43,8 +43,9 @@ static const char *udp_name(const udp *u, char *text, size_t size) {
 }
 
 static int udp_fail(lua_State *L, const udp *u, int err) {
-  char name[WF_ADDR_TEXT + 8];
-  return lx_fail_errno(L, err, udp_name(u, name, sizeof name));
+  char room[WF_ADDR_TEXT + 8];
+  const char *name = udp_name(u, room, sizeof room);
+  return err == EBADF && u->watch.fd < 0 ? lx_fail_closed(L, name) : lx_fail_errno(L, err, name);
 }
 
 static void on_ready(wf_watch *w, unsigned events) {

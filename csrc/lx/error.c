@@ -161,3 +161,10 @@ int lx_fail_errno(lua_State *L, int err, const char *what) {
   lua_pushstring(L, code);
   return 3;
 }
+
+int lx_fail_closed(lua_State *L, const char *what) {
+  lua_pushfstring(L, "%s (closed)", what);
+  lx_fail_errno(L, EBADF, lua_tostring(L, -1));
+  lua_remove(L, -4);
+  return 3;
+}

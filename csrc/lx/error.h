@@ -32,4 +32,7 @@ int lx_error_is(lua_State *L, int idx, const char *kind);
 /* [-0, +3, m] Push nil, "CODE: text[: what]", "CODE" for an errno. Returns 3. */
 int lx_fail_errno(lua_State *L, int err, const char *what);
 
+/* The same for EBADF of what the script has closed, which the message says. Returns 3. [-0, +3, m] */
+int lx_fail_closed(lua_State *L, const char *what);
+
 #endif
