@@ -236,6 +236,8 @@ static void read_options(lua_State *L, wf_exec *e) {
 static int lib_exec(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   const char *what;
+  if (lua_type(L, WF_EXEC_OPTS) == LUA_TSTRING)
+    luaL_argerror(L, WF_EXEC_OPTS, "a list such as { \"ls\", \"-l\" } expected, got a string; a shell is { \"sh\", \"-c\", \"...\" }");
   luaL_checktype(L, WF_EXEC_OPTS, LUA_TTABLE);
   lua_settop(L, WF_EXEC_OPTS);
   if (iso->closing) return luaL_error(L, "cannot start a program: the script is ending");
