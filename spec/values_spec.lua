@@ -285,6 +285,23 @@ describe("a registered metatable", function()
     assert.truthy(tostring(err):find("values_spec.point", 1, true), tostring(err))
   end)
 
+  it("is there for an argument when a module of the function registers it", function()
+    package.preload["values_spec.account"] = function()
+      local Account = {}
+      Account.__index = Account
+      function Account.new(n) return setmetatable({ n = n }, Account) end
+      function Account:get() return self.n end
+      require("weft").register("values_spec.account", Account)
+      return Account
+    end
+    finally(function() package.preload["values_spec.account"], package.loaded["values_spec.account"] = nil, nil end)
+    local Account = require "values_spec.account"
+    assert.equal(5, there(function(a) return Account.get(a) end, Account.new(5)))
+    local init = function() require "values_spec.account" end
+    local numbers = weft.map(function(a) return a:get() end, { Account.new(1), Account.new(2) }, { init = init, size = 1 })
+    assert.same({ 1, 2, n = 2 }, numbers)
+  end)
+
   it("may be registered again, the same; not another, and not under another name", function()
     weft.register("values_spec.point", Point)
     helper.raises("values_spec.point", weft.register, "values_spec.point", {})

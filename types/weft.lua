@@ -318,6 +318,10 @@ function weft.on_unhandled(fn) end
 ---Gives a metatable a name by which it travels to other states: a table with this metatable arrives there with the
 ---metatable that was registered under the same name. Both sides must register. The same pair again is harmless.
 ---
+---An argument arrives before the function over there can register anything. So let the module that makes such values
+---register when it is loaded, and let the function use the module as an upvalue (`local Point = require "point"`): it is
+---required over there before the arguments are read. The workers of a pool require it in `init`.
+---
 ---Blocks: no.
 ---Errors: a name or a metatable that is registered already with another partner.
 ---
