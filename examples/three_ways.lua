@@ -66,7 +66,7 @@ for _ = 1, runs do
     collectgarbage()
     local ok, t = pcall(weft.trace, { capacity = 1 << 20 }, way.run)
     if not ok then
-      io.stderr:write("three_ways: ", way.name, ": ", tostring(t), "\n")
+      io.stderr:write("three_ways: ", way.name, ": ", weft.is(t) and t.message or tostring(t), "\n")
       os.exit(1)
     end
     way[#way + 1] = t
