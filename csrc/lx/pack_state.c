@@ -55,11 +55,11 @@ wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
     if (st->closed || st->received <= OFTEN) return NULL;
     lua_createtable(L, WF_STRINGS + WF_SHAPES, 0);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    if ((st->known = wf_calloc(1, sizeof *st->known)) == NULL) {
-      luaL_unref(L, LUA_REGISTRYINDEX, ref);
-      return NULL;
-    }
-    st->known->ref = ref;
+    /* A finaliser that received something may have been here first. */
+    wf_known *known = st->known == NULL && !st->closed ? wf_calloc(1, sizeof *known) : NULL;
+    if (known == NULL) luaL_unref(L, LUA_REGISTRYINDEX, ref);
+    else (st->known = known)->ref = ref;
+    if (st->known == NULL) return NULL;
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->known->ref);
   return st->known;

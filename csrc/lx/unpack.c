@@ -202,7 +202,7 @@ static int read_all(wf_reader *r) {
   int below = r->array = r->known != NULL ? top + 1 : top;
   if (r->known != NULL && wf_raw_fills()) {
     r->fills = true;
-    r->known->shapes.messages++;
+    r->message = ++r->known->shapes.messages;
   }
   bool ok = read_head(r, &head, below);
   if (ok && (head.dict | head.shared) != 0) below = lua_gettop(L);

@@ -143,9 +143,9 @@ static inline bool take_key(wf_reader *r, wf_shape_key *k) {
   if (wf_unlikely(left == 0)) return false;
   uint8_t tag = *at;
   if (tag < TAG_REF) return false;
-  if (k->message != r->known->shapes.messages || k->ref != tag) {
+  if (k->message != r->message || k->ref != tag) {
     if (tag - TAG_REF >= (int)r->dict_used || lua_topointer(r->L, r->dict + tag - TAG_REF) != k->string) return false;
-    k->message = r->known->shapes.messages;
+    k->message = r->message;
     k->ref = tag;
   }
   r->at = at + 1;
@@ -223,7 +223,6 @@ static __attribute__((noinline)) bool read_learning(wf_reader *r, uint32_t nhash
     if (!read_field(r)) return false;
   }
   wf_shapes *all = &r->known->shapes;
-  drop_shape(all, place);
   luaL_checkstack(L, 4, "unpacking");
   lua_createtable(L, (int)nhash, 0);
   lua_pushnil(L);
@@ -232,12 +231,10 @@ static __attribute__((noinline)) bool read_learning(wf_reader *r, uint32_t nhash
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, i);
   }
+  drop_shape(all, place); /* one that a finaliser has learned meanwhile loses its keys now */
   lua_rawseti(L, r->array, WF_STRINGS + (lua_Integer)place + 1);
-  wf_shape *s = wf_shape_new(lua_topointer(L, -1), key, nhash);
-  if (all->at[place].shape == NULL) {
-    all->at[place].shape = s;
-    all->at[place].credit = WF_SHAPE_CREDIT;
-  }
+  all->at[place].shape = wf_shape_new(lua_topointer(L, -1), key, nhash);
+  all->at[place].credit = WF_SHAPE_CREDIT;
   return true;
 }
 

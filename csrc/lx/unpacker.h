@@ -28,6 +28,7 @@ typedef struct wf_reader {
   struct wf_known *known; /* strings and shapes that the state knows; NULL: none */
   int array;              /* where the array with them lies on the stack */
   bool fills;             /* tables are filled in place */
+  uint64_t message;       /* the number of this one, then: a finaliser may read others meanwhile */
   uint32_t dict_used, dict_size;
   int dict;   /* stack index of entry 0; the first PACK_DICT_NEAR entries lie on the stack */
   int far;    /* of the table with the others */
