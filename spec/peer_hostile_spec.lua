@@ -10,7 +10,7 @@ weft.fs.access "/"
 
 local OP = {
   run = 1, cancel = 2, ["end"] = 3, forget = 4, demand = 5, bounce = 6, offer = 7, put = 8, noput = 9, close = 10, release = 11,
-  value = 12, grant = 13, shut = 14, drained = 15,
+  leave = 12, value = 13, grant = 14, shut = 15, drained = 16, left = 17,
 }
 local DONE, FAILED = 3, 4
 local CELL, MSG, HANDLE = "\0", "\1", "\2" -- how a value comes

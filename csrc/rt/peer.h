@@ -29,11 +29,13 @@ enum wf_peer_op {
   WF_PEER_NOPUT,   /* arg: so many leaves are not used */
   WF_PEER_CLOSE,
   WF_PEER_RELEASE, /* the mirror is gone; arg: how often the channel has come */
+  WF_PEER_LEAVE,   /* the mirror's process ends: nothing may come any more */
   /* and to its mirror. */
   WF_PEER_VALUE,
   WF_PEER_GRANT,   /* arg: leave to send so many */
   WF_PEER_SHUT,    /* it is closed: nothing can be sent */
   WF_PEER_DRAINED, /* and nothing will come */
+  WF_PEER_LEFT,    /* the answer to LEAVE: what has come before is all */
 };
 
 typedef struct wf_peer_head {
@@ -78,6 +80,7 @@ struct wf_peer {
   uint64_t here, there; /* the two processes */
   uint32_t shipped, landed; /* frames that a trace notes, so far, each way */
   uint32_t agents;   /* waits of taps so far (peer_chan.c) */
+  uint32_t leaving;  /* answers to LEAVE that have not come */
   uint32_t mirrors, sweep_at; /* when to look for mirrors that nobody has any more */
   /* Frames that are not about channels. */
   void (*on_frame)(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b);
@@ -142,7 +145,7 @@ void wf_peer_put_channel(wf_peer *p, struct wf_shchan *s);
 struct wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b); /* with a hold; NULL: malformed, or no memory */
 void wf_peer_on_channel(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b);
 void wf_peer_part_channels(wf_peer *p);
-void wf_peer_settle(wf_peer *p); /* the worker ends: see peer_chan.c */
+void wf_peer_settle(wf_peer *p); /* the worker ends; waits for its starter: see peer_chan.c */
 
 /* Buffers (peer_buffer.c). */
 struct wf_view;

@@ -13,8 +13,10 @@
  * a receiver waits; should that one be gone when the value comes, the value waits at home, for the next.
  *
  * So each value is received once: it is in one ring, one frame or one wait at a time. When the connection is lost, what
- * was on its way to the other process is lost with it; what came from there stays.
+ * was on its way to the other process is lost with it; what came from there stays. A worker that ends in good order
+ * takes leave: it says that it receives no more, waits until home has heard it, and gives back what has come till then.
  */
+#include <poll.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -40,6 +42,7 @@ typedef struct wf_tap {
   wf_shchan *chan;   /* held */
   uint64_t id;
   bool home;
+  bool left;         /* LEAVE was said, or heard */
   /* At home. */
   uint32_t times;    /* how often it was sent there */
   uint64_t offers;   /* senders there that wait for leave */
@@ -53,6 +56,7 @@ typedef struct wf_tap {
   uint64_t demanded, offered, leave;
   uint32_t ahead;    /* how many may come besides */
   bool closed;       /* told */
+  bool asked;        /* it has demanded something at least once */
   wf_alarm rest;
 } wf_tap;
 
@@ -116,25 +120,38 @@ static wf_tap *tap_new(wf_peer *p, wf_shchan *s, uint64_t id, bool home) {
   return t;
 }
 
+static void agent_free(agent *a) {
+  wf_port_release(a->wait.port);
+  wf_shared_release(&a->chan->shared);
+  wf_free(a);
+}
+
+/* Nothing is received for the mirror any more. */
+static void withdraw(wf_tap *t) {
+  wf_link *l, *next;
+  wf_list_each(l, next, &t->waits) {
+    agent *a = wf_list_entry(l, agent, link);
+    if (a->sends) continue;
+    wf_list_unlink(&a->link);
+    a->tap = NULL;
+    pthread_mutex_lock(&t->chan->shared.lock);
+    wf_list_unlink(&a->node.link);
+    pthread_mutex_unlock(&t->chan->shared.lock);
+    if (wf_swait_take_here(&a->wait)) agent_free(a); /* else its mail is on the way */
+  }
+}
+
 /* The channel crosses no more by this connection. */
 static void tap_part(wf_tap *t) {
   wf_shchan *s = t->chan;
   wf_list_unlink(&t->link);
   wf_shchan_unbell(s, &t->bell);
   wf_alarm_stop(t->peer->iso, &t->rest);
+  withdraw(t);
   wf_link *l, *next;
-  wf_list_each(l, next, &t->waits) {
-    agent *a = wf_list_entry(l, agent, link);
-    wf_list_unlink(&a->link);
-    a->tap = NULL;
-    if (a->sends) continue; /* its value is the channel's: it stays until it is received */
-    pthread_mutex_lock(&s->shared.lock);
-    wf_list_unlink(&a->node.link);
-    pthread_mutex_unlock(&s->shared.lock);
-    if (!wf_swait_take_here(&a->wait)) continue; /* its mail is on the way */
-    wf_port_release(a->wait.port);
-    wf_shared_release(&s->shared);
-    wf_free(a);
+  wf_list_each(l, next, &t->waits) { /* of those that send the value is the channel's: it stays until it is received */
+    wf_list_unlink(l);
+    wf_list_entry(l, agent, link)->tap = NULL;
   }
   bool rung = t->bell.rung; /* nobody rings it any more */
   t->peer = NULL;
@@ -193,7 +210,7 @@ static void sweep(wf_peer *p) {
   if (++p->mirrors < p->sweep_at) return;
   wf_list_each(l, next, &p->taps) {
     wf_tap *t = wf_list_entry(l, wf_tap, link);
-    if (t->home) continue;
+    if (t->home || t->left) continue;
     n++;
     /* One hold: nobody can make another. */
     if (atomic_load_explicit(&t->chan->shared.refs, memory_order_acquire) != 1 || wf_shchan_count(t->chan) > 0 || t->demanded > 0) continue;
@@ -270,12 +287,6 @@ static void put_done(wf_tap *t) {
   give_leave(t);
 }
 
-static void agent_free(agent *a) {
-  wf_port_release(a->wait.port);
-  wf_shared_release(&a->chan->shared);
-  wf_free(a);
-}
-
 /* The wait of an agent is over. Its isolate. */
 static void agent_over(agent *a) {
   wf_tap *t = a->tap;
@@ -324,6 +335,7 @@ static agent *agent_new(wf_tap *t, bool sends) {
 static void on_demand(wf_tap *t, uint64_t arg) {
   uint32_t n = (uint32_t)arg, more = (uint32_t)(arg >> 32);
   wf_parcel v;
+  if (t->left) return;
   for (uint32_t i = 0; i < n; i++) {
     agent *a = agent_new(t, false);
     if (a == NULL) return;
@@ -400,10 +412,11 @@ static void mirror_look(wf_tap *t) {
   wf_peer *p = t->peer;
   push_out(t, false);
   wf_shchan_survey(t->chan, DEMAND_MOST, &receivers, &senders, &closed);
-  if (receivers > t->demanded && !t->chan->drained) {
+  if (receivers > t->demanded && !t->chan->drained && !t->left) {
     uint64_t n = receivers - t->demanded;
     if (t->chan->capacity > 0) t->ahead = t->ahead == 0 ? 1 : t->ahead * 2 < AHEAD_MOST ? t->ahead * 2 : AHEAD_MOST;
     t->demanded += n;
+    t->asked = true;
     wf_peer_send(p, WF_PEER_DEMAND, t->id, n | (uint64_t)t->ahead << 32);
   }
   if (t->chan->capacity == 0) {
@@ -440,15 +453,28 @@ static void on_value(wf_tap *t, wf_parcel *v, uint64_t asked) {
   wf_alarm_set(t->peer->iso, &t->rest, NULL, wf_clock_ns() + REST_MS * 1000000ull, on_rest);
 }
 
-/* The end of a worker: what was sent is sent, what has come for nobody goes back. */
+/* The end of a worker: what was sent is sent, what has come for nobody goes back, and so does what is on its way. */
 void wf_peer_settle(wf_peer *p) {
   for (wf_link *l = p->taps.next; l != &p->taps; l = l->next) {
     wf_tap *t = wf_list_entry(l, wf_tap, link);
     if (t->home) continue;
-    send_back(t);
     push_out(t, true);
     mirror_look(t);
+    if (!t->asked || t->left) continue;
+    t->left = true;
+    p->leaving++;
+    wf_peer_send(p, WF_PEER_LEAVE, t->id, 0);
   }
+  wf_peer_flush(p, true);
+  while (p->leaving > 0 && !p->lost) {
+    struct pollfd fd = {p->watch.fd, POLLIN, 0};
+    if (poll(&fd, 1, -1) > 0) wf_peer_read(p);
+  }
+  for (wf_link *l = p->taps.next; l != &p->taps; l = l->next) {
+    wf_tap *t = wf_list_entry(l, wf_tap, link);
+    if (!t->home) send_back(t);
+  }
+  wf_peer_flush(p, true);
 }
 
 /* Frames ------------------------------------------------------------------------------------------------------- */
@@ -476,6 +502,11 @@ static void on_home_frame(wf_tap *t, const wf_peer_head *h, wf_parcel *v) {
     case WF_PEER_RELEASE:
       if (h->arg == t->times) tap_part(t);
       break;
+    case WF_PEER_LEAVE:
+      t->left = true;
+      withdraw(t);
+      wf_peer_send(t->peer, WF_PEER_LEFT, t->id, 0);
+      break;
     default: break;
   }
 }
@@ -496,6 +527,9 @@ static void on_mirror_frame(wf_tap *t, const wf_peer_head *h, wf_parcel *v) {
       t->closed = true;
       wf_shchan_shut(t->chan);
       wf_shchan_drain_out(t->chan);
+      break;
+    case WF_PEER_LEFT:
+      if (t->peer->leaving > 0) t->peer->leaving--;
       break;
     default: break;
   }

@@ -270,7 +270,6 @@ static void cap_memory(lua_State *L, size_t cap) {
 void wf_process_settle(wf_run *r) {
   if (!r->process || r->peer == NULL || !r->peer->is_child) return;
   wf_peer_settle(r->peer);
-  wf_peer_flush(r->peer, true);
 }
 
 static void send_end(wf_peer *p, const wf_run *r) {
