@@ -202,11 +202,25 @@ local function scope_drain(self)
   core.shield(watcher.wait, watcher)
 end
 
+-- A coroutine that is closed within a scope leaves it without an end: what runs there must not go on alone.
+local Leaving = {}
+
+function Leaving:__close()
+  local scope = self.scope
+  if scope._closed then return end
+  local here = core.handle()
+  local inside = here and scope._jobs[here] -- one of them closes it, and cannot wait for itself
+  scope_fail(scope, core.cancelled "the coroutine of its scope was closed")
+  if inside then scope._over = true else scope_drain(scope) end
+  scope._closed = true
+end
+
 --- weft.scope(f, ...): f(s, ...) starts jobs by s:go, s:thread ...; returns its results when all have
 -- ended. The first failure, of a job or of f, cancels the rest and is raised.
 function M.scope(f, ...)
   check_function(f, 1, "scope")
   local self = setmetatable({ _part = core.scope(), _jobs = {}, _live = 0 }, Scope)
+  local _ <close> = setmetatable({ scope = self }, Leaving)
   local results = table.pack(core.scope_run(self._part, f, self, ...))
   if not results[1] then
     -- The scope's own error means that a child failed, or s:cancel; that error is kept already.
