@@ -334,6 +334,7 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   wf_iso_shutdown(iso, L);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   wf_press_by_signal(NULL);
+  atomic_store_explicit(&iso->pressed, false, memory_order_relaxed); /* a hook may be set still; not for our caller */
   send_end(p, r);
   iso->run = NULL;
   iso->on_press = NULL;

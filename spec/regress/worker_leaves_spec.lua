@@ -35,4 +35,21 @@ describe("what is on its way to a worker process that ends", function()
       assert.equal(sent, received + taken)
     end
   end)
+
+  it("comes back without a word when it is cancelled meanwhile", function()
+    local _, told = helper.run_ok(([[
+      local weft = require "weft"
+      local function f(i)
+        require "weft".sleep(0.0003)
+        return i
+      end
+      local list = {}
+      for i = 1, 40 do list[i] = i end
+      for round = 1, %d do
+        local pool <close> = weft.pool { kind = "process", size = 2 }
+        pcall(weft.timeout, 0.003 + round %% 10 * 0.0005, pool.map, pool, f, list)
+      end
+    ]]):format(helper.scale(600, 20)))
+    assert.equal("", told) -- the signal reached the interpreter behind the worker's function: "lua5.4: cancelled"
+  end)
 end)
