@@ -155,7 +155,7 @@ static void tap_part(wf_tap *t) {
   }
   bool rung = t->bell.rung; /* nobody rings it any more */
   t->peer = NULL;
-  if (s->mirror) {
+  if (!t->home) { /* a mirror can be at home, too, for workers of its own process: it lives on without them */
     wf_shchan_shut(s);
     wf_shchan_drain_out(s);
   }
