@@ -164,7 +164,7 @@ describe("the errors of a worker process", function()
       collectgarbage() collectgarbage()
     ]]
     assert.equal(0, code)
-    assert.truthy(err:find "weft.job process %d+ lost %(failed%)" and err:find "unseen", err)
+    assert.truthy(err:find "weft: process %d+ lost failed" and err:find "unseen", err)
   end)
 end)
 

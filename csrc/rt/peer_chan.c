@@ -549,5 +549,7 @@ void wf_peer_on_channel(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
     on_home_frame(t, h, &v);
   else if (t != NULL)
     on_mirror_frame(t, h, &v);
+  else if (h->op == WF_PEER_LEAVE) /* who leaves waits for an answer */
+    wf_peer_send(p, WF_PEER_LEFT, h->chan, 0);
   if (valued) wf_parcel_free(&v);
 }
