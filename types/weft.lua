@@ -233,7 +233,8 @@ function weft.current() end
 
 ---Calls a function in which no cancellation is raised, so that it can finish what must be finished. The shield lasts
 ---for 5 seconds from the moment when a cancellation is due; then blocking calls raise it after all. `<close>` handlers
----that run because their task is being cancelled are shielded in the same way, but not those inside a `pcall`.
+---that run because their task is being cancelled are shielded in the same way, but not those inside a `pcall`, nor those
+---of a coroutine that the script runs itself (`coroutine.wrap`): call weft.shield there.
 ---
 ---Blocks: as `f` does.
 ---Errors: those of `f`; not a function.
