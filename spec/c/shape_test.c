@@ -153,7 +153,7 @@ static void damaged(long mutants, unsigned seed) {
   size_t len;
   const char *good = lua_tolstring(L, 2, &len);
   char *bad = malloc(len);
-  long refusals = 0;
+  long refusals = 0, tried = 0;
   for (long i = 0; i < mutants; i++) {
     lua_settop(L, 2);
     if (i % 16 == 0) {
@@ -168,11 +168,13 @@ static void damaged(long mutants, unsigned seed) {
       bad[at] = rand_r(&seed) % 2 ? (char)rand_r(&seed) : bad[(size_t)rand_r(&seed) % len];
     }
     if (memchr(bad, TAG_FUNC, cut) != NULL || memchr(bad, TAG_FUNC_SHARED, cut) != NULL) continue;
+    tried++;
     lua_pushcfunction(L, unpack_bytes);
     lua_pushlstring(L, bad, cut);
     refusals += lua_pcall(L, 1, 1, 0) != 0 || !lua_toboolean(L, -1);
   }
   CHECK(refusals > mutants / 10, "only %ld of %ld were refused", refusals, mutants);
+  printf("damaged: %ld messages, %ld of them refused\n", tried, refusals);
   free(bad);
   lua_close(L);
 }
