@@ -93,16 +93,21 @@ bool lx_source_is_ours(const char *source) {
   return atomic_load_explicit(&home.state, memory_order_acquire) == 2 && strncmp(source, home.text, home.len) == 0;
 }
 
-void lx_error_place(lua_State *L) {
+void lx_place_push(lua_State *co, lua_State *L, int level) {
   lua_Debug ar;
-  luaL_checkstack(L, 3, NULL);
-  for (int level = 0; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
+  for (; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "Sl", &ar);
     if (ar.currentline <= 0 || lx_source_is_ours(ar.source)) continue;
     lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-    lua_setfield(L, -2, "where");
     return;
   }
+  lua_pushnil(L);
+}
+
+void lx_error_place(lua_State *L) {
+  luaL_checkstack(L, 3, NULL);
+  lx_place_push(L, L, 0);
+  lua_setfield(L, -2, "where");
 }
 
 int lx_raise_memory(lua_State *L) {

@@ -15,6 +15,9 @@ void lx_error_new(lua_State *L, const char *kind, const char *fmt, ...);
  * `where`, which tostring() puts in front. Nothing, when no line of a script is being run here. */
 void lx_error_place(lua_State *L);
 
+/* Push "file.lua:12" on L for the innermost line of the script that co runs from this level on, or nil. [-0, +1, m] */
+void lx_place_push(lua_State *co, lua_State *L, int level);
+
 /* The functions of the Lua half of weft, through which a script waits, sends and starts, have places that say nothing to
  * the script. Where that half lies is seen when its init.lua opens the C half (on the stack then); else none is ours. */
 void lx_source_home(lua_State *L);

@@ -121,18 +121,6 @@ static int blocked_level(lua_State *co, lua_Debug *ar, const lua_State *L) {
   return level;
 }
 
-/* Push "file.lua:12" for the innermost line of the script from this level on, or nil. */
-static void push_line(lua_State *co, lua_State *L, int level) {
-  lua_Debug ar;
-  for (; lua_getstack(co, level, &ar); level++) {
-    lua_getinfo(co, "Sl", &ar);
-    if (ar.currentline <= 0 || lx_source_is_ours(ar.source)) continue;
-    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-    return;
-  }
-  lua_pushnil(L);
-}
-
 /* What for, when the one who waits does so in a channel that the script does not know; NULL: it is none of these. */
 static const char *use_of(lua_State *L, int idx) {
   static const char *const uses[] = {
@@ -174,7 +162,7 @@ const char *wf_report_place(lua_State *L, const wf_task *t) {
   else
     lua_pushnil(L);
   if (level >= 0)
-    push_line(co, L, level);
+    lx_place_push(co, L, level);
   else
     lua_pushnil(L);
   return use;
