@@ -63,6 +63,21 @@ describe("a worker process that says", function()
     assert.equal("failed", job:status())
   end)
 
+  it("that it leaves a channel which nobody knows is answered, as it waits for that", function()
+    helper.write_file(dir .. "/worker", [[#!/bin/sh
+      dir=${0%worker}
+      cat "${dir}said" >&3
+      n=$(head -c 4 <&3 | od -An -tu4) # the function comes first
+      head -c $((20 + n)) <&3 >"${dir}function"
+      head -c 24 <&3 >"${dir}heard"
+      cat "${dir}last" >&3
+    ]])
+    helper.write_file(dir .. "/last", frame("end", ("=BBI4"):pack(DONE, 0, 0)))
+    local job <close> = job_of(frame("leave", "", 77))
+    assert.is_true(weft.timeout(20, job.result, job))
+    assert.equal(frame("left", "", 77), helper.read_file(dir .. "/heard"))
+  end)
+
   it("it in part, or wrongly, has died", function()
     local whole = ("=BB"):pack(FAILED, 1) .. message "bytes"
     for cut = 0, #whole - 1 do fails(frame("end", whole:sub(1, cut))) end
