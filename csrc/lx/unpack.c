@@ -116,34 +116,30 @@ static bool read_powerful(wf_reader *r, uint8_t tag) {
 }
 
 bool wf_read_other(wf_reader *r, uint8_t tag) {
-  static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {
-      [TAG_INT8] = 1,  [TAG_INT16] = 2, [TAG_INT32] = 4, [TAG_INT64] = 8,
-      [TAG_FLOAT] = 8, [TAG_STR] = 2,   [TAG_LSTR] = 4,  [TAG_REF16] = 2};
+  uint8_t bytes[OPERAND] = {0}, kind; /* what is left may be less */
+  size_t left = reader_left(r);
+  memcpy(bytes, r->at, left < sizeof bytes ? left : sizeof bytes);
+  wf_raw_data v;
+  int size = read_scalar(tag, bytes, &v, &kind);
+  if (size >= 0) {
+    if (left < (size_t)size) return wf_read_bad_end(r);
+    r->at += size;
+    push_scalar(r->L, v, kind);
+    return true;
+  }
+  static const uint8_t operand[TAG_HANDLE_SHARED + 1] = {[TAG_STR] = 2, [TAG_LSTR] = 4, [TAG_REF16] = 2};
   if (tag >= sizeof operand) return wf_read_bad(r, "an unknown tag");
-  if (wf_unlikely(reader_left(r) < operand[tag])) return wf_read_bad_end(r);
-  union {
-    int8_t i1;
-    int16_t i2;
-    int32_t i4;
-    int64_t i8;
-    uint16_t u2;
-    uint32_t u4;
-    double d;
-  } u;
-  memcpy(&u, r->at, operand[tag]);
+  if (wf_unlikely(left < operand[tag])) return wf_read_bad_end(r);
+  uint16_t u2;
+  uint32_t u4;
+  memcpy(&u2, bytes, sizeof u2);
+  memcpy(&u4, bytes, sizeof u4);
   r->at += operand[tag];
   switch (tag) {
     case TAG_NIL: lua_pushnil(r->L); return true;
-    case TAG_FALSE:
-    case TAG_TRUE: lua_pushboolean(r->L, tag == TAG_TRUE); return true;
-    case TAG_INT8: lua_pushinteger(r->L, u.i1); return true;
-    case TAG_INT16: lua_pushinteger(r->L, u.i2); return true;
-    case TAG_INT32: lua_pushinteger(r->L, u.i4); return true;
-    case TAG_INT64: lua_pushinteger(r->L, u.i8); return true;
-    case TAG_FLOAT: lua_pushnumber(r->L, u.d); return true;
-    case TAG_STR: return read_bytes(r, u.u2);
-    case TAG_LSTR: return read_bytes(r, u.u4);
-    case TAG_REF16: return read_reference(r, u.u2);
+    case TAG_STR: return read_bytes(r, u2);
+    case TAG_LSTR: return read_bytes(r, u4);
+    case TAG_REF16: return read_reference(r, u2);
     case TAG_DEF: return read_define(r);
     case TAG_TABLE:
     case TAG_TABLE_SHARED: return wf_read_table(r, tag == TAG_TABLE_SHARED);

@@ -53,57 +53,65 @@ static inline bool read_reference(wf_reader *r, uint32_t i) {
 /* All others, after their tag. */
 bool wf_read_other(wf_reader *r, uint8_t tag);
 
-/* The operand of a tag, of whose bytes eight are there. */
-typedef union wf_operand {
-  int8_t i1;
-  int16_t i2;
-  int32_t i4;
-  int64_t i8;
-  uint16_t len;
-  double d;
-} wf_operand;
+enum { OPERAND = 8 }; /* the most bytes of a number's */
+
+/* A number or boolean of this tag, with its operand at `at`, where OPERAND bytes can be read: how many of them it has, or
+ * -1: the tag is another kind's. */
+static inline __attribute__((always_inline)) int read_scalar(uint8_t tag, const uint8_t *at, wf_raw_data *v, uint8_t *kind) {
+  union {
+    int8_t i1;
+    int16_t i2;
+    int32_t i4;
+    int64_t i8;
+    double d;
+  } u;
+  *kind = WF_RAW_INTEGER;
+  if (tag >= TAG_INT && tag < TAG_REF) {
+    v->i = tag - TAG_INT;
+    return 0;
+  }
+  memcpy(&u, at, sizeof u);
+  switch (tag) {
+    case TAG_INT8: v->i = u.i1; return 1;
+    case TAG_INT16: v->i = u.i2; return 2;
+    case TAG_INT32: v->i = u.i4; return 4;
+    case TAG_INT64: v->i = u.i8; return 8;
+    case TAG_FLOAT:
+      *kind = WF_RAW_FLOAT;
+      v->n = u.d;
+      return 8;
+    case TAG_FALSE: *kind = WF_RAW_FALSE; return 0;
+    case TAG_TRUE: *kind = WF_RAW_TRUE; return 0;
+    default: return -1;
+  }
+}
+
+static inline void push_scalar(lua_State *L, wf_raw_data v, uint8_t kind) {
+  if (kind == WF_RAW_INTEGER) lua_pushinteger(L, v.i);
+  else if (kind == WF_RAW_FLOAT) lua_pushnumber(L, v.n);
+  else lua_pushboolean(L, kind == WF_RAW_TRUE);
+}
 
 /* Scalars, short strings and references; the rest is wf_read_other's. */
 static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
-  lua_State *L = r->L;
   const uint8_t *at = r->at;
   if (wf_unlikely(at == r->end)) return wf_read_bad_end(r);
-  uint8_t tag = *at++;
+  uint8_t tag = *at++, kind;
   r->at = at;
   if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
-  if (tag >= TAG_INT) {
-    lua_pushinteger(L, tag - TAG_INT);
-    return true;
+  if (wf_unlikely(reader_left(r) < OPERAND)) return wf_read_other(r, tag);
+  if (tag == TAG_STR) {
+    uint16_t len;
+    memcpy(&len, at, sizeof len);
+    r->at = at + sizeof len;
+    return read_bytes(r, len);
   }
-  if (wf_unlikely(reader_left(r) < sizeof(wf_operand))) return wf_read_other(r, tag);
-  wf_operand u;
-  memcpy(&u, at, sizeof u);
-  switch (tag) {
-    case TAG_STR: r->at = at + 2; return read_bytes(r, u.len);
-    case TAG_FALSE:
-    case TAG_TRUE: lua_pushboolean(L, tag == TAG_TRUE); return true;
-    case TAG_INT8:
-      r->at = at + 1;
-      lua_pushinteger(L, u.i1);
-      return true;
-    case TAG_INT16:
-      r->at = at + 2;
-      lua_pushinteger(L, u.i2);
-      return true;
-    case TAG_INT32:
-      r->at = at + 4;
-      lua_pushinteger(L, u.i4);
-      return true;
-    case TAG_INT64:
-      r->at = at + 8;
-      lua_pushinteger(L, u.i8);
-      return true;
-    case TAG_FLOAT:
-      r->at = at + 8;
-      lua_pushnumber(L, u.d);
-      return true;
-    default: return wf_read_other(r, tag);
-  }
+  wf_raw_data v;
+  int size = read_scalar(tag, at, &v, &kind);
+  if (wf_unlikely(size < 0)) return wf_read_other(r, tag);
+  r->at = at + size;
+  push_scalar(r->L, v, kind);
+  return true;
 }
 
 /* A table after its tag (unpack_table.c). */

@@ -44,7 +44,7 @@ static bool read_pairs(wf_reader *r, uint32_t nhash) {
 /* Numbers, booleans and strings that are there already: nothing is allocated. False, and nothing was read, for the others. */
 static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_raw_data *v, uint8_t *value_tag) {
   const uint8_t *at = r->at;
-  if (wf_unlikely(reader_left(r) < 1 + sizeof(wf_operand))) return false;
+  if (wf_unlikely(reader_left(r) < 1 + OPERAND)) return false;
   uint8_t tag = *at++;
   if (tag >= TAG_REF) {
     if (wf_unlikely(tag - TAG_REF >= (int)r->dict_used)) return false;
@@ -53,56 +53,26 @@ static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_ra
     r->at = at;
     return true;
   }
-  *value_tag = WF_RAW_INTEGER;
-  if (tag >= TAG_INT) {
-    v->i = tag - TAG_INT;
-    r->at = at;
+  if (tag == TAG_STR) {
+    uint16_t len;
+    wf_string_key k;
+    bool kept;
+    memcpy(&len, at, sizeof len);
+    at += sizeof len;
+    if (len > WF_STRINGS_LEN || (size_t)(r->end - at) < len) return false;
+    unsigned place = wf_strings_find(&r->known->strings, (const char *)at, len, &k, &kept);
+    if (!kept) return false;
+    v->p = r->known->strings.entry[place].string;
+    *value_tag = WF_RAW_SHORT;
+    r->at = at + len;
     return true;
   }
-  wf_operand u;
-  memcpy(&u, at, sizeof u);
-  switch (tag) {
-    case TAG_INT8:
-      v->i = u.i1;
-      r->at = at + 1;
-      return true;
-    case TAG_INT16:
-      v->i = u.i2;
-      r->at = at + 2;
-      return true;
-    case TAG_INT32:
-      v->i = u.i4;
-      r->at = at + 4;
-      return true;
-    case TAG_INT64:
-      v->i = u.i8;
-      r->at = at + 8;
-      return true;
-    case TAG_FLOAT:
-      *value_tag = WF_RAW_FLOAT;
-      v->n = u.d;
-      r->at = at + 8;
-      return true;
-    case TAG_STR: {
-      wf_string_key k;
-      bool kept = false;
-      if (u.len > WF_STRINGS_LEN || reader_left(r) < 3 + (size_t)u.len) break;
-      unsigned place = wf_strings_find(&r->known->strings, (const char *)at + 2, u.len, &k, &kept);
-      if (!kept) break;
-      *value_tag = WF_RAW_SHORT;
-      v->p = r->known->strings.entry[place].string;
-      r->at = at + 2 + u.len;
-      return true;
-    }
-    case TAG_FALSE:
-    case TAG_TRUE:
-      *value_tag = tag == TAG_TRUE ? WF_RAW_TRUE : WF_RAW_FALSE;
-      r->at = at;
-      return true;
-    default: break;
-  }
-  *value_tag = WF_RAW_EMPTY;
-  return false;
+  uint8_t kind;
+  int size = read_scalar(tag, at, v, &kind);
+  if (size < 0) return false;
+  *value_tag = kind;
+  r->at = at + size;
+  return true;
 }
 
 /* The table on top, to be written to. */
