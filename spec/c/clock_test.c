@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "weft.h"
+#include "host_state.h"
+
 
 static atomic_uint looks;
 
@@ -75,12 +76,7 @@ static const char script[] =
 
 int main(void) {
   alarm(60);
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_settop(L, 0);
+  lua_State *L = host_whole();
   int wrong = luaL_dostring(L, script) != LUA_OK;
   if (wrong) printf("%s\n", lua_tostring(L, -1));
   lua_close(L);

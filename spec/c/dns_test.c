@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "weft.h"
+#include "host_state.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -102,16 +102,10 @@ static int l_inside(lua_State *L) {
 }
 
 static void script(const char *text) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
+  lua_State *L = host_core();
   lua_register(L, "release", l_release);
   lua_register(L, "inside", l_inside);
-  if (luaL_dostring(L, text)) {
-    printf("%s\nin: %s\n", lua_tostring(L, -1), text);
-    failures++;
-  }
+  if (!host_run(L, text)) failures++;
   lua_close(L);
 }
 

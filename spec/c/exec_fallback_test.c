@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "weft.h"
+#include "host_state.h"
 
 static const char script[] =
   "local core = require 'weft.core'\n"
@@ -50,12 +50,7 @@ static void run(void) {
 #ifdef SYS_pidfd_open
   if (!forbid(SYS_pidfd_open, ~0u)) return;
 #endif
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_pop(L, 1);
+  lua_State *L = host_whole();
   bool ok = luaL_dostring(L, script) == LUA_OK;
   if (!ok) printf("%s\n", lua_tostring(L, -1));
   CHECK(ok);

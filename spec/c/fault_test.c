@@ -164,10 +164,7 @@ static int try_one(const fault *f) {
   now_at = f->at;
   alarm(LIMIT_S);
   lua_State *L = faults_state();
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_settop(L, 0);
+  host_preload(L);
   int loads = strcmp(f->name, "load") == 0;
   if (!loads && luaL_dostring(L, "weft = require 'weft' weft.trace = weft.trace") != LUA_OK) {
     printf("cannot load weft: %s\n", lua_tostring(L, -1));

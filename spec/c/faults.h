@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "heap.h"
-#include "weft.h"
+#include "host_state.h"
 
 static heap lua_heap, c_heap;
 static int failures;
@@ -56,8 +56,7 @@ static inline lua_State *faults_state(void) {
 /* The same with the core as the global weft, after `setup`. */
 static inline lua_State *faults_core(const char *setup) {
   lua_State *L = faults_state();
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
+  host_open_core(L);
   if (luaL_dostring(L, setup) != LUA_OK) {
     printf("%s: %s\n", setup, luaL_tolstring(L, -1, NULL));
     exit(1);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "weft.h"
+#include "host_state.h"
 
 /* forked(f): f runs in a forked child; true when it returned true there. The child ends without closing the state. */
 static int forked(lua_State *L) {
@@ -94,12 +94,7 @@ static const char within[] =
     "assert(code == 7, code)\n";
 
 static int run(const char *name, const char *text) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_settop(L, 0);
+  lua_State *L = host_whole();
   lua_register(L, "forked", forked);
   lua_register(L, "split", split);
   lua_register(L, "leave", leave);

@@ -18,7 +18,7 @@
 
 #include "base/alloc.h"
 #include "fuzz_source.h"
-#include "weft.h"
+#include "host_state.h"
 
 enum { INPUT_MAX = 4096, BETWEEN_COUNTS = 4096 };
 
@@ -120,10 +120,7 @@ static lua_State *state_new(bool in_pool) {
   if (L == NULL) abort();
   luaL_openlibs(L);
   lua_pushcfunction(L, on_error);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_pop(L, 1);
+  host_preload(L);
   luaL_newlib(L, source_functions);
   lua_setglobal(L, "source");
   lua_pushstring(L, root());

@@ -6,8 +6,8 @@
 
 #include "base/base.h"
 #include "check.h"
+#include "host_state.h"
 #include "sys/heap_over.h"
-#include "weft.h"
 
 static long blocks;
 
@@ -22,8 +22,7 @@ static void *own_alloc(void *ud, void *block, size_t osize, size_t nsize) {
 /* Did the state get one? It is closed afterwards. */
 static bool adopted(lua_State *L, const char *script) {
   luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
+  host_open_core(L);
   CHECK(luaL_dostring(L, script) == LUA_OK);
   bool did = lua_getallocf(L, NULL) == wf_heap_over_alloc;
   lua_gc(L, LUA_GCCOLLECT);

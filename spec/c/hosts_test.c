@@ -10,19 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host_state.h"
 #include "sys/workers.h"
 #include "thread_gate.h"
-#include "weft.h"
 
 static _Atomic int errors;
-
-static lua_State *host_new(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
-  return L;
-}
 
 /* The functions of the script find weft in an upvalue: it travels by its name. */
 static void run(lua_State *L, const char *script) {
@@ -63,10 +55,10 @@ static const char works[] = "local jobs, sum = {}, 0\n"
                             "assert(sum == 210)";
 
 static void closes_whatever_runs(void) {
-  lua_State *other = host_new(); /* keeps the pool */
+  lua_State *other = host_core(); /* keeps the pool */
   run(other, works);
   for (int i = 0; i < LEFT; i++) {
-    lua_State *L = host_new();
+    lua_State *L = host_core();
     run(L, works);
     run(L, left[i]);
     lua_close(L);
@@ -81,7 +73,7 @@ static void closes_whatever_runs(void) {
 /* The pool of the next state is a new one. */
 static void comes_and_goes(void) {
   for (int i = 0; i < 20; i++) {
-    lua_State *L = host_new();
+    lua_State *L = host_core();
     if (i % 3 != 0) run(L, works);
     run(L, left[i % LEFT]);
     lua_close(L);
@@ -97,7 +89,7 @@ typedef struct host {
 static void *host_main(void *arg) {
   host *h = arg;
   for (int i = 0; i < 10; i++) {
-    lua_State *L = host_new();
+    lua_State *L = host_core();
     run(L, works);
     run(L, left[(i + h->number) % LEFT]);
     lua_close(L);
@@ -118,7 +110,7 @@ static void live_side_by_side(void) {
 
 /* A deadlock is of one family: another host's isolates, busy or asleep, have nothing to do with it. */
 static void have_deadlocks_of_their_own(void) {
-  lua_State *busy = host_new(), *quiet = host_new();
+  lua_State *busy = host_core(), *quiet = host_core();
   run(busy, "weft.spawn(function() while true do weft.sleep(1e-3) end end):detach()");
   run(quiet, "local ch = weft.channel() weft.spawn(function(c) c:recv() end, ch):detach()\n"
              "local ok, err = pcall(ch.recv, ch)\n"

@@ -11,36 +11,19 @@
 #include <sys/resource.h>
 
 #include "check.h"
+#include "host_state.h"
 #include "rt/iso.h"
 #include "rt/seat.h"
-#include "weft.h"
 
-static lua_State *host_new(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
-  return L;
-}
-
-/* With all of weft: the core is built in, the rest comes from LUA_PATH. */
-static lua_State *host_whole(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
-  lua_settop(L, 0);
-  CHECK(luaL_dostring(L, "weft = require 'weft'") == LUA_OK);
+/* With all of weft. */
+static lua_State *host_all(void) {
+  lua_State *L = host_whole();
+  CHECK(host_run(L, "weft = require 'weft'"));
   return L;
 }
 
 static void run(lua_State *L, const char *script) {
-  if (luaL_dostring(L, script) != LUA_OK) {
-    printf("%s\n%s\n", script, luaL_tolstring(L, -1, NULL));
-    failures++;
-  }
-  lua_settop(L, 0);
+  if (!host_run(L, script)) failures++;
 }
 
 static int sitting(lua_State *L) {
@@ -93,7 +76,7 @@ static void take_turns(lua_State *L, int n, int rounds) {
 }
 
 static void test_number(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   take_turns(L, 3, 3);
   CHECK(made(L) == 0); /* nine waits are not many */
   take_turns(L, 5, WF_SEATS_AFTER);
@@ -106,7 +89,7 @@ static void test_number(void) {
 
 /* More than WF_SEATS tasks wait for something far, on seats: two that switch often get theirs all the same. */
 static void test_leaves(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   lua_register(L, "sitting", lua_sitting);
   run(L, "gate = weft.channel(0)\n"
          "got = 0\n"
@@ -136,7 +119,7 @@ static void test_leaves(void) {
 /* A task that waits inside a generator is not asked to leave: to yield through that is not its own to do. When it is so with
  * all who sit, others have no seat, and run all the same. */
 static void test_stays(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   lua_register(L, "sitting", lua_sitting);
   lua_register(L, "on_seat", lua_on_seat);
   run(L, "gate = weft.channel(0)\n"
@@ -168,7 +151,7 @@ static void test_stays(void) {
 
 /* However a task ends, its seat is the next one's. */
 static void test_given_back(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   run(L, "local function turns(how)\n"
          "  for _ = 1, 20 do weft.yield() end\n"
          "  if how == 1 then error 'wanted' elseif how == 2 then weft.sleep(1e6) end\n"
@@ -188,7 +171,7 @@ static void test_given_back(void) {
 /* The main isolate and threads have seats; isolates of the pool have none, for they change threads; tasks of an explored
  * run have none, whatever the others have. */
 static void test_where(void) {
-  lua_State *L = host_whole();
+  lua_State *L = host_all();
   lua_register(L, "made", lua_made);
   lua_register(L, "on_seat", lua_on_seat);
   run(L, "local made, on_seat = _G.made, _G.on_seat\n"
@@ -218,7 +201,7 @@ static void test_where(void) {
 
 /* A task keeps its seat through generators and protected calls; its stack may grow, and others may look at it. */
 static void test_frames(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   run(L, "local wrap = coroutine.wrap\n"
          "local function deep(n) if n == 0 then weft.yield() return 0 end return 1 + deep(n - 1) end\n"
          "local jobs = {}\n"
@@ -246,7 +229,7 @@ static void test_frames(void) {
 
 /* Lua's own limit for nested C calls is reached before the end of the stack. */
 static void test_depth(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   lua_register(L, "on_seat", lua_on_seat);
   run(L, "local function nest(n) return (('x'):rep(2000):gsub('^x', function() depth = n return nest(n + 1) end)) end\n"
          "local function sort(n) table.sort({1, 2}, function() depth = n return sort(n + 1) end) end\n"
@@ -269,7 +252,7 @@ static void test_depth(void) {
 
 /* Inline waits nest on the seat as they do on a thread's stack: one too many raises. */
 static void test_inline_depth(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   lua_register(L, "on_seat", lua_on_seat);
   run(L, "local refused, depth, seated = 0, 0, 0\n"
          "local function nest(k)\n"
@@ -295,7 +278,7 @@ static void test_inline_depth(void) {
 
 /* They end by a cancellation, an error, a time-out; what is to be closed is. */
 static void test_ends(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   run(L, "local closed = 0\n"
          "local function waiter(ch) return function()\n"
          "  local x <close> = setmetatable({}, {__close = function() weft.yield() closed = closed + 1 end})\n"
@@ -322,7 +305,7 @@ static void test_ends(void) {
 /* The state closes with tasks on seats, which shield themselves from its end or only wait. */
 static void test_close(void) {
   for (int i = 0; i < 10; i++) {
-    lua_State *L = host_new();
+    lua_State *L = host_core();
     run(L, "local ch = weft.channel(0)\n"
            "for i = 1, 40 do weft.go(function() for _ = 1, 20 do weft.yield() end pcall(ch.recv, ch) end):detach() end\n"
            "for i = 1, 40 do weft.yield() end");
@@ -334,7 +317,7 @@ static void test_close(void) {
 #if !WF_ASAN && !WF_TSAN
 /* No address space for one: everything goes on without. Not under a sanitizer, which needs it for itself. */
 static void body_no_memory(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   run(L, "weft.yield()");
   struct rlimit none = {1 << 20, RLIM_INFINITY};
   CHECK(setrlimit(RLIMIT_AS, &none) == 0);
@@ -350,7 +333,7 @@ static void body_no_memory(void) {
 
 /* os.exit closes the state on the seat of the task that calls it. */
 static void body_exit(void) {
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   run(L, "weft.go(function() for _ = 1, 1000 do weft.yield() end os.exit(0, true) end)\n"
          "weft.go(function() for _ = 1, 10000 do weft.yield() end end)\n"
          "weft.wait()");
@@ -390,7 +373,7 @@ static void body_guard(void) {
   stack_t alt = {.ss_sp = other, .ss_size = sizeof other};
   struct sigaction act = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   CHECK(sigaltstack(&alt, NULL) == 0 && sigaction(SIGSEGV, &act, NULL) == 0);
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   lua_register(L, "overflow", lua_overflow);
   run(L, "weft.go(function() for _ = 1, 100 do weft.yield() end overflow() end)\n"
          "weft.go(function() for _ = 1, 200 do weft.yield() end end)\n"
@@ -402,7 +385,7 @@ static void body_guard(void) {
 /* Test builds: from the first wait on. */
 static void body_always(void) {
   setenv("WEFT_CSTACK", "always", 1);
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   take_turns(L, 3, 3);
   CHECK(made(L) == (WF_CSTACKS ? 3 : 0));
   lua_close(L);
@@ -410,7 +393,7 @@ static void body_always(void) {
 
 static void body_off(void) {
   setenv("WEFT_CSTACK", "off", 1);
-  lua_State *L = host_new();
+  lua_State *L = host_core();
   take_turns(L, 4, 5 * WF_SEATS_AFTER);
   CHECK(made(L) == 0);
   lua_close(L);

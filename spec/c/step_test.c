@@ -6,23 +6,11 @@
 #include <string.h>
 
 #include "check.h"
+#include "host_state.h"
 #include "sys/poller.h"
-#include "weft.h"
-
-static lua_State *state_new(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "weft.core", luaopen_weft_core, 0);
-  lua_setglobal(L, "weft");
-  return L;
-}
 
 static void run(lua_State *L, const char *text) {
-  if (luaL_dostring(L, text)) {
-    printf("%s\nin: %s\n", lua_tostring(L, -1), text);
-    failures++;
-  }
-  lua_settop(L, 0);
+  if (!host_run(L, text)) failures++;
 }
 
 static lua_Integer global(lua_State *L, const char *name) {
@@ -52,7 +40,7 @@ static void not_loaded(void) {
 }
 
 static void timers(void) {
-  lua_State *L = state_new();
+  lua_State *L = host_core();
   int fd = weft_backend_fd(L);
   CHECK(weft_step(L) == 0 && weft_timeout(L) == -1);
   run(L, "n = 0 for i = 1, 50 do weft.go(function() weft.sleep(i / 5000) n = n + 1 end) end");
@@ -70,7 +58,7 @@ static void timers(void) {
 
 /* Tasks that are always ready: a step ends all the same, and the state is used in between. */
 static void never_idle(void) {
-  lua_State *L = state_new();
+  lua_State *L = host_core();
   run(L, "n, stop = 0, false\n"
          "for _ = 1, 3 do weft.go(function() while not stop do n = n + 1 weft.yield() end end) end");
   lua_Integer before = 0;
@@ -87,7 +75,7 @@ static void never_idle(void) {
 
 /* Others wake the descriptor: threads, isolates, sockets. */
 static void from_outside(void) {
-  lua_State *L = state_new();
+  lua_State *L = host_core();
   run(L, "sum = 0\n"
          "local c = weft.channel()\n"
          "weft.go(function() for v in c do sum = sum + v end end)\n"
@@ -108,7 +96,7 @@ static void from_outside(void) {
 
 /* Two states take turns on one thread. */
 static void two_states(void) {
-  lua_State *a = state_new(), *b = state_new();
+  lua_State *a = host_core(), *b = host_core();
   const char *text = "n = 0 weft.go(function() for _ = 1, 20 do weft.sleep(1e-3) n = n + 1 end end)";
   run(a, text);
   run(b, text);
@@ -127,7 +115,7 @@ static void two_states(void) {
 
 /* Errors of tasks are reported, not raised; a state may close with tasks that wait. */
 static void failures_and_the_end(void) {
-  lua_State *L = state_new();
+  lua_State *L = host_core();
   int err = dup(2), null = open("/dev/null", O_WRONLY);
   dup2(null, 2);
   run(L, "weft.go(error, 'nobody looks')  weft.go(function() weft.channel():recv() end)");
@@ -147,7 +135,7 @@ static int l_step(lua_State *L) {
 }
 
 static void inside(void) {
-  lua_State *L = state_new();
+  lua_State *L = host_core();
   lua_register(L, "step", l_step);
   run(L, "n = 0 weft.go(function() n = n + 1 weft.yield() n = n + 1 end)");
   run(L, "for _ = 1, 5 do step() end assert(n == 2, n)");

@@ -128,9 +128,7 @@ static void empty_folder(const char *path, int depth) {
 
 static lua_State *state_new(void) {
   lua_State *L = faults_state();
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_weft_core);
-  lua_setfield(L, -2, "weft.core");
+  host_preload(L);
   lua_pushstring(L, folder);
   lua_setglobal(L, "dir");
   lua_settop(L, 0);
