@@ -249,8 +249,8 @@ static int channel_for(lua_State *L) {
 
 void wf_lib_channel(wf_iso *iso, lua_State *L) {
   static const luaL_Reg methods[] = {{"send", channel_send},
-                                     {"try_send", channel_try_send},
                                      {"recv", channel_recv},
+                                     {"try_send", channel_try_send},
                                      {"try_recv", channel_try_recv},
                                      {"recv_many", channel_recv_many},
                                      {"close", channel_close},
@@ -264,7 +264,7 @@ void wf_lib_channel(wf_iso *iso, lua_State *L) {
                                   {NULL, NULL}};
   static const luaL_Reg funcs[] = {{"channel", channel_new}, {"channel_for", channel_for}, {NULL, NULL}};
   static const luaL_Reg gc[] = {{"__gc", channel_gc}, {NULL, NULL}};
-  lua_newtable(L); /* one for both classes */
+  wf_class_push_table(L, methods, 0); /* one for both classes */
   luaL_setfuncs(L, methods, 0);
   for (int c = WF_CLASS_CHANNEL; c <= WF_CLASS_SHARED_CHANNEL; c++) {
     wf_class_new_light(iso, L, (enum wf_class)c, "weft.channel", NULL, meta);

@@ -229,20 +229,27 @@ void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {
   return p;
 }
 
+void wf_class_push_table(lua_State *L, const luaL_Reg *list, int more) {
+  for (const luaL_Reg *r = list; r != NULL && r->name != NULL; r++) more++;
+  lua_createtable(L, 0, more);
+}
+
+enum { META_MORE = 4 }; /* __index, __name, and what classes add: __weft_transfer, __gc */
+
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *meta) {
-  lua_newtable(L);
+  wf_class_push_table(L, meta, META_MORE);
+  if (methods != NULL) {
+    wf_class_push_table(L, methods, 0);
+    lua_pushlightuserdata(L, iso);
+    luaL_setfuncs(L, methods, 1);
+    lua_setfield(L, -2, "__index");
+  }
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   if (meta != NULL) {
     lua_pushlightuserdata(L, iso);
     luaL_setfuncs(L, meta, 1);
-  }
-  if (methods != NULL) {
-    lua_newtable(L);
-    lua_pushlightuserdata(L, iso);
-    luaL_setfuncs(L, methods, 1);
-    lua_setfield(L, -2, "__index");
   }
   iso->class_ptr[c] = lua_topointer(L, -1);
   iso->class_ref[c] = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -250,12 +257,12 @@ void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, 
 
 void wf_class_new_light(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods, const luaL_Reg *meta) {
   if (methods != NULL) {
-    lua_newtable(L);
+    wf_class_push_table(L, methods, 0);
     luaL_setfuncs(L, methods, 0);
   } else {
     lua_pushvalue(L, -1);
   }
-  lua_newtable(L);
+  wf_class_push_table(L, meta, META_MORE);
   lua_insert(L, -2);
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, name);

@@ -404,6 +404,10 @@ static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_
   return NULL;
 }
 
+/* Push a table with room for the list (NULL: none) and `more`. What is put into it first is found first: a name that comes later
+ * makes way for it where their hashes collide. So the methods that are called often lead their lists. [-0, +1, m] */
+void wf_class_push_table(lua_State *L, const luaL_Reg *list, int more);
+
 /* Make the metatable of a class: __name, __index = methods, all with the isolate as upvalue 1.
  * [-0, +0, m] */
 void wf_class_new(wf_iso *iso, lua_State *L, enum wf_class c, const char *name, const luaL_Reg *methods,
