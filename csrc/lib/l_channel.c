@@ -30,10 +30,11 @@ int wf_channel_send_k(lua_State *L, int status, lua_KContext ctx) {
 static int channel_send(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
-  if (wf_unlikely(lua_gettop(L) != VALUE)) {
-    luaL_checkany(L, VALUE);
+  int top = lua_gettop(L);
+  if (top > VALUE)
     lua_settop(L, VALUE);
-  }
+  else if (wf_unlikely(top < VALUE))
+    luaL_checkany(L, VALUE);
   wf_cancel_point(iso, L);
   if (wf_channel_hand_over(iso, L, c)) return 0;
   if (wf_trace_on() == 0 && wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;

@@ -20,10 +20,6 @@
 #include "rt/swait.h"
 #include "rt/task.h"
 
-enum {
-  POLL_EVERY = 61 /* tasks run between two looks at the inbox and the clock, as Go does */
-};
-
 /* Waiting ---------------------------------------------------------------------------------- */
 
 /* Note which coroutine of the task it is that waits. [-0, +0, e] */
@@ -190,7 +186,7 @@ void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
   t->got = 0;
   t->flags |= WF_F_SLICED | WF_F_PARKED;
   wf_ready_push(iso, t);
-  iso->tick = POLL_EVERY; /* timers and mail may be what it made room for */
+  iso->tick = WF_POLL_EVERY; /* timers and mail may be what it made room for */
 }
 
 /* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
@@ -214,7 +210,7 @@ static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
   if (iso->head == NULL) wf_iso_poll(iso);
   if (may_yield) {
     /* Alone, it goes on at once; but whom the carrier belongs to may have been woken, or must look at hooks. */
-    if (iso->head == NULL && iso->explore == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
+    if (iso->head == NULL && iso->explore == NULL && (iso->inliner == NULL || (iso->inliner->claim == WF_ARMED && ++iso->tick < WF_POLL_EVERY))) return k(L, LUA_OK, (lua_KContext)t);
   } else if (iso->head == NULL || !wf_iso_stack_left(iso)) {
     return k(L, LUA_OK, (lua_KContext)t);
   }
@@ -230,7 +226,7 @@ static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
 
 wf_task *wf_ready_fresh(wf_iso *iso) {
   wf_task *t = iso->head;
-  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= POLL_EVERY) return NULL;
+  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= WF_POLL_EVERY) return NULL;
   const wf_task *w = iso->inliner; /* whose loop it is; none: that of wf_iso_slice */
   if (w != NULL ? w->claim != WF_ARMED && w->claim != WF_TURN : iso->ended || iso->slice_over) return NULL;
   iso->tick++;
@@ -248,8 +244,9 @@ static int task_ready(wf_iso *iso, wf_task *t) {
   return t->flags & WF_F_INNER ? 0 : t->got; /* a generator's values lie on its own stack */
 }
 
-/* Run the task's coroutine with the values on top of it until it waits, or ends, or somebody yields: the status. */
-static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
+/* Run the task's coroutine *co with the values on top of it until it waits, or ends, or somebody yields: the status. Where it hands
+ * over to others, that of the last, and its coroutine. */
+static inline int co_run(wf_iso *iso, lua_State **co, int nargs, bool fresh) {
   wf_seat *s = NULL;
   if (!fresh) {
     if (wf_likely(iso->seats != NULL))
@@ -258,14 +255,16 @@ static inline int co_run(wf_iso *iso, lua_State *co, int nargs, bool fresh) {
       wf_seats_open(iso);
   }
   if (wf_likely(s != NULL)) {
-    s->co = co;
+    s->co = *co;
     s->nargs = nargs;
-    return wf_seat_run(iso, s);
+    s = wf_seat_run(iso, s);
+    *co = s->co;
+    return s->status;
   }
   int nres;
   s = iso->seat;
   iso->seat = NULL; /* it runs on top of whom the seat belongs to */
-  int status = lua_resume(co, wf_resumer(iso), nargs, &nres);
+  int status = lua_resume(*co, wf_resumer(iso), nargs, &nres);
   iso->seat = s;
   return status;
 }
@@ -274,11 +273,9 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   lua_State *co = t->co;
   int status;
   if (wf_likely(wf_task_sits(t))) {
-    wf_seat *s = wf_seat_of(iso, t);
-    t->flags &= ~(uint32_t)WF_F_PARKED;
-    iso->running = s->running;
-    wf_run_begin(iso, t, s->running);
-    status = wf_seat_run(iso, s);
+    const wf_seat *s = wf_seat_run(iso, wf_run_seated(iso, t));
+    co = s->co;
+    status = s->status;
   } else {
     int nargs = t->got;
     bool fresh = (t->flags & WF_F_NEW) != 0;
@@ -290,7 +287,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
     t->flags &= ~(uint32_t)WF_F_PARKED;
     iso->running = co;
     wf_run_begin(iso, t, co);
-    status = co_run(iso, co, nargs, fresh);
+    status = co_run(iso, &co, nargs, fresh);
   }
   t = iso->cur; /* the one that ran last in it: the other may be collected */
   if (wf_likely(status == LUA_YIELD && (t->flags & WF_F_PARKED))) return;
@@ -454,7 +451,7 @@ void wf_iso_step(wf_iso *iso) {
     }
     task_run(iso, r);
     iso->cur = &iso->main;
-    if (++iso->tick < POLL_EVERY) continue;
+    if (++iso->tick < WF_POLL_EVERY) continue;
     iso->tick = 0;
     wf_iso_poll(iso);
     if (wf_clock_ns() > end) break;
@@ -481,7 +478,7 @@ bool wf_iso_slice(wf_iso *iso) {
     task_run(iso, r);
     iso->cur = &iso->main; /* r may be collected from here on */
     if (wf_unlikely(iso->ended || iso->slice_over)) return true;
-    if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+    if (wf_unlikely(++iso->tick >= WF_POLL_EVERY)) {
       iso->tick = 0;
       wf_iso_poll(iso);
     }
@@ -516,7 +513,7 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
     } else {
       task_run(iso, r);
       iso->cur = t; /* r may be collected from here on */
-      if (wf_unlikely(++iso->tick >= POLL_EVERY)) {
+      if (wf_unlikely(++iso->tick >= WF_POLL_EVERY)) {
         iso->tick = 0;
         wf_iso_poll(iso);
         if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);

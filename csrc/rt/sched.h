@@ -23,6 +23,10 @@
 #include "rt/shutdown.h"
 #include "rt/swait.h"
 
+enum {
+  WF_POLL_EVERY = 61 /* tasks run between two looks at the inbox and the clock, as Go does */
+};
+
 /* The rare half of wf_wait_begin: raise what forbids to block here, and note which coroutine of the
  * task it is that parks. */
 void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t);
@@ -82,10 +86,7 @@ void wf_wait_fail(wf_iso *iso, lua_State *L, wf_task *t);
 int wf_wait_park_inline(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k);
 
 /* Let the scheduler go on, then continue in `k`: the running task, from a coroutine that can yield. */
-static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
-  t->flags |= WF_F_PARKED;
-  return wf_likely(iso->seat != NULL) ? wf_seat_wait(iso, L, t, k) : lua_yieldk(L, 0, (lua_KContext)t, k);
-}
+static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k);
 
 /* Park until the wait is over, then continue in `k`. `resource` is what the trace shows. */
 static inline int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
@@ -190,6 +191,39 @@ static inline void wf_run_begin(wf_iso *iso, wf_task *t, lua_State *L) {
   iso->cur = t;
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
   wf_press_check(iso, L);
+}
+
+/* The task on a seat goes on: the seat, which is to be entered. */
+static inline wf_seat *wf_run_seated(wf_iso *iso, wf_task *t) {
+  wf_seat *s = wf_seat_of(iso, t);
+  t->flags &= ~(uint32_t)WF_F_PARKED;
+  iso->running = s->running;
+  wf_run_begin(iso, t, s->running);
+  return s;
+}
+
+/* Is the scheduler's loop, if the running task went back to it, to go on with the next that is ready? It also looks at mail and
+ * timers, after WF_POLL_EVERY tasks. `w` is whose loop it is, NULL: a host's. */
+static inline bool wf_run_goes_on(const wf_iso *iso, const wf_task *w) {
+  return iso->tick + 1 < WF_POLL_EVERY && (w == NULL || w->claim == WF_ARMED || w->claim == WF_TURN);
+}
+
+static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
+  t->flags |= WF_F_PARKED;
+  wf_seat *s = iso->seat;
+  if (wf_unlikely(s == NULL)) return lua_yieldk(L, 0, (lua_KContext)t, k);
+  wf_seat_sit(s, L, t);
+  wf_task *next = iso->head;
+  if (next != NULL && next != t && wf_task_sits(next) && wf_run_goes_on(iso, iso->inliner) && iso->explore == NULL) {
+    wf_ready_pop(iso);
+    iso->tick++;
+    wf_seat *to = wf_run_seated(iso, next);
+    wf_seat_enters(iso, to);
+    wf_cstack_hand(&s->stack, &to->stack);
+  } else {
+    wf_cstack_leave(&s->stack);
+  }
+  return wf_unlikely(s->leave) ? lua_yieldk(L, 0, (lua_KContext)t, k) : k(L, LUA_YIELD, (lua_KContext)t);
 }
 
 /* The running task's slice is over: put it at the end of the ready queue. L is about to yield. [-0, +0, m] */

@@ -84,7 +84,7 @@ wf_seat *wf_seat_take(wf_iso *iso) {
     s = &all->seat[all->made];
     if (wf_cstack_open(&s->stack, body)) {
       s->seats = all;
-      all->made++;
+      s->unit = (uint8_t)(++all->made << WF_SEAT_SHIFT);
       return s;
     }
   }

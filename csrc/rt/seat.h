@@ -9,6 +9,9 @@
  * returns on it. When all are taken, one whose task has waited long is asked to leave: it yields after all, and waits on
  * without a seat. So tasks that switch often sit, and those that wait by the million cost no C stack.
  *
+ * Where the next that is ready sits, too, the one that waits hands over to it directly (sched.h, wf_task_park): the scheduler,
+ * which has entered the first, gets the processor back from whichever leaves, and finds it in wf_iso.seat.
+ *
  * Not for isolates of the worker pool: a C stack stays on its thread. Not while a schedule is explored.
  *
  * Nothing outside a task may raise on its coroutine: the error would land in the lua_resume on its seat.
@@ -38,6 +41,7 @@ typedef struct wf_seat {
   lua_State *running;    /* its innermost coroutine */
   uint32_t since;        /* the count of runs when it began to wait */
   bool leave;            /* it is to yield */
+  uint8_t unit;          /* its number, as wf_task.more has it */
   struct wf_seat *next;  /* free ones */
 } wf_seat;
 
@@ -64,16 +68,22 @@ void wf_seats_close(wf_iso *iso);
 /* A free seat for a task that is to go on, or NULL. */
 wf_seat *wf_seat_take(wf_iso *iso);
 
-/* Run on the seat until its task waits or lua_resume returns; the status, LUA_YIELD for a wait. */
-static inline int wf_seat_run(wf_iso *iso, wf_seat *s) {
-  wf_seat *outer = iso->seat;
-  const char *low = iso->stack_low;
+static inline void wf_seat_enters(wf_iso *iso, wf_seat *s) {
   iso->seat = s;
   iso->stack_low = s->stack.low + WF_STACK_RESERVE;
+}
+
+/* Run on the seat, and on those that it hands over to, until a task waits or its lua_resume returns: that one's seat, with
+ * status LUA_YIELD for a wait. */
+static inline wf_seat *wf_seat_run(wf_iso *iso, wf_seat *s) {
+  wf_seat *outer = iso->seat;
+  const char *low = iso->stack_low;
+  wf_seat_enters(iso, s);
   wf_cstack_enter(&s->stack);
+  s = iso->seat;
   iso->seat = outer;
   iso->stack_low = low;
-  return s->status;
+  return s;
 }
 
 /* The seat of the task, which goes on and does not wait there any more. */
@@ -85,16 +95,13 @@ static inline wf_seat *wf_seat_of(wf_iso *iso, wf_task *t) {
   return s;
 }
 
-/* Called on a seat: the task waits here, then goes on in k, as after lua_yieldk(L, 0, t, k). */
-static inline int wf_seat_wait(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
-  wf_seat *s = iso->seat;
+/* The running task, on seat s, begins to wait there in its coroutine L. */
+static inline void wf_seat_sit(wf_seat *s, lua_State *L, wf_task *t) {
   s->task = t;
   s->running = L;
   s->since = s->seats->runs;
   s->status = LUA_YIELD;
-  t->more = (uint8_t)(t->more + ((uint8_t)(s - s->seats->seat + 1) << WF_SEAT_SHIFT));
-  wf_cstack_leave(&s->stack);
-  return wf_unlikely(s->leave) ? lua_yieldk(L, 0, (lua_KContext)t, k) : k(L, LUA_YIELD, (lua_KContext)t);
+  t->more = (uint8_t)(t->more + s->unit);
 }
 
 #endif

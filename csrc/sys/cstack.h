@@ -3,6 +3,7 @@
  *
  *   wf_cstack_enter(s)   runs s->body, or what left it last, until that calls wf_cstack_leave
  *   wf_cstack_leave(s)   on the stack itself: back to who entered it
+ *   wf_cstack_hand(s, to)  on the stack itself: on to another one that was left, which goes back to who entered this one
  *
  * What a swap costs is some ten instructions. Registers are saved by the compiler, which is told that all are lost;
  * floating-point modes and the signal mask are the thread's and stay. Errors of Lua stay within a stack as long as the
@@ -31,6 +32,7 @@ typedef struct wf_cstack {
   void *fake, *caller_fake;
   const void *caller_low;
   size_t caller_size;
+  bool handed; /* it is gone on with from another stack, which has said who the caller is */
 #endif
 #if WF_TSAN
   void *fiber, *caller_fiber;
@@ -86,6 +88,19 @@ static inline void wf_cstack_enter(wf_cstack *s) {
 #endif
 }
 
+#if WF_ASAN
+static inline void wf_cstack_back(wf_cstack *s) {
+  const void *low;
+  size_t size;
+  __sanitizer_finish_switch_fiber(s->fake, &low, &size);
+  if (!s->handed) {
+    s->caller_low = low;
+    s->caller_size = size;
+  }
+  s->handed = false;
+}
+#endif
+
 static inline void wf_cstack_leave(wf_cstack *s) {
 #if WF_TSAN
   __tsan_switch_to_fiber(s->caller_fiber, 0);
@@ -95,7 +110,25 @@ static inline void wf_cstack_leave(wf_cstack *s) {
 #endif
   wf_cstack_swap(&s->sp, s->caller);
 #if WF_ASAN
-  __sanitizer_finish_switch_fiber(s->fake, &s->caller_low, &s->caller_size);
+  wf_cstack_back(s);
+#endif
+}
+
+static inline void wf_cstack_hand(wf_cstack *s, wf_cstack *to) {
+  to->caller = s->caller;
+#if WF_TSAN
+  to->caller_fiber = s->caller_fiber;
+  __tsan_switch_to_fiber(to->fiber, 0);
+#endif
+#if WF_ASAN
+  to->caller_low = s->caller_low;
+  to->caller_size = s->caller_size;
+  to->handed = true;
+  __sanitizer_start_switch_fiber(&s->fake, to->low, to->size);
+#endif
+  wf_cstack_swap(&s->sp, to->sp);
+#if WF_ASAN
+  wf_cstack_back(s);
 #endif
 }
 
@@ -103,6 +136,7 @@ static inline void wf_cstack_leave(wf_cstack *s) {
 
 static inline void wf_cstack_enter(wf_cstack *s) { (void)s; }
 static inline void wf_cstack_leave(wf_cstack *s) { (void)s; }
+static inline void wf_cstack_hand(wf_cstack *s, wf_cstack *to) { (void)s, (void)to; }
 
 #endif
 #endif

@@ -227,6 +227,47 @@ static void test_frames(void) {
   lua_close(L);
 }
 
+/* Who waits hands over to the next who sits: whoever goes back to the scheduler in the end, it is that one's end that counts; mail
+ * and timers have their turn; and a task that is ready again itself, as the next, hands over to nobody. */
+static void test_hands_over(void) {
+  lua_State *L = host_core();
+  run(L, "local function pair(rounds, ends_a, ends_b)\n"
+         "  local a, b = weft.channel(), weft.channel()\n"
+         "  return weft.go(function() for i = 1, rounds do a:send(i) assert(b:recv() == i) end return ends_a(a) end),\n"
+         "         weft.go(function() for i = 1, rounds do b:send((a:recv())) end return ends_b(a) end)\n"
+         "end\n"
+         "local function fine() return 'fine' end\n"
+         "local function fails() error('wanted', 0) end\n"
+         "local function waits(ch) ch:recv() end\n"
+         "for round = 1, 70 do\n" /* the look at timers falls on each place of the pairs */
+         "  local j1, j2 = pair(round, fine, fails)\n"
+         "  local j3, j4 = pair(round + 1, fails, fine)\n"
+         "  local j5, j6 = pair(round + 2, waits, fine)\n"
+         "  assert(j1:join() == 'fine' and j4:join() == 'fine' and j6:join() == 'fine')\n"
+         "  for _, j in ipairs {j2, j3} do local ok, e = j:result() assert(not ok and e == 'wanted') end\n"
+         "  j5:cancel()\n"
+         "  local ok, e = j5:result()\n"
+         "  assert(not ok and weft.is(e, 'cancelled'))\n"
+         "end\n"
+         "local j1, j2 = pair(math.huge, fine, fine)\n"
+         "weft.sleep(1e-3)\n"
+         "local up = 0\n"
+         "table.sort({1, 2, 3, 4}, function(x, y) weft.sleep(1e-4) up = up + 1 return x < y end)\n" /* the loop of an inline wait */
+         "assert(up > 0)\n"
+         "local alone\n"
+         "alone = weft.go(function()\n"
+         "  for _ = 1, 3 do weft.yield() end\n"
+         "  alone:cancel()\n"
+         "  for _ = 1, 200 do assert(weft.is(select(2, pcall(weft.yield)), 'cancelled')) end\n"
+         "end)\n"
+         "j1:cancel() j2:cancel()\n"
+         "assert(not j1:result() and not j2:result())\n"
+         "alone:wait()\n"
+         "assert(alone:result())");
+  CHECK(sitting(L) == 0);
+  lua_close(L);
+}
+
 /* Lua's own limit for nested C calls is reached before the end of the stack. */
 static void test_depth(void) {
   lua_State *L = host_core();
@@ -444,6 +485,7 @@ int main(int argc, char **argv) {
     test_given_back();
     test_where();
     test_frames();
+    test_hands_over();
     test_depth();
     test_inline_depth();
     test_ends();
