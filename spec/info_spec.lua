@@ -327,6 +327,12 @@ describe("weft.set", function()
       io.write(table.concat(weft.info(job).sigmask, " "), "\t", tostring(main:find " SIGUSR2 " ~= nil), "\n")
       go:send(1)
       job:join()
+      -- Its last instructions may be still to come, and it would take the signal.
+      local function threads()
+        local f <close> = assert(io.open "/proc/self/status")
+        return f:read "a":match "\nThreads:%s*(%d+)"
+      end
+      while threads() ~= "1" do weft.sleep(0.001) end
       -- One that is blocked here waits until it is not.
       local signal = weft.signal "SIGUSR1"
       assert(weft.set { sigmask = { "SIGUSR1" } })
