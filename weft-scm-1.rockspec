@@ -106,6 +106,8 @@ build = {
         "csrc/lx/pack_scratch.c",
         "csrc/lx/pack_state.c",
         "csrc/lx/pack_value.c",
+        "csrc/lx/raw_args.c",
+        "csrc/lx/raw_blocks.c",
         "csrc/lx/raw_trial.c",
         "csrc/lx/shape.c",
         "csrc/lx/strings.c",

@@ -7,39 +7,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "lx/raw_blocks.h"
 #include "lx/release.h"
 #include "lx/shape.h"
 
-enum { BLOCKS = 512 };
-
 typedef struct trial {
-  struct {
-    const void *at;
-    size_t size;
-  } block[BLOCKS];
+  wf_raw_blocks blocks;
   wf_shape *shape;
 } trial;
 
-static void *trial_alloc(void *ud, void *block, size_t osize, size_t nsize) {
-  trial *t = ud;
-  size_t i = 0;
-  (void)osize;
-  while (i < BLOCKS && t->block[i].at != block) i++; /* block NULL: a free place */
-  if (i == BLOCKS) return NULL;
-  void *moved = NULL;
-  if (nsize == 0) free(block);
-  else if ((moved = realloc(block, nsize)) == NULL) return NULL;
-  t->block[i].at = moved;
-  t->block[i].size = moved == NULL ? 0 : nsize;
-  return moved;
-}
-
-/* How large the block at that address is; 0: there is none. */
-static size_t size_at(const trial *t, const void *at) {
-  for (size_t i = 0; at != NULL && i < BLOCKS; i++)
-    if (t->block[i].at == at) return t->block[i].size;
-  return 0;
-}
+static size_t size_at(const trial *t, const void *at) { return wf_raw_block_size(&t->blocks, at); }
 
 static bool same_string(lua_State *L, const trial *t, int idx, uint8_t tag, const void *p) {
   size_t len, want;
@@ -112,7 +89,7 @@ static int try_reading(lua_State *L) {
   lua_pushnumber(L, -2.5);
   lua_pushlightuserdata(L, (void *)(uintptr_t)t);
   lua_rawset(L, -3);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&t->block[1]);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&t->blocks.block[1]);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
   lua_pushinteger(L, -9);
@@ -179,10 +156,10 @@ static bool is_filled(lua_State *L, const trial *t, int n) {
   fill_slowly(L, n);
   for (int i = 1; i <= 40; i++) {
     lua_pushinteger(L, i);
-    lua_rawsetp(L, -2, &t->block[i]);
+    lua_rawsetp(L, -2, &t->blocks.block[i]);
   }
   for (int i = 1; i <= 40; i++) {
-    bool ok = lua_rawgetp(L, -1, &t->block[i]) == LUA_TNUMBER && lua_tointeger(L, -1) == i;
+    bool ok = lua_rawgetp(L, -1, &t->blocks.block[i]) == LUA_TNUMBER && lua_tointeger(L, -1) == i;
     lua_pop(L, 1);
     if (!ok) return false;
   }
@@ -256,15 +233,8 @@ static int try_filling(lua_State *L) {
 
 static bool try_it(lua_CFunction try) {
   trial *t = calloc(1, sizeof *t);
-  lua_State *L = t == NULL ? NULL : lua_newstate(trial_alloc, t);
-  bool ok = false;
-  if (L != NULL) {
-    lua_pushcfunction(L, try);
-    lua_pushlightuserdata(L, t);
-    ok = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_toboolean(L, -1);
-    lua_close(L);
-    wf_free(t->shape);
-  }
+  bool ok = t != NULL && wf_raw_blocks_run(&t->blocks, try, t);
+  if (t != NULL) wf_free(t->shape);
   free(t);
   return ok;
 }

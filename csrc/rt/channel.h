@@ -85,10 +85,12 @@ static inline bool wf_channel_hand_over(wf_iso *iso, lua_State *L, wf_channel *c
 
 /* Keep the integer at index `value`, when it is one and there is a cell. (That no receiver waits is known.) [-0, +0, -] */
 static inline bool wf_channel_keep_integer(lua_State *L, wf_channel *c, int value) {
-  if (c->count >= c->capacity || c->count + c->reserved >= c->room || c->closed || !lua_isinteger(L, value)) return false;
+  if (c->count >= c->capacity || c->count + c->reserved >= c->room || c->closed) return false;
+  const wf_raw_value *v = wf_raw_arg(L, value);
+  if (v != NULL ? v->tag != WF_RAW_INTEGER : !lua_isinteger(L, value)) return false;
   wf_kept *k = &c->cells[(c->head + c->count) & (c->room - 1)];
   k->tag = KEPT_INTEGER;
-  k->v.i = lua_tointeger(L, value);
+  k->v.i = v != NULL ? v->v.i : lua_tointeger(L, value);
   c->count++;
   return true;
 }

@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "lx/raw_args.h"
 #include "rt/trace.h"
 #include "sys/thread.h"
 #include "sys/ticker.h"
@@ -389,7 +390,7 @@ void *wf_iso_check(wf_iso *iso, lua_State *L, int idx, enum wf_class c);
 
 /* The head of objects that are checked on hot paths. A full userdata of the right size that starts with the
  * class's seal is the object: nothing else in a process has these 64 bits there. Three calls fewer than a
- * comparison of metatables, and the isolate comes with it. */
+ * comparison of metatables, and the isolate comes with it. Where arguments can be read in place it takes none. */
 typedef struct wf_object {
   uint64_t seal;
   wf_iso *iso;
@@ -398,7 +399,9 @@ typedef struct wf_object {
 #define WF_SEAL(c) (UINT64_C(0x77656674A6D1E35B) * (2 * (uint64_t)(c) + 1))
 
 static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_t size) {
-  wf_object *o = lua_touserdata(L, idx);
+  wf_object *o = idx > 0 ? wf_raw_arg_userdata(L, idx, size) : NULL;
+  if (wf_likely(o != NULL && o->seal == WF_SEAL(c))) return o;
+  o = lua_touserdata(L, idx);
   /* The length of anything but a full userdata and a string (no userdata) is 0 or not this. */
   if (wf_likely(o != NULL && lua_rawlen(L, idx) == size && o->seal == WF_SEAL(c))) return o;
   return NULL;

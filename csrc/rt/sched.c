@@ -251,8 +251,10 @@ static inline int co_run(wf_iso *iso, lua_State **co, int nargs, bool fresh) {
   if (!fresh) {
     if (wf_likely(iso->seats != NULL))
       s = wf_seat_take(iso);
-    else if (wf_unlikely(++iso->resumes == WF_SEATS_AFTER))
+    else if (wf_unlikely(++iso->resumes == WF_SEATS_AFTER)) {
+      wf_raw_args_try();
       wf_seats_open(iso);
+    }
   }
   if (wf_likely(s != NULL)) {
     s->co = *co;

@@ -1,5 +1,6 @@
-/* raw_trial_test.c: the trial of tables read and filled in place (lx/raw_trial.c) can fail. What Lua's API answers there is
- * the truth that the records are measured by; here it lies once in each run, at every place in turn: the trial must say no. */
+/* raw_trial_test.c: the trials of tables read and filled in place (lx/raw_trial.c) and of arguments read in place
+ * (lx/raw_args.c) can fail. What Lua's API answers there is the truth that the records are measured by; here it lies once in
+ * each run, at every place in turn: the trial must say no. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
@@ -38,7 +39,15 @@ static int lie_rawgetp(lua_State *L, int idx, const void *key) {
 static lua_Integer lie_tointeger(lua_State *L, int idx) { return lua_tointeger(L, idx) + lies(); }
 static lua_Number lie_tonumber(lua_State *L, int idx) { return lua_tonumber(L, idx) + lies(); }
 static int lie_toboolean(lua_State *L, int idx) { return lua_toboolean(L, idx) ^ lies(); }
-static void *lie_touserdata(lua_State *L, int idx) { return (char *)lua_touserdata(L, idx) + (lua_gettop(L) > 1 ? lies() : 0); }
+
+/* Not of the pointer that a trial finds its way by: its first argument, its upvalue. */
+static void *lie_touserdata(lua_State *L, int idx) {
+  char *p = lua_touserdata(L, idx);
+  bool known = idx < LUA_REGISTRYINDEX || (idx == 1 && lua_islightuserdata(L, idx));
+  return known || !lies() ? p : p + 1;
+}
+
+static int lie_gettop(lua_State *L) { return lua_gettop(L) + lies(); }
 static lua_Unsigned lie_rawlen(lua_State *L, int idx) { return lua_rawlen(L, idx) + lies(); }
 static int lie_isinteger(lua_State *L, int idx) { return lua_isinteger(L, idx) ^ lies(); }
 
@@ -68,26 +77,36 @@ static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
 #define lua_isinteger lie_isinteger
 #define lua_type lie_type
 #define lua_tolstring lie_tolstring
+#define lua_gettop lie_gettop
+#define wf_raw_args_try no_args_try
+#define wf_raw_args_work no_args_work
 #define wf_raw_works no_raw_works
 #define wf_raw_fills no_raw_fills
 bool no_raw_works(void);
 bool no_raw_fills(void);
+void no_args_try(void);
 #include "lx/raw_trial.c"
+#define trial trial_of_args
+#include "lx/raw_args.c"
+
+static bool reading(void) { return try_it(try_reading); }
+static bool filling(void) { return try_it(try_filling); }
 
 int main(void) {
   static const struct {
     const char *what;
-    lua_CFunction try;
-  } part[] = {{"reading", try_reading}, {"filling", try_filling}};
+    bool (*holds)(void);
+    bool early; /* it may hold for a Lua before 5.4.4, too */
+  } part[] = {{"reading", reading, false}, {"filling", filling, false}, {"arguments", args_hold, true}};
   int failures = 0;
-  if (LX_EARLY) return 0;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 3; i++) {
+    if (LX_EARLY && !part[i].early) continue;
     asked = lie_at = 0;
-    if (!try_it(part[i].try)) printf("%s: the truth is refused\n", part[i].what), failures++;
+    if (!part[i].holds()) printf("%s: the truth is refused\n", part[i].what), failures++;
     long all = asked, believed = 0;
     for (lie_at = 1; lie_at <= all; lie_at++) {
       asked = 0;
-      if (!try_it(part[i].try)) continue;
+      if (!part[i].holds()) continue;
       printf("%s: lie %ld of %ld is believed\n", part[i].what, lie_at, all);
       believed++;
     }
