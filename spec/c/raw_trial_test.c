@@ -36,7 +36,7 @@ static int lie_rawgetp(lua_State *L, int idx, const void *key) {
   return lies() ? LUA_TNIL : type;
 }
 
-static lua_Integer lie_tointeger(lua_State *L, int idx) { return lua_tointeger(L, idx) + lies(); }
+static lua_Integer lie_tointeger(lua_State *L, int idx) { return lua_tointeger(L, idx) ^ lies(); }
 static lua_Number lie_tonumber(lua_State *L, int idx) { return lua_tonumber(L, idx) + lies(); }
 static int lie_toboolean(lua_State *L, int idx) { return lua_toboolean(L, idx) ^ lies(); }
 
