@@ -1,4 +1,4 @@
-/* The trial of raw_args.h: a C function is called with arguments of every type and looks at them both ways, from the main thread
+/* The trial of raw_args.h: a C function with an upvalue is called with arguments of every type and looks at them both ways, from the main thread
  * and from a coroutine, at several depths and after the stack has moved. */
 #include "lx/raw_args.h"
 
@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "lx/raw_blocks.h"
 
-enum { MANY = 200 };
+enum { MANY = 50 }; /* more than a stack has at first */
 
 /* Is the userdata at that index this one? */
 static bool same_userdata(lua_State *L, const wf_raw_blocks *b, int idx, const wf_raw_userdata *u) {
@@ -26,13 +26,20 @@ static bool same_argument(lua_State *L, const wf_raw_blocks *b, int idx) {
   return (v->tag & 15) == type && v->tag != WF_RAW_USERDATA && v->tag != WF_RAW_INTEGER;
 }
 
+/* Is that pointer the first upvalue of the function that runs? `on`: its slot. */
+static bool same_upvalue(lua_State *L, const wf_raw_blocks *b, const wf_raw_value *on, const void *p) {
+  if (on->tag != WF_RAW_CLOSURE || !wf_raw_blocks_hold(b, on->v.p, sizeof(wf_raw_closure))) return false;
+  return wf_raw_upvalue_read(L) == p;
+}
+
 /* The function with the arguments; upvalue: the blocks. */
 static int look(lua_State *L) {
   const wf_raw_blocks *b = lua_touserdata(L, lua_upvalueindex(1));
   const wf_raw_thread *t = (const void *)L;
   int n = lua_gettop(L);
   bool ok = wf_raw_blocks_hold(b, t, sizeof *t) && wf_raw_blocks_hold(b, t->call, sizeof *t->call) &&
-            wf_raw_blocks_hold(b, t->call->function, sizeof(wf_raw_value)) && wf_raw_arg_read(L, n + 1) == NULL;
+            wf_raw_blocks_hold(b, t->call->function, sizeof(wf_raw_value)) && wf_raw_arg_read(L, n + 1) == NULL &&
+            same_upvalue(L, b, t->call->function, b);
   for (int i = 1; ok && i <= n; i++) ok = same_argument(L, b, i);
   lua_pushboolean(L, ok);
   return 1;
@@ -109,7 +116,7 @@ static int try_args(lua_State *L) {
   for (int i = 0; i < 2; i++) {
     lua_State *in = i == 0 ? L : lua_newthread(L);
     int nres;
-    t->depth = 3;
+    t->depth = 1;
     lua_pushcfunction(in, try_deep);
     lua_pushlightuserdata(in, t);
     if (in == L) lua_call(L, 1, 1);

@@ -1,4 +1,4 @@
-/* The arguments of the running C function, read in place: what a method asks of its first ones, whether they are objects of
+/* The arguments of the running C function and its first upvalue, read in place: what a method asks of its first ones, whether they are objects of
  * weft's and integers, takes two or three calls of Lua's API each, which is a good part of what a method on a hot path
  * does. The records are those of Lua 5.4 (lstate.h, lobject.h), the parts of them that all its releases share.
  *
@@ -34,7 +34,18 @@ typedef struct wf_raw_userdata {
   const void *metatable;
 } wf_raw_userdata;
 
-enum { WF_RAW_USERDATA = LUA_TUSERDATA | WF_RAW_COLLECTED };
+typedef struct wf_raw_closure {
+  void *gc_next;
+  uint8_t tt, marked, upvalues;
+  void *gc_list;
+  lua_CFunction f;
+  wf_raw_value upvalue[1];
+} wf_raw_closure;
+
+enum {
+  WF_RAW_USERDATA = LUA_TUSERDATA | WF_RAW_COLLECTED,
+  WF_RAW_CLOSURE = LUA_TFUNCTION | 2 << 4 | WF_RAW_COLLECTED /* of C */
+};
 
 /* Do these records hold? Written when the trial has succeeded, to 1, by whatever thread; all others may see that when they
  * like, for nothing else goes with it: relaxed. */
@@ -53,6 +64,20 @@ static inline const wf_raw_value *wf_raw_arg_read(const lua_State *L, int n) {
 /* The same; NULL also: it cannot be read so. */
 static inline const wf_raw_value *wf_raw_arg(const lua_State *L, int n) {
   return atomic_load_explicit(&wf_raw_args_work, memory_order_relaxed) != 0 ? wf_raw_arg_read(L, n) : NULL;
+}
+
+/* The first upvalue of the C function that runs, or waits, in L, if that is light userdata. NULL: it is not. */
+static inline void *wf_raw_upvalue_read(const lua_State *L) {
+  const wf_raw_thread *t = (const void *)L;
+  const wf_raw_value *f = t->call->function;
+  if (f->tag != WF_RAW_CLOSURE) return NULL;
+  const wf_raw_closure *c = f->v.p;
+  return c->upvalue[0].tag == WF_RAW_POINTER ? (void *)(uintptr_t)c->upvalue[0].v.p : NULL;
+}
+
+/* The same; NULL also: it cannot be read so. */
+static inline void *wf_raw_upvalue(const lua_State *L) {
+  return atomic_load_explicit(&wf_raw_args_work, memory_order_relaxed) != 0 ? wf_raw_upvalue_read(L) : NULL;
 }
 
 /* Where the bytes of a full userdata begin: after its user values, and after the collector's list if it has any. */

@@ -10,6 +10,7 @@
 enum { WF_RAW_BLOCKS = 512 };
 
 typedef struct wf_raw_blocks {
+  size_t used; /* places that have been taken, ever */
   struct {
     const void *at;
     size_t size;

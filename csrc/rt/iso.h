@@ -361,7 +361,10 @@ static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
 
 static inline bool wf_task_finished(const wf_task *t) { return t->state >= WF_DONE; }
 
-static inline wf_iso *wf_iso_up(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+static inline wf_iso *wf_iso_up(lua_State *L) {
+  void *iso = wf_raw_upvalue(L);
+  return wf_likely(iso != NULL) ? iso : lua_touserdata(L, lua_upvalueindex(1));
+}
 
 /* The isolate of any state, or NULL when weft is not open in it. [-0, +0, -] */
 wf_iso *wf_iso_of(lua_State *L);

@@ -62,7 +62,10 @@ static void desk_replace(wf_iso *iso, lua_State *L, int n) {
 
 /* Make room for n more values on the desk, and for all of it on the pile. */
 static void desk_reserve(wf_iso *iso, lua_State *L, int n) {
-  if (iso->seq > BUSY) lx_host_heap(L);
+  if (iso->seq > BUSY) {
+    lx_host_heap(L);
+    wf_raw_args_try();
+  }
   while (iso->desk_room < n) {
     luaL_checkstack(L, 8, NULL);
     if (iso->desk == NULL) {
@@ -212,9 +215,9 @@ int wf_task_begin(wf_iso *iso, wf_task *t) {
   return nargs + WF_TASK_EXTRA;
 }
 
-bool wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
+wf_task *wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
   wf_task *t = wf_ready_fresh(iso);
-  if (t == NULL || wf_unlikely(t->slot > MANY)) return false;
+  if (t == NULL || wf_unlikely(t->slot > MANY)) return NULL;
   lua_settop(co, WF_TASK_BASE); /* the handle of the one that has ended goes */
   int nargs = (int)t->slot;
   wf_ready_pop(iso);
@@ -224,5 +227,5 @@ bool wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
   iso->slots[slot] = t;
   take_share(iso, co, nargs);
   wf_run_begin(iso, t, co);
-  return true;
+  return t;
 }

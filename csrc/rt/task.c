@@ -222,16 +222,15 @@ static void task_end(wf_iso *iso, lua_State *L, wf_task *t, int status) {
 
 static int task_k(lua_State *L, int status, lua_KContext ctx);
 
-/* The task has ended in L. What would come back to this coroutine by way of the scheduler may as well stay. */
-static inline bool task_next(wf_iso *iso, lua_State *L, const wf_task *t) {
-  if (wf_unlikely(iso->cur != t || (t->flags & WF_F_EXPOSED))) return false;
+/* The task has ended in L. What would come back to this coroutine by way of the scheduler may as well stay: the next one, or NULL. */
+static inline wf_task *task_next(wf_iso *iso, lua_State *L, const wf_task *t) {
+  if (wf_unlikely(iso->cur != t || (t->flags & WF_F_EXPOSED))) return NULL;
   return wf_task_begin_here(iso, L, t->slot);
 }
 
-static int task_call(wf_iso *iso, lua_State *L) {
-  wf_task *t;
+/* Run the task, whose share lies in L, and those that follow it there. */
+static int task_call(wf_iso *iso, lua_State *L, wf_task *t) {
   do {
-    t = lua_touserdata(L, HANDLE);
     int status = LUA_ERRRUN;
     if (wf_likely((t->flags & (WF_F_ASKED | WF_F_STAND_IN)) != WF_F_ASKED)) {
       status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER, (lua_KContext)t, task_k);
@@ -240,7 +239,8 @@ static int task_call(wf_iso *iso, lua_State *L) {
       wf_cancel_push(iso, L, t);
     }
     task_end(iso, L, t, status);
-  } while (task_next(iso, L, t));
+    t = task_next(iso, L, t);
+  } while (t != NULL);
   return 0;
 }
 
@@ -248,10 +248,11 @@ static int task_k(lua_State *L, int status, lua_KContext ctx) {
   wf_iso *iso = lua_touserdata(L, ISO);
   wf_task *t = (wf_task *)ctx;
   task_end(iso, L, t, status);
-  return task_next(iso, L, t) ? task_call(iso, L) : 0;
+  t = task_next(iso, L, t);
+  return t != NULL ? task_call(iso, L, t) : 0;
 }
 
-int wf_task_main(lua_State *L) { return task_call(lua_touserdata(L, ISO), L); }
+int wf_task_main(lua_State *L) { return task_call(lua_touserdata(L, ISO), L, lua_touserdata(L, HANDLE)); }
 
 void wf_task_left(wf_iso *iso, wf_task *t, lua_State *co, int status) {
   uint32_t slot = t->slot;

@@ -22,8 +22,8 @@ int wf_task_main(lua_State *L);
 int wf_task_begin(wf_iso *iso, wf_task *t);
 
 /* The running task has ended in co, which has this slot: begin the next one there, if it is fresh and nothing else is to be
- * done first. Its handle, function and arguments are above WF_TASK_BASE values then. False: all is as it was. */
-bool wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot);
+ * done first: that one. Its handle, function and arguments are above WF_TASK_BASE values then. NULL: all is as it was. */
+wf_task *wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot);
 
 /* The scheduler: a task that has yielded by a coroutine.yield of before weft has its turn again. 0, or -1 when a
  * coroutine.resume of before weft is running it now. */
