@@ -19,7 +19,12 @@ local VERBS = { tasks = weft.go, isolates = weft.spawn, threads = weft.thread, p
 local kind = VERBS[arg[1]] and table.remove(arg, 1) or "threads"
 local file, quick = arg[1], os.getenv "WEFT_QUICK" ~= nil
 local runs = math.tointeger(arg[2] or (file or quick) and 1 or 3)
-local f, g = dofile(file or here .. "lib/sources.lua")
+local chunk, problem = loadfile(file or here .. "lib/sources.lua")
+if not chunk then
+  io.stderr:write("three_ways: ", problem, " (arguments: [tasks | isolates | threads | processes] [FILE.lua [runs]])\n")
+  os.exit(1)
+end
+local f, g = chunk()
 if type(f) == "table" then f, g = f[1], f[2] end
 if type(f) ~= "function" or type(g) ~= "function" or not runs or runs < 1 then
   io.stderr:write("three_ways: FILE.lua must return two functions (`return f, g`), runs must be a positive integer\n")
