@@ -6,6 +6,8 @@ local weft = require "weft"
 
 local MIB = 1 << 20
 
+weft.exec({ "true" }):wait() -- the loop of this thread stays: no test is to be blamed for it
+
 -- Runs f(...) in a thread with that much memory: its result, as job:result gives it.
 local function capped(bytes, f, ...) return weft.thread({ memory = bytes }, f, ...):result() end
 
@@ -156,6 +158,51 @@ describe("a capped isolate", function()
     end, ch))
     assert.equal("closed", (ch:recv()))
   end)
+
+  -- To call a finaliser takes memory when nothing has been called from that place before. (Lua before 5.4.4 does not tell that it
+  -- calls one.)
+  local release = require("weft.core").versions:match "^Lua 5%.4%.(%d+)"
+  if assert(tonumber(release)) >= 4 then
+    for _, verb in ipairs { "thread", "spawn", "process" } do
+      it("calls finalisers when all its memory is taken, as weft." .. verb, function()
+        local finalised, filled = weft[verb]({ memory = 4 << 20 }, function()
+          local count, kept, n = 0, {}, 0
+          for i = 1, 100 do kept[i] = false end
+          local collect = coroutine.create(function()
+            coroutine.yield()
+            collectgarbage()
+          end)
+          coroutine.resume(collect)
+          local objects = {}
+          local function deep(k) return k == 0 and 1 or 0 + deep(k - 1) end -- each call takes memory, too
+          for i = 1, 3 do objects[i] = setmetatable({}, { __gc = function() count = count + deep(20) end }) end
+          collectgarbage "stop"
+          local before
+          repeat -- what a round leaves behind, or the collector, is filled in the next
+            before = n
+            collectgarbage()
+            local size = 1 << 20
+            while size > 40 do -- shorter ones are there already
+              local ok, s = pcall(string.rep, "x", size)
+              if ok then
+                n = n + 1
+                kept[n] = s
+              else
+                size = size // 2
+              end
+            end
+          until n == before
+          for i = 1, 3 do objects[i] = nil end
+          assert(coroutine.resume(collect))
+          local seen = count
+          kept = nil -- luacheck: ignore 311
+          return seen, n
+        end):join()
+        assert.equal(3, finalised)
+        assert.truthy(filled > 3)
+      end)
+    end
+  end
 
   it("may be cancelled while it is out of memory", function()
     local begun = weft.channel(1)
