@@ -203,7 +203,9 @@ void wf_peer_put_channel(wf_peer *p, wf_shchan *s) {
   wf_peer_put_u64(p, s->mirror ? s->home_pid : p->here);
 }
 
-/* Mirrors that nobody but their taps has any more are let go, now and then. */
+/* Mirrors that nobody but their taps has any more are let go, now and then. Nothing is on its way to one then: what it demanded
+ * would be missing still, and what comes besides follows the demanded in one piece (on_demand), so it would be here, unless it has
+ * been received or has gone back. */
 static void sweep(wf_peer *p) {
   uint32_t n = 0;
   wf_link *l, *next;
@@ -500,7 +502,8 @@ static void on_home_frame(wf_tap *t, const wf_peer_head *h, wf_parcel *v) {
       wf_shchan_close(t->chan);
       break;
     case WF_PEER_RELEASE:
-      if (h->arg == t->times) tap_part(t);
+      t->times -= h->arg < t->times ? (uint32_t)h->arg : t->times;
+      if (t->times == 0) tap_part(t); /* else it is on its way there again, where it gets another mirror */
       break;
     case WF_PEER_LEAVE:
       t->left = true;
