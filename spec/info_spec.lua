@@ -325,14 +325,13 @@ describe("weft.set", function()
       ready:recv()
       local main = " " .. table.concat(weft.info().threads[1].sigmask, " ") .. " "
       io.write(table.concat(weft.info(job).sigmask, " "), "\t", tostring(main:find " SIGUSR2 " ~= nil), "\n")
+      local thread = "/proc/self/task/" .. weft.info(job).tid .. "/comm"
       go:send(1)
       job:join()
-      -- Its last instructions may be still to come, and it would take the signal.
-      local function threads()
-        local f <close> = assert(io.open "/proc/self/status")
-        return f:read "a":match "\nThreads:%s*(%d+)"
-      end
-      while threads() ~= "1" do weft.sleep(0.001) end
+      repeat -- its last instructions may be still to come, and it would take the signal
+        local there <close> = io.open(thread)
+        weft.sleep(0.001)
+      until not there
       -- One that is blocked here waits until it is not.
       local signal = weft.signal "SIGUSR1"
       assert(weft.set { sigmask = { "SIGUSR1" } })
