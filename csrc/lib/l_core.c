@@ -135,22 +135,39 @@ static int os_exit(lua_State *L) {
   return 0;
 }
 
-/* Replace os.exit in the table on top, unless that was done. [-0, +0, m] */
-static void replace_exit(wf_iso *iso, lua_State *L) {
+/* debug.sethook as it is. Upvalue 2: Lua's own. A cancellation that comes meanwhile, for who computes, is to strike by a hook, which
+ * this one may have replaced. */
+static int debug_sethook(lua_State *L) {
+  lua_CFunction own = lua_tocfunction(L, lua_upvalueindex(2));
+  if (own != NULL) {
+    own(L); /* in this frame, so that its errors have this function's name; it returns nothing */
+  } else {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 0);
+  }
+  wf_press_check(wf_iso_up(L), L);
+  return 0;
+}
+
+/* Replace that function in the table on top, unless that was done. [-0, +0, m] */
+static void replace(wf_iso *iso, lua_State *L, const char *name, lua_CFunction f) {
   lua_pushlightuserdata(L, iso);
-  if (lua_getfield(L, -2, "exit") != LUA_TFUNCTION || lua_tocfunction(L, -1) == os_exit) {
+  if (lua_getfield(L, -2, name) != LUA_TFUNCTION || lua_tocfunction(L, -1) == f) {
     lua_pop(L, 2);
     return;
   }
-  lua_pushcclosure(L, os_exit, 2);
-  lua_setfield(L, -2, "exit");
+  lua_pushcclosure(L, f, 2);
+  lua_setfield(L, -2, name);
 }
 
 static void on_library(wf_iso *iso, lua_State *L, const char *lib) {
   if (strcmp(lib, LUA_COLIBNAME) == 0) {
     wf_lib_coroutine(iso, L);
   } else if (strcmp(lib, LUA_OSLIBNAME) == 0) {
-    replace_exit(iso, L);
+    replace(iso, L, "exit", os_exit);
+  } else if (strcmp(lib, LUA_DBLIBNAME) == 0) {
+    replace(iso, L, "sethook", debug_sethook);
   }
 }
 
@@ -162,7 +179,7 @@ void wf_lib_core(wf_iso *iso, lua_State *L) {
 }
 
 void wf_lib_libraries(wf_iso *iso, lua_State *L) {
-  static const char *const libs[] = {LUA_COLIBNAME, LUA_OSLIBNAME};
+  static const char *const libs[] = {LUA_COLIBNAME, LUA_OSLIBNAME, LUA_DBLIBNAME};
   iso->on_library = on_library;
   if (iso->is_child) return; /* there they are replaced when they open (run.c) */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

@@ -18,12 +18,8 @@ enum { SELF = 1 };
 
 static const char *const state_names[] = {"ready", "running", "waiting", "done", "failed", "cancelled"};
 
-/* Wait for the end, then continue in k; k is also what follows when it has ended. */
-static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_job j = wf_job_check(iso, L, SELF);
-  wf_cancel_point(iso, L);
-  if (wf_job_finished(j)) return k(L, LUA_OK, 0);
+/* Wait for the end of the job, which is not finished, then continue in k. */
+static int wait_end(wf_iso *iso, lua_State *L, wf_job j, uint64_t deadline, lua_KFunction k) {
   if (j.task == iso->cur) return luaL_error(L, "a job cannot wait for itself");
   if (wf_job_joiners(iso, j) == NULL || (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL))
     return lx_raise_memory(L);
@@ -33,51 +29,73 @@ static int wait_end(lua_State *L, uint64_t deadline, lua_KFunction k) {
   return wf_wait_park(iso, L, t, wf_job_id(iso, j), k);
 }
 
-static int join_k(lua_State *L, int status, lua_KContext ctx) {
-  wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
+/* The job at SELF, which is to be waited for: all above it goes. [-?, +0, e] */
+static wf_job awaited(wf_iso *iso, lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
+  lua_settop(L, SELF);
+  wf_cancel_point(iso, L);
+  return j;
+}
+
+static int give_results(wf_iso *iso, lua_State *L, wf_job j) {
   wf_job_looked(iso, j);
   int n = wf_job_results(iso, L, j, SELF);
   return n < 0 ? lua_error(L) : n;
 }
 
-static int job_join(lua_State *L) {
-  lua_settop(L, SELF);
-  return wait_end(L, WF_NEVER, join_k);
+static int join_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_wait_end(L, (wf_task *)ctx);
+  return give_results(iso, L, wf_job_check(iso, L, SELF));
 }
 
-static int result_k(lua_State *L, int status, lua_KContext ctx) {
+static int job_join(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
-  wf_job j = wf_job_check(iso, L, SELF);
+  wf_job j = awaited(iso, L);
+  return wf_job_finished(j) ? give_results(iso, L, j) : wait_end(iso, L, j, WF_NEVER, join_k);
+}
+
+static int give_outcome(wf_iso *iso, lua_State *L, wf_job j) {
   wf_job_looked(iso, j);
   lua_pushboolean(L, wf_job_state(j) == WF_DONE);
   int n = wf_job_results(iso, L, j, SELF);
   return 1 + (n < 0 ? 1 : n);
 }
 
-static int job_result(lua_State *L) {
-  lua_settop(L, SELF);
-  return wait_end(L, WF_NEVER, result_k);
+static int result_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_wait_end(L, (wf_task *)ctx);
+  return give_outcome(iso, L, wf_job_check(iso, L, SELF));
 }
 
-static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+static int job_result(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
-  wf_job j = wf_job_check(iso, L, SELF);
+  wf_job j = awaited(iso, L);
+  return wf_job_finished(j) ? give_outcome(iso, L, j) : wait_end(iso, L, j, WF_NEVER, result_k);
+}
+
+static int give_finished(wf_iso *iso, lua_State *L, wf_job j) {
   bool finished = wf_job_finished(j);
   if (finished) wf_job_looked(iso, j);
   lua_pushboolean(L, finished);
   return 1;
 }
 
+static int wait_k(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  wf_iso *iso = wf_iso_up(L);
+  wf_wait_end(L, (wf_task *)ctx);
+  return give_finished(iso, L, wf_job_check(iso, L, SELF));
+}
+
 static int job_wait(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job_check(iso, L, SELF);
   uint64_t deadline = wf_opt_deadline(iso, L, 2);
-  lua_settop(L, SELF);
-  return wait_end(L, deadline, wait_k);
+  wf_job j = awaited(iso, L);
+  return wf_job_finished(j) ? give_finished(iso, L, j) : wait_end(iso, L, j, deadline, wait_k);
 }
 
 static bool cancel(wf_iso *iso, lua_State *L, wf_job j, int reason) {
@@ -228,7 +246,8 @@ static int job_tostring(lua_State *L) {
 }
 
 static int close_k(lua_State *L, int status, lua_KContext ctx) {
-  if (status != LUA_OK) wf_wait_end(L, (wf_task *)ctx);
+  (void)status;
+  wf_wait_end(L, (wf_task *)ctx);
   return 0;
 }
 
@@ -238,7 +257,8 @@ static int job_close(lua_State *L) {
   wf_job j = wf_job_check(iso, L, SELF);
   lua_settop(L, SELF);
   cancel(iso, L, j, 0);
-  return wait_end(L, WF_NEVER, close_k);
+  wf_cancel_point(iso, L);
+  return wf_job_finished(j) ? 0 : wait_end(iso, L, j, WF_NEVER, close_k);
 }
 
 /* core.is_job(value). */

@@ -14,6 +14,12 @@ static bool same_userdata(lua_State *L, const wf_raw_blocks *b, int idx, const w
   const char *p = lua_touserdata(L, idx);
   size_t size = lua_rawlen(L, idx);
   if (!wf_raw_blocks_hold(b, u, sizeof *u) || u->size != size || u->values > 4) return false;
+  const void *metatable = NULL;
+  if (lua_getmetatable(L, idx)) {
+    metatable = lua_topointer(L, -1);
+    lua_pop(L, 1);
+  }
+  if (u->metatable != metatable) return false;
   return wf_raw_memory(u) == p && wf_raw_blocks_hold(b, u, (size_t)(p - (const char *)u) + size);
 }
 
@@ -64,6 +70,8 @@ static void push_all(lua_State *L, const wf_raw_blocks *b) {
   for (int values = 0; values <= 2; values++) {
     lua_newuserdatauv(L, (size_t)values * 24, values);
     lua_newuserdatauv(L, 100, values);
+    lua_newtable(L);
+    lua_setmetatable(L, -2);
   }
   lua_pushinteger(L, -7);
   lua_pushinteger(L, LUA_MAXINTEGER);

@@ -86,12 +86,10 @@ static inline void *wf_raw_memory(const wf_raw_userdata *u) {
   return (char *)(uintptr_t)u + head;
 }
 
-/* The bytes of the n-th argument if it is a full userdata of that size, else NULL. */
-static inline void *wf_raw_arg_userdata(const lua_State *L, int n, size_t size) {
-  const wf_raw_value *v = wf_raw_arg(L, n);
-  if (v == NULL || v->tag != WF_RAW_USERDATA) return NULL;
-  const wf_raw_userdata *u = v->v.p;
-  return u->size == size ? wf_raw_memory(u) : NULL;
+/* The n-th argument if it is a full userdata, else NULL. */
+static inline const wf_raw_userdata *wf_raw_arg_userdata(const lua_State *L, int n) {
+  const wf_raw_value *v = n > 0 ? wf_raw_arg(L, n) : NULL;
+  return v != NULL && v->tag == WF_RAW_USERDATA ? v->v.p : NULL;
 }
 
 #endif

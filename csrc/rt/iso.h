@@ -379,6 +379,8 @@ wf_iso *wf_iso_open(lua_State *L, struct wf_member *member, wf_port *pooled);
 
 /* The userdata at `idx` when it is of this class, else NULL. Compares metatable addresses. */
 static inline void *wf_iso_test(wf_iso *iso, lua_State *L, int idx, enum wf_class c) {
+  const wf_raw_userdata *u = wf_raw_arg_userdata(L, idx);
+  if (wf_likely(u != NULL)) return u->metatable != NULL && u->metatable == iso->class_ptr[c] ? wf_raw_memory(u) : NULL;
   void *p = lua_touserdata(L, idx);
   if (wf_likely(p != NULL && lua_getmetatable(L, idx))) {
     const void *mt = lua_topointer(L, -1);
@@ -402,7 +404,8 @@ typedef struct wf_object {
 #define WF_SEAL(c) (UINT64_C(0x77656674A6D1E35B) * (2 * (uint64_t)(c) + 1))
 
 static inline void *wf_object_test(lua_State *L, int idx, enum wf_class c, size_t size) {
-  wf_object *o = idx > 0 ? wf_raw_arg_userdata(L, idx, size) : NULL;
+  const wf_raw_userdata *u = wf_raw_arg_userdata(L, idx);
+  wf_object *o = u != NULL && u->size == size ? wf_raw_memory(u) : NULL;
   if (wf_likely(o != NULL && o->seal == WF_SEAL(c))) return o;
   o = lua_touserdata(L, idx);
   /* The length of anything but a full userdata and a string (no userdata) is 0 or not this. */

@@ -47,6 +47,14 @@ static void *lie_touserdata(lua_State *L, int idx) {
   return known || !lies() ? p : p + 1;
 }
 
+static int lie_getmetatable(lua_State *L, int idx) {
+  int has = lua_getmetatable(L, idx);
+  if (!lies()) return has;
+  if (has) lua_pop(L, 1);
+  else lua_pushvalue(L, LUA_REGISTRYINDEX);
+  return !has;
+}
+
 static int lie_gettop(lua_State *L) { return lua_gettop(L) + lies(); }
 static lua_Unsigned lie_rawlen(lua_State *L, int idx) { return lua_rawlen(L, idx) + lies(); }
 static int lie_isinteger(lua_State *L, int idx) { return lua_isinteger(L, idx) ^ lies(); }
@@ -78,6 +86,7 @@ static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
 #define lua_type lie_type
 #define lua_tolstring lie_tolstring
 #define lua_gettop lie_gettop
+#define lua_getmetatable lie_getmetatable
 #define wf_raw_args_try no_args_try
 #define wf_raw_args_work no_args_work
 #define wf_raw_works no_raw_works
