@@ -118,6 +118,20 @@ describe("a worker process that says", function()
     assert.is_false(select(2, ch:recv()))
   end)
 
+  it("that it has let go of a channel as often as it was given it gets nothing of it any more", function()
+    local function left(said)
+      local ch, other = weft.channel(4), weft.channel(1)
+      ch:send "mine"
+      other:send(ch)
+      fails(frame("demand", "", 2, 1) .. said .. frame("demand", "", 1, 1), ch, other) -- ch comes in the other one again
+      return (ch:try_recv())
+    end
+    local once = frame("release", "", 1, 1)
+    assert.equal("mine", left(once .. once))
+    assert.equal("mine", left(frame("release", "", 1, 2)))
+    assert.is_nil(left(once)) -- it is on its way there once more
+  end)
+
   it("a value that is none ends it", function()
     local ch = weft.channel(100)
     local values = {
