@@ -226,9 +226,7 @@ static int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k) {
 
 wf_task *wf_ready_fresh(wf_iso *iso) {
   wf_task *t = iso->head;
-  if (t == NULL || !(t->flags & WF_F_NEW) || iso->tick + 1 >= WF_POLL_EVERY) return NULL;
-  const wf_task *w = iso->inliner; /* whose loop it is; none: that of wf_iso_slice */
-  if (w != NULL ? w->claim != WF_ARMED && w->claim != WF_TURN : iso->ended || iso->slice_over) return NULL;
+  if (t == NULL || !(t->flags & WF_F_NEW) || !wf_run_goes_on(iso)) return NULL;
   iso->tick++;
   return t;
 }

@@ -203,9 +203,10 @@ static inline wf_seat *wf_run_seated(wf_iso *iso, wf_task *t) {
 }
 
 /* Is the scheduler's loop, if the running task went back to it, to go on with the next that is ready? It also looks at mail and
- * timers, after WF_POLL_EVERY tasks. `w` is whose loop it is, NULL: a host's. */
-static inline bool wf_run_goes_on(const wf_iso *iso, const wf_task *w) {
-  return iso->tick + 1 < WF_POLL_EVERY && (w == NULL || w->claim == WF_ARMED || w->claim == WF_TURN);
+ * timers, after WF_POLL_EVERY tasks. Without an inliner it is a host's, or that of wf_iso_slice. */
+static inline bool wf_run_goes_on(const wf_iso *iso) {
+  const wf_task *w = iso->inliner;
+  return iso->tick + 1 < WF_POLL_EVERY && (w != NULL ? w->claim == WF_ARMED || w->claim == WF_TURN : !iso->ended && !iso->slice_over);
 }
 
 static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunction k) {
@@ -214,7 +215,7 @@ static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunct
   if (wf_unlikely(s == NULL)) return lua_yieldk(L, 0, (lua_KContext)t, k);
   wf_seat_sit(s, L, t);
   wf_task *next = iso->head;
-  if (next != NULL && next != t && wf_task_sits(next) && wf_run_goes_on(iso, iso->inliner) && iso->explore == NULL) {
+  if (next != NULL && next != t && wf_task_sits(next) && wf_run_goes_on(iso) && iso->explore == NULL) {
     wf_ready_pop(iso);
     iso->tick++;
     wf_seat *to = wf_run_seated(iso, next);

@@ -68,6 +68,7 @@ void wf_seats_close(wf_iso *iso);
 /* A free seat for a task that is to go on, or NULL. */
 wf_seat *wf_seat_take(wf_iso *iso);
 
+/* The seat is where code runs from now on. */
 static inline void wf_seat_enters(wf_iso *iso, wf_seat *s) {
   iso->seat = s;
   iso->stack_low = s->stack.low + WF_STACK_RESERVE;
