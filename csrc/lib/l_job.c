@@ -18,8 +18,14 @@ enum { SELF = 1 };
 
 static const char *const state_names[] = {"ready", "running", "waiting", "done", "failed", "cancelled"};
 
-/* Wait for the end of the job, which is not finished, then continue in k. */
-static int wait_end(wf_iso *iso, lua_State *L, wf_job j, uint64_t deadline, lua_KFunction k) {
+/* Pushes what the method gives of the job at SELF, which has ended, or is not waited for any more: how many values. */
+typedef int (*giver)(wf_iso *iso, lua_State *L, wf_job j);
+
+/* Give, when the job at SELF has ended; all above it goes. Waits for that, then continues in k. */
+static inline int await(wf_iso *iso, lua_State *L, wf_job j, uint64_t deadline, lua_KFunction k, giver give) {
+  lua_settop(L, SELF);
+  wf_cancel_point(iso, L);
+  if (wf_job_finished(j)) return give(iso, L, j);
   if (j.task == iso->cur) return luaL_error(L, "a job cannot wait for itself");
   if (wf_job_joiners(iso, j) == NULL || (deadline != WF_NEVER && wf_task_ext(iso, iso->cur) == NULL))
     return lx_raise_memory(L);
@@ -29,31 +35,17 @@ static int wait_end(wf_iso *iso, lua_State *L, wf_job j, uint64_t deadline, lua_
   return wf_wait_park(iso, L, t, wf_job_id(iso, j), k);
 }
 
-/* The job at SELF, which is to be waited for: all above it goes. [-?, +0, e] */
-static wf_job awaited(wf_iso *iso, lua_State *L) {
-  wf_job j = wf_job_check(iso, L, SELF);
-  lua_settop(L, SELF);
-  wf_cancel_point(iso, L);
-  return j;
+/* The wait is over. */
+static inline int awaited(lua_State *L, lua_KContext ctx, giver give) {
+  wf_iso *iso = wf_iso_up(L);
+  wf_wait_end(L, (wf_task *)ctx);
+  return give(iso, L, wf_job_check(iso, L, SELF));
 }
 
 static int give_results(wf_iso *iso, lua_State *L, wf_job j) {
   wf_job_looked(iso, j);
   int n = wf_job_results(iso, L, j, SELF);
   return n < 0 ? lua_error(L) : n;
-}
-
-static int join_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  wf_wait_end(L, (wf_task *)ctx);
-  return give_results(iso, L, wf_job_check(iso, L, SELF));
-}
-
-static int job_join(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_job j = awaited(iso, L);
-  return wf_job_finished(j) ? give_results(iso, L, j) : wait_end(iso, L, j, WF_NEVER, join_k);
 }
 
 static int give_outcome(wf_iso *iso, lua_State *L, wf_job j) {
@@ -63,19 +55,6 @@ static int give_outcome(wf_iso *iso, lua_State *L, wf_job j) {
   return 1 + (n < 0 ? 1 : n);
 }
 
-static int result_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_iso *iso = wf_iso_up(L);
-  wf_wait_end(L, (wf_task *)ctx);
-  return give_outcome(iso, L, wf_job_check(iso, L, SELF));
-}
-
-static int job_result(lua_State *L) {
-  wf_iso *iso = wf_iso_up(L);
-  wf_job j = awaited(iso, L);
-  return wf_job_finished(j) ? give_outcome(iso, L, j) : wait_end(iso, L, j, WF_NEVER, result_k);
-}
-
 static int give_finished(wf_iso *iso, lua_State *L, wf_job j) {
   bool finished = wf_job_finished(j);
   if (finished) wf_job_looked(iso, j);
@@ -83,19 +62,30 @@ static int give_finished(wf_iso *iso, lua_State *L, wf_job j) {
   return 1;
 }
 
-static int wait_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
+static int give_nothing(wf_iso *iso, lua_State *L, wf_job j) {
+  (void)iso, (void)L, (void)j;
+  return 0;
+}
+
+static int join_k(lua_State *L, int status, lua_KContext ctx) { (void)status; return awaited(L, ctx, give_results); }
+static int result_k(lua_State *L, int status, lua_KContext ctx) { (void)status; return awaited(L, ctx, give_outcome); }
+static int wait_k(lua_State *L, int status, lua_KContext ctx) { (void)status; return awaited(L, ctx, give_finished); }
+static int close_k(lua_State *L, int status, lua_KContext ctx) { (void)status; return awaited(L, ctx, give_nothing); }
+
+static int job_join(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  wf_wait_end(L, (wf_task *)ctx);
-  return give_finished(iso, L, wf_job_check(iso, L, SELF));
+  return await(iso, L, wf_job_check(iso, L, SELF), WF_NEVER, join_k, give_results);
+}
+
+static int job_result(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  return await(iso, L, wf_job_check(iso, L, SELF), WF_NEVER, result_k, give_outcome);
 }
 
 static int job_wait(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
-  wf_job_check(iso, L, SELF);
-  uint64_t deadline = wf_opt_deadline(iso, L, 2);
-  wf_job j = awaited(iso, L);
-  return wf_job_finished(j) ? give_finished(iso, L, j) : wait_end(iso, L, j, deadline, wait_k);
+  wf_job j = wf_job_check(iso, L, SELF);
+  return await(iso, L, j, wf_opt_deadline(iso, L, 2), wait_k, give_finished);
 }
 
 static bool cancel(wf_iso *iso, lua_State *L, wf_job j, int reason) {
@@ -245,20 +235,13 @@ static int job_tostring(lua_State *L) {
   return 1;
 }
 
-static int close_k(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return 0;
-}
-
 /* local j <close>: cancel and join. */
 static int job_close(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_job j = wf_job_check(iso, L, SELF);
   lua_settop(L, SELF);
   cancel(iso, L, j, 0);
-  wf_cancel_point(iso, L);
-  return wf_job_finished(j) ? 0 : wait_end(iso, L, j, WF_NEVER, close_k);
+  return await(iso, L, j, WF_NEVER, close_k, give_nothing);
 }
 
 /* core.is_job(value). */
@@ -352,7 +335,7 @@ static void class_new(wf_iso *iso, lua_State *L, enum wf_class c) {
   wf_class_new(iso, L, c, "weft.job", NULL, meta);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
   lua_pushlightuserdata(L, iso);
-  lua_newtable(L);
+  wf_class_push_table(L, methods, 3);
   lua_pushlightuserdata(L, iso);
   luaL_setfuncs(L, methods, 1);
   lua_pushvalue(L, -1);

@@ -1,5 +1,5 @@
-/* The trial of raw_args.h: a C function with an upvalue is called with arguments of every type and looks at them both ways, from the main thread
- * and from a coroutine, at several depths and after the stack has moved. */
+/* The trial of raw_args.h: a C function with an upvalue is called with arguments of every type and looks at them both ways, from
+ * the main thread and from a coroutine, at several depths and after the stack has moved. */
 #include "lx/raw_args.h"
 
 #include <stdlib.h>
