@@ -71,10 +71,13 @@ static void on_slice(lua_State *L, lua_Debug *ar) {
 }
 
 /* lua_sethook is what lua.c calls in its handler too. Ticks may follow each other within microseconds (the kernel looks at
- * a thread's time with its own period): a hook that counts to LATER is left to it, as it gives what was promised. */
+ * a thread's time with its own period): a hook that counts to LATER is left to it, as it gives what was promised. One that on_slice
+ * was about to take away when a tick came may be half set: it is set anew. */
 void wf_preempt_tick(wf_iso *iso) {
   if (iso->slice_ns == 0 || (!(iso->cur->flags & WF_F_CANCEL) && !others_want(iso))) return;
   lua_State *L = iso->running;
+  lua_Hook h = lua_gethook(L);
   iso->slice_tries = 0;
-  if (lua_gethook(L) == NULL) lua_sethook(L, on_slice, LUA_MASKCOUNT, NOW);
+  if (h == on_slice && lua_gethookmask(L) == LUA_MASKCOUNT && lua_gethookcount(L) == LATER) return;
+  if (h == NULL || h == on_slice) lua_sethook(L, on_slice, LUA_MASKCOUNT, NOW);
 }

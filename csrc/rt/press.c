@@ -54,9 +54,10 @@ bool wf_press_strike(wf_iso *iso) {
   return true;
 }
 
-void wf_press_arm(lua_State *co) {
-  if (lua_gethook(co) != on_count) lua_sethook(co, on_count, LUA_MASKCOUNT, HOOK_NOW);
-}
+/* At the next instruction. Set also where it seems to be set: the handler may come in the middle of a change of the hook, which then
+ * is completed with the count, or the mask, of the other one. (In the middle of this one it writes the same.) And it may come while
+ * Lua counts down for the hook of a script, and writes its count over this one's: so the hook also comes with the next line. */
+void wf_press_arm(lua_State *co) { lua_sethook(co, on_count, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_NOW); }
 
 void wf_press_begin(wf_iso *iso, uint64_t end) {
   if (!atomic_load_explicit(&iso->pressed, memory_order_relaxed) || end < iso->press_end) iso->press_end = end;
@@ -76,7 +77,7 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
       return;
     }
     atomic_store_explicit(&iso->pressed, true, memory_order_relaxed);
-    lua_sethook(iso->running, on_count, LUA_MASKCOUNT, HOOK_NOW);
+    wf_press_arm(iso->running);
   } else if (before.sa_flags & SA_SIGINFO) {
     before.sa_sigaction(sig, info, context);
   } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
