@@ -15,9 +15,14 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "sys/fd.h"
+#include "sys/thread.h"
 
 #define DOZE_NS ((uint64_t)3000000)  /* a first, short sleep that needs no signal mask */
+#define SPIN_NS ((uint64_t)20000)    /* about what being put to sleep and woken costs (DESIGN.md D4) */
+#define SHORT_NS ((uint64_t)60000)   /* a sleep that a look around might have spared */
 #define BLIND_NS ((uint64_t)5000000) /* between looks at a parker without a descriptor */
+
+enum { SPIN_PAUSE = 255 };           /* short sleeps between two spins, at most */
 
 static void on_parker(wf_watch *w, unsigned events) {
   (void)events;
@@ -217,6 +222,54 @@ static int sleep_masked(wf_loop *loop, wf_parker *p, uint64_t ns) {
   return why;
 }
 
+static int sleep_whole(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
+  uint64_t ns = until(deadline_ns);
+  if (!p->interrupted) return sleep_once(loop, p, ns, NULL);
+  /* The mask costs two system calls. A signal that hits the gap before the short sleep is seen after it. */
+  int why = p->interrupted(p->ud) ? WF_PARK_EINTR : sleep_once(loop, p, ns < DOZE_NS ? ns : DOZE_NS, NULL);
+  return why == WF_PARK_TIMEOUT && ns > DOZE_NS ? sleep_masked(loop, p, until(deadline_ns)) : why;
+}
+
+/* Spinning -------------------------------------------------------------------------------------------- */
+
+void wf_loop_near(wf_loop *loop) {
+  if (loop->near++ > 0) return;
+  loop->spins = wf_cpu_count() > 1;
+  loop->spin_after = loop->spin_pause = 1;
+}
+
+void wf_loop_not_near(wf_loop *loop) {
+  if (--loop->near == 0) loop->spins = false;
+}
+
+/* WF_PARK_TIMEOUT: nothing has happened. */
+static int spin(wf_loop *loop, wf_parker *p, uint64_t end_ns) {
+  do {
+    if (p->interrupted && p->interrupted(p->ud)) return WF_PARK_EINTR;
+    if (wf_parker_take(p)) return WF_PARK_WOKEN;
+    if (wf_poller_wait(&loop->poller, 0, NULL) > 0) return WF_PARK_FD;
+  } while (wf_clock_ns() < end_ns);
+  return WF_PARK_TIMEOUT;
+}
+
+/* Whether the other process answers soon is learnt from the sleeps: a spin in vain is followed by a number of short sleeps
+ * before the next, twice as many each time. */
+static int spin_or_sleep(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
+  uint64_t now = wf_clock_ns();
+  if (loop->spin_after == 0 && deadline_ns > now + SPIN_NS) {
+    int why = spin(loop, p, now + SPIN_NS);
+    if (why != WF_PARK_TIMEOUT) {
+      loop->spin_pause = 1;
+      return why;
+    }
+    loop->spin_pause = loop->spin_pause < SPIN_PAUSE / 2 ? loop->spin_pause * 2 + 1 : SPIN_PAUSE;
+    loop->spin_after = loop->spin_pause;
+  }
+  int why = sleep_whole(loop, p, deadline_ns);
+  if (loop->spin_after > 0 && why != WF_PARK_TIMEOUT && wf_clock_ns() - now < SHORT_NS) loop->spin_after--;
+  return why;
+}
+
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
   if (wf_unlikely(loop->uv != NULL)) {
     uint64_t next = wf_loop_next(loop);
@@ -226,15 +279,7 @@ int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
     }
     if (next < deadline_ns) deadline_ns = next;
   }
-  uint64_t ns = until(deadline_ns);
-  int why = WF_PARK_TIMEOUT;
-  if (!p->interrupted) {
-    why = sleep_once(loop, p, ns, NULL);
-  } else {
-    /* The mask costs two system calls. A signal that hits the gap before the short sleep is seen after it. */
-    why = p->interrupted(p->ud) ? WF_PARK_EINTR : sleep_once(loop, p, ns < DOZE_NS ? ns : DOZE_NS, NULL);
-    if (why == WF_PARK_TIMEOUT && ns > DOZE_NS) why = sleep_masked(loop, p, until(deadline_ns));
-  }
+  int why = wf_unlikely(loop->spins) ? spin_or_sleep(loop, p, deadline_ns) : sleep_whole(loop, p, deadline_ns);
   if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
   return why;
 }

@@ -32,6 +32,9 @@ typedef struct wf_loop {
   wf_watch uv_watch;
   bool uv_dirty;          /* libuv must look at what has been asked of it before the carrier sleeps */
   uint32_t own_watches;   /* of those in the poller: not somebody's descriptor */
+  uint32_t near;          /* connections to processes that may answer within microseconds */
+  uint32_t spin_after, spin_pause; /* so many short sleeps until it spins again, and as it last stopped */
+  bool spins;             /* there are such connections, and more than one processor */
   uint64_t looked;        /* when the descriptors were looked at last */
   void *blocks[WF_BLOCKS_KEPT]; /* memory to read into: the one used last comes first */
   uint32_t nblocks;
@@ -57,6 +60,11 @@ int wf_loop_pool_size(int wanted, int *size);
 /* As wf_parker_wait, and the descriptors and libuv are served. WF_PARK_FD: something of these has happened, or
  * nothing at all; WF_PARK_WOKEN the parker's notification. */
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns);
+
+/* A connection to a process that may answer before a sleeper can be woken: while there is one, a wait may begin with a spin
+ * of some microseconds, if there are processors for both and past waits were as short. And it is closed. */
+void wf_loop_near(wf_loop *loop);
+void wf_loop_not_near(wf_loop *loop);
 
 /* The parker's descriptor is watched from now on; false when there is none. For those who sleep elsewhere, on the
  * poller's descriptor. */

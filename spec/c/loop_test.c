@@ -58,6 +58,44 @@ static void wakes(void) {
   wf_loop_free(loop);
 }
 
+/* With a process that answers soon a wait begins with a spin: after short sleeps, less and less often in vain. */
+static void spins(void) {
+  int err, s[2];
+  char c;
+  told a = {{0}, 0};
+  wf_loop *loop = wf_loop_new(&err);
+  wf_parker_init(&parker);
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s) == 0);
+  wf_watch_init(&a.watch, s[0], on_told);
+  CHECK(wf_poller_arm(&loop->poller, &a.watch, WF_IO_READ) == 0);
+  wf_loop_near(loop);
+  wf_loop_near(loop);
+  loop->spins = true; /* on a machine with one processor too */
+  CHECK(loop->spin_after == 1);
+  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT && loop->spin_after == 1);
+  loop->spin_after = 0;
+  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT); /* in vain */
+  CHECK(loop->spin_after == 3 && loop->spin_pause == 3);
+  uint64_t end = wf_clock_ns() + 20000000000u;
+  for (int told_before = 0; loop->spin_after > 0 && wf_clock_ns() < end; told_before = a.times) { /* as a rule thrice */
+    CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && a.times == told_before + 1);
+    CHECK(read(s[0], &c, 1) == 1);
+  }
+  CHECK(loop->spin_after == 0 && loop->spin_pause == 3);
+  CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && loop->spin_pause == 1);
+  wf_parker_wake(&parker);
+  CHECK(wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_WOKEN && loop->spin_after == 0);
+  wf_loop_not_near(loop);
+  CHECK(loop->spins);
+  wf_loop_not_near(loop);
+  CHECK(!loop->spins);
+  wf_poller_del(&loop->poller, &a.watch);
+  close(s[0]);
+  close(s[1]);
+  wf_parker_destroy(&parker);
+  wf_loop_free(loop);
+}
+
 static void time_and_descriptors(void) {
   int err, s[2];
   told a = {{0}, 0};
@@ -121,6 +159,7 @@ static void blocks(void) {
 int main(void) {
   wakes();
   time_and_descriptors();
+  spins();
   libuv();
   blocks();
   return failures != 0;
