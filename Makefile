@@ -74,6 +74,7 @@ UV_CFLAGS := $(if $(wildcard $(UV_ROOT)/include/uv.h),-isystem $(UV_ROOT)/includ
 UV_FILE   := $(if $(UV_CFLAGS),$(firstword $(foreach f,$(if $(UV_STATIC),,libuv.so libuv.dylib) libuv.a libuv_a.a, \
               $(wildcard $(patsubst %,$(UV_ROOT)/%/$f,lib lib64 lib/* .libs build .)))))
 # A static one is ours alone: its functions are not shown to others.
+UV_CFLAGS += $(if $(filter %.a,$(UV_FILE)),-DWF_UV_LINKED)
 UV_LIBS   := $(strip $(if $(filter %.a,$(UV_FILE)),$(UV_FILE) -Wl$(,)--exclude-libs$(,)$(notdir $(UV_FILE)) -ldl -lrt, \
               $(if $(UV_FILE),-L$(dir $(UV_FILE)) -luv -Wl$(,)-rpath$(,)$(dir $(UV_FILE)))))
 else

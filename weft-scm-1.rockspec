@@ -204,6 +204,7 @@ build = {
         "csrc/sys/stack.c",
         "csrc/sys/thread.c",
         "csrc/sys/ticker.c",
+        "csrc/sys/uv.c",
         "csrc/sys/worker_queue.c",
         "csrc/sys/worker_rest.c",
         "csrc/sys/workers.c",
@@ -214,8 +215,9 @@ build = {
       libraries = { "uv", "pthread" },
       -- The builtin build has no field for linker flags, but hands each libdir to the linker as
       -- -Wl,-rpath,DIR too. The second one carries what `make` passes: the module's threads may
-      -- outlive lua_close, so it must stay mapped (nodelete); its own symbols are its own.
-      libdirs = { "$(LIBUV_LIBDIR)", "$(LIBUV_LIBDIR),-z,nodelete,-Bsymbolic" },
+      -- outlive lua_close, so it must stay mapped (nodelete); its own symbols are its own; libuv, which is
+      -- loaded when it is needed (csrc/sys/uv.h), is not to be loaded before (as-needed).
+      libdirs = { "$(LIBUV_LIBDIR)", "$(LIBUV_LIBDIR),-z,nodelete,-Bsymbolic,--as-needed" },
     },
     ["weft.bench"] = "lua/weft/bench.lua",
     ["weft.bench_result"] = "lua/weft/bench_result.lua",

@@ -14,6 +14,9 @@
  * weft in puts it into package.preload["weft.core"]. */
 WEFT_API int luaopen_weft_core(lua_State *L);
 
+/* What the interpreter of a worker process runs, with the number of a descriptor: weft.process has it do so. */
+WEFT_API int weft_serve(lua_State *L);
+
 /* For a host that has an event loop of its own. It watches the descriptor, sleeps no longer than the time-out says, and
  * then steps:
  *

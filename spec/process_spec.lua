@@ -101,6 +101,27 @@ describe("a worker process", function()
     helper.fails("ESRCH", weft.info, job)
   end)
 
+  it("goes without libuv unless it uses weft, which says when there is none", function()
+    local function maps()
+      local f <close> = assert(io.open "/proc/self/maps")
+      return f:read "a":find("libuv", 1, true) ~= nil
+    end
+    if not maps() then return pending "libuv is linked into the module" end
+    local ch = weft.channel(1)
+    ch:send(2)
+    assert.same({ false, 2 }, { weft.process(function() return maps(), (ch:recv()) end):join() })
+    assert.is_true(weft.process(function() return require "weft" and maps() end):join())
+    local dir = helper.tmpdir()
+    helper.write_file(dir .. "/libuv.so.1", "no library")
+    local opts = { env = { inherit = true, LD_LIBRARY_PATH = dir } }
+    assert.equal("fine", weft.process(opts, function() return "fine" end):join())
+    local job = weft.process(opts, function() return require "weft" end)
+    local ok, err = pcall(job.join, job)
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("weft needs libuv, which cannot be loaded: " .. dir .. "/libuv.so.1", 1, true))
+    helper.remove_dir(dir)
+  end)
+
   it("can start others", function()
     assert.equal(6, weft.process(function()
       local weft = require "weft" -- luacheck: ignore 431

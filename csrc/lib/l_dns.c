@@ -1,7 +1,6 @@
 /* weft.dns: names to addresses and back, by the system's resolver, which blocks: each look-up is an errand (rt/errand.h) on
  * the lanes for names. A numeric address is answered in place. */
 #include <string.h>
-#include <uv.h>
 
 #include "lib/lib.h"
 #include "lx/error.h"
@@ -12,16 +11,6 @@
 #include "sys/names.h"
 
 enum { NAME = 1, OPTS = 2, BOX = 3 };
-
-static int fail_name(lua_State *L, int err, const char *what) {
-  char code[64], text[128];
-  uv_err_name_r(err, code, sizeof code);
-  uv_strerror_r(err, text, sizeof text);
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s: %s", code, text, what);
-  lua_pushstring(L, code);
-  return 3;
-}
 
 /* Options ------------------------------------------------------------------------------------------ */
 
@@ -119,7 +108,7 @@ static bool push_address(lua_State *L, const struct addrinfo *a, bool wants_port
 
 static int push_found(lua_State *L, const look_up *u) {
   lua_Integer n = 0;
-  if (u->err != 0) return fail_name(L, u->err, u->query.name);
+  if (u->err != 0) return lx_fail_uv(L, u->err, u->query.name);
   lua_newtable(L);
   for (const struct addrinfo *a = u->found; a != NULL; a = a->ai_next)
     if (push_address(L, a, u->wants_port)) lua_rawseti(L, -2, ++n);
@@ -130,7 +119,7 @@ static int push_found(lua_State *L, const look_up *u) {
 static int resolve_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   int how = wf_errand_end(L, (wf_task *)ctx, BOX);
-  if (how == WF_TIMEOUT) return fail_name(L, UV_ETIMEDOUT, lua_tostring(L, NAME));
+  if (how == WF_TIMEOUT) return lx_fail_uv(L, UV_ETIMEDOUT, lua_tostring(L, NAME));
   return push_found(L, wf_errand_of(L, BOX));
 }
 
@@ -163,7 +152,7 @@ static int lib_resolve(lua_State *L) {
   bool addrconfig = opts && lx_opt_boolean(L, OPTS, "addrconfig", false);
   uint64_t deadline = opt_timeout(iso, L);
   const char *service = push_service(L);
-  if (len == 0 || strlen(name) != len) return fail_name(L, UV_EAI_NONAME, name);
+  if (len == 0 || strlen(name) != len) return lx_fail_uv(L, UV_EAI_NONAME, name);
   wf_cancel_point(iso, L);
   size_t slen = service == NULL ? 0 : strlen(service);
   look_up *u = wf_errand_push(iso, L, sizeof *u + len + 1 + slen + 1, look_up_work, look_up_free);
@@ -195,9 +184,9 @@ static void inquiry_work(wf_errand *e) {
 static int reverse_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   int how = wf_errand_end(L, (wf_task *)ctx, BOX);
-  if (how == WF_TIMEOUT) return fail_name(L, UV_ETIMEDOUT, lua_tostring(L, NAME));
+  if (how == WF_TIMEOUT) return lx_fail_uv(L, UV_ETIMEDOUT, lua_tostring(L, NAME));
   const inquiry *q = wf_errand_of(L, BOX);
-  if (q->err != 0) return fail_name(L, q->err, lua_tostring(L, NAME));
+  if (q->err != 0) return lx_fail_uv(L, q->err, lua_tostring(L, NAME));
   lua_pushstring(L, q->host);
   if (q->wants_service) lua_pushstring(L, q->service);
   bool both = q->wants_service;

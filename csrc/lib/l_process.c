@@ -10,13 +10,15 @@
 #include "lx/error.h"
 #include "rt/process.h"
 #include "rt/sched.h"
+#include "sys/pin.h"
 
 enum { BOX = 1, PROGRAM = 2 };
 
 static const char INTERPRETER = 0; /* its address is the registry key of the path */
 static const char TRACER = 0;      /* and this of the function that core.trace_children was given */
 
-/* Push the path of the interpreter that worker processes run, or nil. [-0, +1, m] */
+/* Push the path of the interpreter that worker processes run, or nil: the running one, unless the script has named another.
+ * [-0, +1, m] */
 static const char *push_interpreter(lua_State *L) {
   char path[PATH_MAX];
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERPRETER) == LUA_TSTRING) return lua_tostring(L, -1);
@@ -24,6 +26,8 @@ static const char *push_interpreter(lua_State *L) {
   if (n <= 0 || (size_t)n == sizeof path) return NULL;
   lua_pop(L, 1);
   lua_pushlstring(L, path, (size_t)n);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &INTERPRETER);
   return lua_tostring(L, -1);
 }
 
@@ -55,8 +59,10 @@ static int lib_trace_children(lua_State *L) {
   return 0;
 }
 
-/* The script that the interpreter is given: the same modules are found there as here. [-0, +1, e] */
-static const char *push_bootstrap(lua_State *L) {
+/* The script that the interpreter is given: the same modules are found there as here. weft's own needs no search, as its file is
+ * known, unless it is part of the program. [-0, +1, e] */
+static const char *push_bootstrap(wf_iso *iso, lua_State *L) {
+  const char *file = wf_code_file((void (*)(void))iso->open_core);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, LUA_LOADLIBNAME) != LUA_TTABLE) { /* a thread's, which has not needed it so far */
     lua_pop(L, 1);
@@ -64,16 +70,17 @@ static const char *push_bootstrap(lua_State *L) {
   }
   lua_getglobal(L, "string");
   lua_getfield(L, -1, "format");
-  lua_pushliteral(L, "package.path=%q package.cpath=%q %s require'weft.core'.serve(3)");
+  lua_pushliteral(L, "package.path=%q package.cpath=%q %s;(package.loadlib(%q,'weft_serve')or require'weft.core'.serve)(3)");
   lua_getfield(L, -4, "path");
   lua_getfield(L, -5, "cpath");
   push_tracer(L);
-  lua_call(L, 4, 1);
+  lua_pushstring(L, file == NULL ? "" : file);
+  lua_call(L, 5, 1);
   return lua_tostring(L, -1);
 }
 
 /* argv: interpreter, "-e", the script. Kept by the box. [-0, +0, e] */
-static void set_program(lua_State *L, wf_exec *e) {
+static void set_program(wf_iso *iso, lua_State *L, wf_exec *e) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 16, NULL);
   char **argv = lua_newuserdatauv(L, 4 * sizeof *argv, 2);
@@ -82,7 +89,7 @@ static void set_program(lua_State *L, wf_exec *e) {
   argv[0] = (char *)(uintptr_t)interpreter;
   lua_setiuservalue(L, top + 1, 1);
   argv[1] = "-e";
-  argv[2] = (char *)(uintptr_t)push_bootstrap(L);
+  argv[2] = (char *)(uintptr_t)push_bootstrap(iso, L);
   lua_setiuservalue(L, top + 1, 2);
   argv[3] = NULL;
   lua_pushvalue(L, top + 1);
@@ -109,7 +116,7 @@ static int lib_process(lua_State *L) {
     lua_insert(L, BOX);
   }
   wf_exec *e = lua_touserdata(L, BOX);
-  set_program(L, e);
+  set_program(iso, L, e);
   int err = wf_io_open(iso);
   if (err != 0) return lx_fail_errno(L, err, "process");
   wf_program *p = wf_program_push(iso, L, 1);

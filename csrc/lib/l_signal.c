@@ -54,7 +54,7 @@ static void signal_shut(sig *s) {
   wf_handle_close(iso, &s->handle);
   wf_world_release(iso);
   if (iso->loop != NULL) wf_io_uv(iso, &err);
-  uv_close((uv_handle_t *)&w->uv, on_closed);
+  wf_uv.close((uv_handle_t *)&w->uv, on_closed);
   wf_signal_release(s->number);
   wf_notifier_close(&s->source);
 }
@@ -101,16 +101,16 @@ static int signal_new(lua_State *L) {
   watcher *w = wf_malloc(sizeof *w);
   if (w == NULL) return lx_fail_errno(L, ENOMEM, name);
   w->of = s;
-  err = uv_signal_init(uv, &w->uv);
+  err = wf_uv.signal_init(uv, &w->uv);
   if (err != 0) {
     wf_free(w);
     return lx_fail_errno(L, -err, name);
   }
   wf_signal_hold(number);
-  err = uv_signal_start(&w->uv, on_signal, number);
+  err = wf_uv.signal_start(&w->uv, on_signal, number);
   if (err != 0) {
     wf_signal_release(number);
-    uv_close((uv_handle_t *)&w->uv, on_closed);
+    wf_uv.close((uv_handle_t *)&w->uv, on_closed);
     return lx_fail_errno(L, -err, name);
   }
   s->watcher = w;

@@ -46,6 +46,9 @@ void wf_lib_libraries(wf_iso *iso, lua_State *L); /* l_core.c: what weft replace
 /* Push the table of the module, made if need be. [-0, +1, m] */
 void wf_lib_push_core(wf_iso *iso, lua_State *L);
 
+/* Raise unless libuv is there. [-0, +0, e] */
+void wf_lib_need_uv(lua_State *L);
+
 /* Push what `require(name)` gives, for modules of weft's own: without package, if that is not open yet. [-0, +1, e] */
 void wf_lib_require(lua_State *L, const char *name);
 

@@ -5,7 +5,6 @@
  * called again the next time.
  */
 #include <string.h>
-#include <uv.h>
 
 #include "lib/lib.h"
 #include "lx/lean.h"
@@ -32,7 +31,8 @@ static void open_programs(wf_iso *iso, lua_State *L) {
 static void open_values(wf_iso *iso, lua_State *L) {
   lua_pushlightuserdata(L, iso);
   lua_setfield(L, -2, "isolate");
-  lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, uv_version_string());
+  wf_lib_need_uv(L);
+  lua_pushfstring(L, "%s, libuv %s", LUA_RELEASE, wf_uv.version_string());
   lua_setfield(L, -2, "versions");
 }
 
@@ -58,6 +58,10 @@ static void open_notifiers(wf_iso *iso, lua_State *L) {
 static void open_descriptors(wf_iso *iso, lua_State *L) {
   wf_lib_stdio(iso, L);
   wf_lib_poll(iso, L);
+}
+
+void wf_lib_need_uv(lua_State *L) {
+  if (wf_uv_load() != 0) luaL_error(L, "weft needs libuv, which cannot be loaded: %s", wf_uv_trouble());
 }
 
 void wf_lib_require(lua_State *L, const char *name) {

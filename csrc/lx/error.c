@@ -7,8 +7,10 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
-#include <uv.h>
+
+#include "sys/uv.h"
 
 static const char META[] = "weft.error";
 
@@ -132,7 +134,7 @@ int lx_error_is(lua_State *L, int idx, const char *kind) {
   return yes;
 }
 
-/* What libuv has no name for, because it never comes across it. */
+/* What libuv has no name for, because it never comes across it, or cannot be loaded for. */
 static bool other_error(int err, const char **code, const char **text) {
   static const struct {
     int err;
@@ -140,6 +142,7 @@ static bool other_error(int err, const char **code, const char **text) {
   } others[] = {
     {ENOEXEC, "ENOEXEC", "exec format error"}, {ECHILD, "ECHILD", "no child processes"}, {EDEADLK, "EDEADLK", "resource deadlock avoided"},
     {EDQUOT, "EDQUOT", "disk quota exceeded"}, {ESTALE, "ESTALE", "stale file handle"},
+    {EMFILE, "EMFILE", "too many open files"}, {ENFILE, "ENFILE", "file table overflow"}, {ENOMEM, "ENOMEM", "not enough memory"},
   };
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     if (others[i].err != err) continue;
@@ -150,13 +153,22 @@ static bool other_error(int err, const char **code, const char **text) {
   return false;
 }
 
-int lx_fail_errno(lua_State *L, int err, const char *what) {
+/* Where libuv cannot be loaded either. */
+static void plain_error(int err, char code[64], char text[128]) {
+  snprintf(code, 64, "E%d", err);
+  snprintf(text, 128, "%s", err == ELIBACC ? wf_uv_trouble() : strerror(err));
+}
+
+int lx_fail_uv(lua_State *L, int err, const char *what) {
   char code_room[64], text_room[128];
   const char *code = code_room, *text = text_room;
-  if (!other_error(err, &code, &text)) {
-    int e = uv_translate_sys_error(err);
-    uv_err_name_r(e, code_room, sizeof code_room);
-    uv_strerror_r(e, text_room, sizeof text_room);
+  if (!other_error(-err, &code, &text)) {
+    if (wf_uv_load() == 0) {
+      wf_uv.err_name_r(err, code_room, sizeof code_room);
+      wf_uv.strerror_r(err, text_room, sizeof text_room);
+    } else {
+      plain_error(-err, code_room, text_room);
+    }
   }
   lua_pushnil(L);
   if (what != NULL)
@@ -166,6 +178,8 @@ int lx_fail_errno(lua_State *L, int err, const char *what) {
   lua_pushstring(L, code);
   return 3;
 }
+
+int lx_fail_errno(lua_State *L, int err, const char *what) { return lx_fail_uv(L, -err, what); }
 
 int lx_fail_closed(lua_State *L, const char *what) {
   lua_pushfstring(L, "%s (closed)", what);

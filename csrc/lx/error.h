@@ -35,6 +35,9 @@ int lx_error_is(lua_State *L, int idx, const char *kind);
 /* [-0, +3, m] Push nil, "CODE: text[: what]", "CODE" for an errno. Returns 3. */
 int lx_fail_errno(lua_State *L, int err, const char *what);
 
+/* The same for an error number of libuv's: a negative errno, or one of its own. Returns 3. [-0, +3, m] */
+int lx_fail_uv(lua_State *L, int err, const char *what);
+
 /* The same for EBADF of what the script has closed, which the message says. Returns 3. [-0, +3, m] */
 int lx_fail_closed(lua_State *L, const char *what);
 

@@ -115,7 +115,7 @@ static void job_start(wf_file *f, file_job *k) {
   if (!wf_identity_own() && f->iso->loop != NULL) {
     uv_loop_t *uv = wf_io_uv(f->iso, &err);
     if (uv != NULL) err = wf_loop_start_pool();
-    if (err == 0) err = -uv_queue_work(uv, &k->req, work, on_done);
+    if (err == 0) err = -wf_uv.queue_work(uv, &k->req, work, on_done);
   }
   if (err == 0) {
     k->handle.lasts = true;

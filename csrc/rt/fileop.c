@@ -69,7 +69,7 @@ int wf_file_op_run(wf_iso *iso, lua_State *L, lua_KFunction k) {
   }
   uv_loop_t *uv = wf_io_uv(iso, &err);
   if (uv != NULL) err = wf_loop_start_pool();
-  if (err == 0) err = -uv_queue_work(uv, &u->req, work, on_done);
+  if (err == 0) err = -wf_uv.queue_work(uv, &u->req, work, on_done);
   if (err != 0) {
     u->job.err = err;
     return wf_file_op_fail(L, u);

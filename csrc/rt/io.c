@@ -145,7 +145,7 @@ static void op_abandon(wf_op *op) {
   }
   int err;
   if (op->abandon != NULL) op->abandon(op);
-  if (wf_io_uv(op->iso, &err) != NULL) uv_cancel(op->req);
+  if (wf_io_uv(op->iso, &err) != NULL) wf_uv.cancel(op->req);
 }
 
 static void on_iso_end(wf_iso *iso, wf_handle *h) {
@@ -153,7 +153,7 @@ static void on_iso_end(wf_iso *iso, wf_handle *h) {
   int err;
   op->task = NULL;
   if (op->abandon != NULL) op->abandon(op);
-  if (wf_io_uv(iso, &err) != NULL) uv_cancel(op->req);
+  if (wf_io_uv(iso, &err) != NULL) wf_uv.cancel(op->req);
 }
 
 void *wf_op_push(wf_iso *iso, lua_State *L, size_t size, void (*free_more)(wf_op *)) {

@@ -48,9 +48,9 @@ static void reaper_close(wf_iso *iso, wf_handle *h) {
   int err;
   wf_reaper *r = wf_container_of(h, wf_reaper, handle);
   if (iso->reaper == r) iso->reaper = NULL;
-  if (uv_is_closing((uv_handle_t *)&r->sig)) return;
+  if (wf_uv.is_closing((uv_handle_t *)&r->sig)) return;
   wf_io_uv(iso, &err);
-  uv_close((uv_handle_t *)&r->sig, on_reaper_closed);
+  wf_uv.close((uv_handle_t *)&r->sig, on_reaper_closed);
 }
 
 /* SIGCHLD is watched from now on: 0 or an errno. */
@@ -63,14 +63,14 @@ static int reaper_open(wf_iso *iso) {
   if (r == NULL) return ENOMEM;
   r->iso = iso;
   r->sig.data = r;
-  err = uv_signal_init(uv, &r->sig);
+  err = wf_uv.signal_init(uv, &r->sig);
   if (err != 0) {
     wf_free(r);
     return -err;
   }
   wf_handle_open(iso, &r->handle, reaper_close);
   wf_signal_hold(SIGCHLD);
-  err = uv_signal_start(&r->sig, on_sigchld, SIGCHLD);
+  err = wf_uv.signal_start(&r->sig, on_sigchld, SIGCHLD);
   iso->reaper = r;
   if (err == 0) return 0;
   reaper_close(iso, &r->handle);

@@ -60,8 +60,10 @@ static void after_no_work(uv_work_t *w, int status) { (void)w, (void)status; }
 
 /* libuv takes what numbers it gets, and aborts when it closes one of 0-2. */
 static int loop_init(uv_loop_t *uv) {
+  int err = wf_uv_load();
+  if (err != 0) return err;
   wf_fd_take_stdio();
-  int err = -uv_loop_init(uv);
+  err = -wf_uv.loop_init(uv);
   wf_fd_give_stdio();
   return err;
 }
@@ -74,10 +76,10 @@ static int start_pool_locked(void) {
   if (err != 0) return err;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  err = -uv_queue_work(&uv, &w, no_work, after_no_work);
+  err = -wf_uv.queue_work(&uv, &w, no_work, after_no_work);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (err == 0) uv_run(&uv, UV_RUN_DEFAULT);
-  uv_loop_close(&uv);
+  if (err == 0) wf_uv.run(&uv, UV_RUN_DEFAULT);
+  wf_uv.loop_close(&uv);
   pool_started = err == 0;
   return err;
 }
@@ -91,9 +93,8 @@ int wf_loop_start_pool(void) {
 
 static int size_in_environment(void) {
   enum { DEFAULT = 4, MOST = 1024 }; /* libuv's */
-  char text[16];
-  size_t room = sizeof text;
-  if (uv_os_getenv("UV_THREADPOOL_SIZE", text, &room) != 0) return DEFAULT;
+  const char *text = getenv("UV_THREADPOOL_SIZE");
+  if (text == NULL) return DEFAULT;
   int n = atoi(text);
   return n < 1 ? 1 : n > MOST ? MOST : n;
 }
@@ -106,7 +107,7 @@ int wf_loop_pool_size(int wanted, int *size) {
   if (wanted > 0 && pool_started && wanted != pool_size) err = EBUSY;
   if (wanted > 0 && !pool_started) {
     snprintf(text, sizeof text, "%d", wanted);
-    err = -uv_os_setenv("UV_THREADPOOL_SIZE", text);
+    err = setenv("UV_THREADPOOL_SIZE", text, 1) == 0 ? 0 : errno;
     if (err == 0) pool_size = wanted;
   }
   *size = pool_size;
@@ -127,10 +128,10 @@ uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
     wf_free(uv);
     return NULL;
   }
-  wf_watch_init(&loop->uv_watch, uv_backend_fd(uv), on_uv);
+  wf_watch_init(&loop->uv_watch, wf_uv.backend_fd(uv), on_uv);
   *err = wf_poller_arm(&loop->poller, &loop->uv_watch, WF_IO_READ | WF_IO_LEVEL);
   if (*err != 0) {
-    uv_loop_close(uv);
+    wf_uv.loop_close(uv);
     wf_free(uv);
     return NULL;
   }
@@ -142,29 +143,29 @@ uv_loop_t *wf_loop_uv(wf_loop *loop, int *err) {
 
 static void run_uv(wf_loop *loop) {
   loop->uv_dirty = false;
-  uv_run(loop->uv, UV_RUN_NOWAIT);
+  wf_uv.run(loop->uv, UV_RUN_NOWAIT);
 }
 
 uint64_t wf_loop_next(const wf_loop *loop) {
   if (loop->uv_dirty) return 0;
-  if (loop->uv == NULL || !uv_loop_alive(loop->uv)) return WF_NEVER;
-  int ms = uv_backend_timeout(loop->uv);
+  if (loop->uv == NULL || !wf_uv.loop_alive(loop->uv)) return WF_NEVER;
+  int ms = wf_uv.backend_timeout(loop->uv);
   if (ms < 0) return WF_NEVER;
-  uint64_t due = (uv_now(loop->uv) + (uint64_t)ms) * 1000000u;
+  uint64_t due = (wf_uv.now(loop->uv) + (uint64_t)ms) * 1000000u;
   return ms == 0 ? 0 : due;
 }
 
 static void stop_walk(uv_handle_t *h, void *ud) {
   (void)ud;
-  if (!uv_is_closing(h)) uv_close(h, NULL);
+  if (!wf_uv.is_closing(h)) wf_uv.close(h, NULL);
 }
 
 void wf_loop_free(wf_loop *loop) {
   if (loop == NULL) return;
   if (loop->uv != NULL) {
-    for (int tries = 0; uv_loop_close(loop->uv) == UV_EBUSY && tries < 8; tries++) {
-      uv_walk(loop->uv, stop_walk, NULL);
-      uv_run(loop->uv, UV_RUN_NOWAIT);
+    for (int tries = 0; wf_uv.loop_close(loop->uv) == UV_EBUSY && tries < 8; tries++) {
+      wf_uv.walk(loop->uv, stop_walk, NULL);
+      wf_uv.run(loop->uv, UV_RUN_NOWAIT);
     }
     wf_free(loop->uv);
   }

@@ -16,11 +16,10 @@
 #ifndef WF_SYS_LOOP_H
 #define WF_SYS_LOOP_H
 
-#include <uv.h>
-
 #include "base/list.h"
 #include "sys/parker.h"
 #include "sys/poller.h"
+#include "sys/uv.h"
 
 enum { WF_BLOCK_SIZE = 64 * 1024, WF_BLOCKS_KEPT = 16 };
 

@@ -6,10 +6,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <uv.h>
 
 #include "sys/addr.h"
 #include "sys/fd.h"
+#include "sys/uv.h" /* UV_EAI_* */
 
 static int answer(int r) {
   static const struct {
@@ -26,7 +26,7 @@ static int answer(int r) {
 #endif
   };
   if (r == 0) return 0;
-  if (r == EAI_SYSTEM && errno != 0) return uv_translate_sys_error(errno);
+  if (r == EAI_SYSTEM && errno != 0) return -errno;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (known[i].eai == r) return known[i].uv;
   return UV_EAI_FAIL;

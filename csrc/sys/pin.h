@@ -5,6 +5,9 @@
 
 #include "base/base.h"
 
+/* The file of the library that the code is in; "" when it is the program's own, NULL when it is nobody's. */
+const char *wf_code_file(void (*code)(void));
+
 /* False when the code belongs to no file that can be pinned. */
 bool wf_pin_code(void (*code)(void));
 
