@@ -273,7 +273,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
   lua_State *co = t->co;
   int status;
   if (wf_likely(wf_task_sits(t))) {
-    const wf_seat *s = wf_seat_run(iso, wf_run_seated(iso, t));
+    const wf_seat *s = wf_seat_run(iso, wf_run_seated(iso, t, false));
     co = s->co;
     status = s->status;
   } else {
@@ -286,7 +286,7 @@ static inline void task_run(wf_iso *iso, wf_task *t) {
     }
     t->flags &= ~(uint32_t)WF_F_PARKED;
     iso->running = co;
-    wf_run_begin(iso, t, co);
+    wf_run_begin(iso, t, co, false);
     status = co_run(iso, &co, nargs, fresh);
   }
   t = iso->cur; /* the one that ran last in it: the other may be collected */

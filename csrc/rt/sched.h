@@ -185,20 +185,23 @@ static inline wf_task *wf_ready_pop(wf_iso *iso) {
  * would run it at once. It stays in the queue, but counts as run. */
 wf_task *wf_ready_fresh(wf_iso *iso);
 
-/* The task begins to run, or goes on, in its coroutine L. */
-static inline void wf_run_begin(wf_iso *iso, wf_task *t, lua_State *L) {
+/* The task begins to run, or goes on, in its coroutine L. `at_once`: the one before has stopped just now. */
+static inline void wf_run_begin(wf_iso *iso, wf_task *t, lua_State *L, bool at_once) {
   t->state = WF_RUNNING;
   iso->cur = t;
-  wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  if (at_once)
+    wf_trace_then(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
+  else
+    wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
   wf_press_check(iso, L);
 }
 
 /* The task on a seat goes on: the seat, which is to be entered. */
-static inline wf_seat *wf_run_seated(wf_iso *iso, wf_task *t) {
+static inline wf_seat *wf_run_seated(wf_iso *iso, wf_task *t, bool at_once) {
   wf_seat *s = wf_seat_of(iso, t);
   t->flags &= ~(uint32_t)WF_F_PARKED;
   iso->running = s->running;
-  wf_run_begin(iso, t, s->running);
+  wf_run_begin(iso, t, s->running, at_once);
   return s;
 }
 
@@ -218,7 +221,7 @@ static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunct
   if (next != NULL && next != t && wf_task_sits(next) && wf_run_goes_on(iso) && iso->explore == NULL) {
     wf_ready_pop(iso);
     iso->tick++;
-    wf_seat *to = wf_run_seated(iso, next);
+    wf_seat *to = wf_run_seated(iso, next, true);
     wf_seat_enters(iso, to);
     wf_cstack_hand(&s->stack, &to->stack);
   } else {

@@ -226,6 +226,6 @@ wf_task *wf_task_begin_here(wf_iso *iso, lua_State *co, uint32_t slot) {
   t->slot = slot;
   iso->slots[slot] = t;
   take_share(iso, co, nargs);
-  wf_run_begin(iso, t, co);
+  wf_run_begin(iso, t, co, true);
   return t;
 }

@@ -203,15 +203,27 @@ static inline wf_ring *ring_own(void) {
 
 /* ---- Recording ---- */
 
-void wf_trace_record(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task,
-                     uint64_t arg) {
+static inline void put(wf_ring *r, enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task, uint64_t arg) {
   wf_assert(ev > 0 && ev < WF_TRACE_EV_COUNT && why < WF_WHY_COUNT);
-  wf_ring *r = ring_own();
-  if (wf_unlikely(r == NULL)) return;
   wf_lane_what kind = {.ev = (uint8_t)ev, .why = (uint8_t)why, .iso = iso};
   uint64_t word;
   memcpy(&word, &kind, sizeof word);
-  wf_lane_put(wf_trace_is_fact(ev) ? &r->facts : &r->moves, wf_tsc_now(r->tsc), word, task, arg);
+  wf_lane_put(wf_trace_is_fact(ev) ? &r->facts : &r->moves, r->last, word, task, arg);
+}
+
+void wf_trace_record(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task,
+                     uint64_t arg) {
+  wf_ring *r = ring_own();
+  if (wf_unlikely(r == NULL)) return;
+  r->last = wf_tsc_now(r->tsc);
+  put(r, ev, why, iso, task, arg);
+}
+
+void wf_trace_record_then(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task, uint64_t arg) {
+  wf_ring *r = ring_own();
+  if (wf_unlikely(r == NULL)) return;
+  if (wf_unlikely(atomic_load_explicit(&r->moves.head, memory_order_relaxed) == 0)) r->last = wf_tsc_now(r->tsc);
+  put(r, ev, why, iso, task, arg);
 }
 
 void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {

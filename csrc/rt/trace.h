@@ -143,6 +143,13 @@ static inline void wf_trace(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t
   if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_record(ev, why, iso, task, arg);
 }
 
+/* The same for what happens at the time of this thread's last event: reading the clock is most of the cost. */
+void wf_trace_record_then(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task, uint64_t arg);
+
+static inline void wf_trace_then(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t iso, uint64_t task, uint64_t arg) {
+  if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_record_then(ev, why, iso, task, arg);
+}
+
 /* Names a task. The first WF_TRACE_TEXT bytes are kept, cut between UTF-8 characters. iso is unused
  * in the record (task ids are unique in the process); it is there so that call sites look alike. */
 static inline void wf_trace_name(uint32_t iso, uint64_t task, const char *name) {

@@ -35,6 +35,7 @@ typedef struct wf_ring {
   struct wf_ring *next; /* in order of first recording */
   wf_lane facts;        /* NEW LIVE NAME LABEL SAME */
   wf_lane moves;        /* RUN STOP READY PUT TAKE POST SHIP LAND, and MARK ENTER LEAVE */
+  uint64_t last;        /* time of the last move: the owner's alone */
   uint32_t trace;       /* the trace it records for; stored by the owner, under the mutex */
   bool tsc;             /* a copy for the owner of whether the counter can be used */
   bool ended;           /* its thread is gone; under the mutex */

@@ -100,6 +100,24 @@ static void test_events(void) {
   wf_trace_shot_free(&shot); /* harmless */
 }
 
+/* An event at the time of the one before; the first of a trace has a time of its own. */
+static void test_then(void) {
+  wf_trace_then(WF_TRACE_RUN, WF_WHY_NONE, 1, 1, 0); /* off */
+  for (int i = 0; i < 2; i++) {
+    CHECK(wf_trace_start(0) == 0, "start");
+    wf_trace_then(WF_TRACE_RUN, WF_WHY_NONE, 1, 1, 0);
+    wf_trace(WF_TRACE_STOP, WF_WHY_RECV, 1, 1, 7);
+    wf_trace_then(WF_TRACE_RUN, WF_WHY_NONE, 1, 2, 0);
+    wf_trace(WF_TRACE_STOP, WF_WHY_RECV, 1, 2, 7);
+    wf_trace_shot shot = stopped();
+    const wf_trace_event *e = shot.events;
+    CHECK(shot.nevents == 4, "%zu events", shot.nevents);
+    CHECK(e[1].time == e[2].time && e[2].task == 2, "not the same time");
+    CHECK(e[0].time > 0 && e[0].time <= e[1].time && e[2].time <= e[3].time && e[3].time <= shot.wall_ns, "out of time");
+    wf_trace_shot_free(&shot);
+  }
+}
+
 static void test_texts(void) {
   CHECK(wf_trace_start(0) == 0, "start");
   wf_trace_name(1, 1, "exactly twenty-three by");
@@ -350,6 +368,7 @@ static void test_concurrent(size_t capacity) {
 int main(void) {
   test_misuse();
   test_events();
+  test_then();
   test_texts();
   test_overflow();
   test_no_memory();
