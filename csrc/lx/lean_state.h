@@ -37,6 +37,7 @@ typedef struct wf_lean {
   const char *path, *cpath; /* for package, until it opens; NULL the system's; the caller's */
   void (*opened)(lua_State *L, const char *lib, void *ud);
   void *ud;
+  struct wf_pack_state *packs; /* pack_state.h; NULL: it has not been needed yet, or is gone */
 } wf_lean;
 
 /* The record of a state, or NULL when it was not opened here. */

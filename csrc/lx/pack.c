@@ -70,7 +70,8 @@ static wf_msg *packer_fail(wf_packer *p, enum wf_packed r, int top, bool raised)
 wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pack_reach reach) {
   if (wf_unlikely(!lua_checkstack(L, STACK_AHEAD))) luaL_error(L, "stack overflow (packing)");
   int top = lua_gettop(L);
-  wf_pack_state *st = wf_pack_state_push(L);
+  wf_pack_state *st = wf_pack_state_get(L);
+  lua_pushnil(L); /* until the box is needed */
   wf_scratch own = {0};
   bool nested = st->busy, raised = false;
   wf_packer p = {

@@ -9,6 +9,7 @@
 static enum wf_packed find_name(wf_packer *p, const void *metatable) {
   lua_State *L = p->L;
   enum wf_packed r = PACK_FULL;
+  wf_pack_state_place(L, p->box);
   if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TTABLE) {
     const wf_raw_table *metas = lua_topointer(L, -1);
     const wf_raw_node *n = metas->node, *end = n + wf_raw_nodes(metas);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/lean_state.h"
 #include "lx/pack.h"
 #include "lx/pack_state.h"
 
@@ -16,6 +17,8 @@ static const char STATE_KEY = 0;
 /* Finaliser. The registry still leads here while the rest of the state is being finalised. */
 static int state_gc(lua_State *L) {
   wf_pack_state *st = lua_touserdata(L, 1);
+  wf_lean *s = wf_lean_of(L);
+  if (s != NULL && s->packs == st) s->packs = NULL;
   st->closed = true;
   wf_scratch_free(&st->scratch);
   if (st->pool != NULL) wf_msg_pool_close(st->pool);
@@ -34,21 +37,28 @@ static wf_pack_state *state_create(lua_State *L) {
   lua_pushcfunction(L, state_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
+  wf_lean *s = wf_lean_of(L);
+  if (s != NULL) s->packs = st;
   return st;
+}
+
+/* In a lean state without a look into the registry. */
+static inline wf_pack_state *state_get(lua_State *L) {
+  const wf_lean *s = wf_lean_of(L);
+  if (wf_likely(s != NULL && s->packs != NULL)) return s->packs;
+  luaL_checkstack(L, 1, "packing");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
+  wf_pack_state *st = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return wf_likely(st != NULL) ? st : state_create(L);
 }
 
 wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
   enum { WORTH_IT = 64, OFTEN = 64, LARGE = 256 };
   if (bytes < WORTH_IT) return NULL;
   luaL_checkstack(L, 5, "unpacking");
-  if (wf_unlikely(lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY) != LUA_TUSERDATA)) {
-    lua_pop(L, 1);
-    state_create(L);
-  }
-  wf_pack_state *st = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  wf_pack_state *st = state_get(L);
   if (wf_unlikely(st->known == NULL)) {
     size_t counts = bytes / LARGE + 1;
     st->received += counts < OFTEN ? (uint32_t)counts : OFTEN;
@@ -65,16 +75,21 @@ wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
   return st->known;
 }
 
-wf_pack_state *wf_pack_state_push(lua_State *L) {
-  if (wf_likely(lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY) == LUA_TUSERDATA)) {
-    wf_pack_state *st = lua_touserdata(L, -1);
-    if (wf_unlikely(st->pool == NULL && !st->closed)) st->pool = wf_msg_pool_new();
-    return st;
-  }
-  lua_pop(L, 1);
-  wf_pack_state *st = state_create(L);
-  st->pool = wf_msg_pool_new(); /* without one, messages are not recycled */
+wf_pack_state *wf_pack_state_get(lua_State *L) {
+  wf_pack_state *st = state_get(L);
+  if (wf_unlikely(st->pool == NULL && !st->closed)) st->pool = wf_msg_pool_new(); /* without one, messages are not recycled */
   return st;
+}
+
+void wf_pack_state_push(lua_State *L) {
+  wf_pack_state_get(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
+}
+
+void wf_pack_state_place(lua_State *L, int box) {
+  if (wf_likely(!lua_isnil(L, box))) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
+  lua_replace(L, box);
 }
 
 void wf_pack_state_value(lua_State *L, int box, int which) {

@@ -100,8 +100,14 @@ enum {
   STATE_VALUES = STATE_HOOK,
 };
 
-/* [-0, +1, m] Push the state's userdata, made on first use. */
-wf_pack_state *wf_pack_state_push(lua_State *L);
+/* [-0, +0, m] What the state keeps, made on first use; the registry holds it. */
+wf_pack_state *wf_pack_state_get(lua_State *L);
+
+/* [-0, +1, m] Push its userdata, made on first use. */
+void wf_pack_state_push(lua_State *L);
+
+/* [-0, +0, -] Put it where nil is, if nil is there. It has been made. */
+void wf_pack_state_place(lua_State *L, int box);
 
 /* What to look among for a message of that many bytes; pushes the array. NULL: nothing. [-0, +(0|1), m] */
 wf_known *wf_pack_state_known(lua_State *L, size_t bytes);

@@ -123,6 +123,7 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
 /* The metatable of the table at idx was pushed at top + 1: write its name, pop it. */
 static enum wf_packed pack_meta(wf_packer *p, int top) {
   lua_State *L = p->L;
+  wf_pack_state_place(L, p->box);
   if (p->full) wf_pack_state_value(L, p->box, STATE_METAS);
   else if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TNIL) return PACK_FULL;
   lua_pushvalue(L, top + 1);

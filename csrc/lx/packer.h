@@ -50,7 +50,7 @@ typedef struct wf_packer {
   const char *what;
   int first, count; /* stack indices of the values */
   int value;        /* the number of the one that is being packed, from 1 */
-  int box;          /* stack index of the state's userdata */
+  int box;          /* stack index of the state's userdata; in plain mode nil until it is needed (wf_pack_state_place) */
   int depth;
   uint32_t objects, shared, dict; /* so far */
   bool full;
