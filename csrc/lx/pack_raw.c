@@ -33,18 +33,38 @@ static enum wf_packed put_meta(wf_packer *p, const void *metatable) {
   return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;
 }
 
-/* Room for 16 bytes is made. */
-static inline enum wf_packed put_value(wf_packer *p, uint8_t tag, wf_raw_data v, bool once) {
-  size_t len;
-  enum wf_packed r = pack_need(p, 16);
-  if (wf_unlikely(r != PACK_OK)) return r;
+/* Short strings as most are: with tag and length they take no more than that, so room for one is made at once. */
+enum { NAME = 16, NAME_ROOM = 3 + NAME + 1 };
+
+static inline void put_name(wf_packer *p, const wf_raw_string *s) {
+  uint32_t head = TAG_STR | (uint32_t)s->short_len << 8; /* its last byte is written over */
+  memcpy(p->at, &head, sizeof head);
+  p->at += 3;
+  put_text(p, s->bytes, s->short_len);
+}
+
+/* A short string, with room for a name. once: it is known not to come again. */
+static inline __attribute__((always_inline)) enum wf_packed put_short(wf_packer *p, const wf_raw_string *s, bool once) {
+  wf_scratch *sc = p->scratch;
+  if (wf_unlikely(s->short_len > NAME)) return pack_bytes(p, s->bytes, s->short_len, false, once);
+  if (!once) {
+    wf_slot *slot = wf_slots_find(&sc->strings, sc->gen, s->bytes);
+    if (wf_unlikely(slot == NULL || slot->gen == sc->gen || sc->strings.used >= STRINGS_MAX))
+      return pack_bytes(p, s->bytes, s->short_len, false, false);
+    *slot = (wf_slot){s->bytes, sc->gen, STRING_SEEN};
+    sc->strings.used++;
+  }
+  put_name(p, s);
+  return PACK_OK;
+}
+
+/* With room for a name. */
+static __attribute__((noinline)) enum wf_packed put_other(wf_packer *p, uint8_t tag, wf_raw_data v, bool once) {
   switch (tag) {
-    case WF_RAW_SHORT:
     case WF_RAW_LONG: {
-      const char *s = wf_raw_text(tag, v.p, &len);
-      return pack_bytes(p, s, len, false, once);
+      const wf_raw_string *s = v.p;
+      return pack_bytes(p, s->bytes, s->long_len, false, once);
     }
-    case WF_RAW_INTEGER: put_integer(p, v.i, false); return PACK_OK;
     case WF_RAW_FLOAT: put_float(p, v.n); return PACK_OK;
     case WF_RAW_FALSE: put_tag(p, TAG_FALSE); return PACK_OK;
     case WF_RAW_TRUE: put_tag(p, TAG_TRUE); return PACK_OK;
@@ -54,17 +74,22 @@ static inline enum wf_packed put_value(wf_packer *p, uint8_t tag, wf_raw_data v,
   }
 }
 
+static inline __attribute__((always_inline)) enum wf_packed put_value(wf_packer *p, uint8_t tag, wf_raw_data v, bool once) {
+  enum wf_packed r = pack_need(p, NAME_ROOM);
+  if (wf_unlikely(r != PACK_OK)) return r;
+  if (tag == WF_RAW_SHORT) return put_short(p, v.p, once);
+  if (wf_unlikely(tag != WF_RAW_INTEGER)) return put_other(p, tag, v, once);
+  put_integer(p, v.i, false);
+  return PACK_OK;
+}
+
 /* The array up to its first hole. One with values behind that is for the API. */
 static enum wf_packed put_array(wf_packer *p, const wf_raw_table *t, uint32_t *count) {
   const wf_raw_value *v = t->array, *end = v + wf_raw_array_size(t);
   enum wf_packed r = PACK_OK;
   for (; v < end && !wf_raw_is_nil(v->tag); v++) {
-    if (wf_likely(v->tag == WF_RAW_INTEGER)) { /* so that arrays of integers take a step less */
-      if (wf_unlikely((r = pack_need(p, 16)) != PACK_OK)) return r;
-      put_integer(p, v->v.i, false);
-    } else if ((r = put_value(p, v->tag, v->v, false)) != PACK_OK) {
-      return r;
-    }
+    r = put_value(p, v->tag, v->v, false);
+    if (wf_unlikely(r != PACK_OK)) return r;
   }
   size_t n = (size_t)(v - t->array);
   if (n > INT32_MAX) return PACK_LONG;
@@ -72,14 +97,6 @@ static enum wf_packed put_array(wf_packer *p, const wf_raw_table *t, uint32_t *c
   while (v < end)
     if (!wf_raw_is_nil(v++->tag)) return PACK_SLOW;
   return PACK_OK;
-}
-
-/* A key that is known not to come again. */
-static inline enum wf_packed put_key_once(wf_packer *p, uint8_t tag, wf_raw_data key) {
-  if (wf_unlikely(tag != WF_RAW_SHORT)) return put_value(p, tag, key, true);
-  size_t len;
-  const char *s = wf_raw_text(tag, key.p, &len);
-  return pack_text(p, s, len, false);
 }
 
 /* The hash part. As long as it goes on where the array ended, that is the array, too. */
@@ -93,7 +110,7 @@ static enum wf_packed put_nodes(wf_packer *p, const wf_raw_table *t, uint32_t si
       sizes[0]++;
     } else {
       sizes[1]++;
-      r = once ? put_key_once(p, n->key_tag, n->key) : put_value(p, n->key_tag, n->key, false);
+      r = put_value(p, n->key_tag, n->key, once);
       if (wf_unlikely(r != PACK_OK)) return r;
     }
     if (wf_unlikely((r = put_value(p, n->tag, n->v, false)) != PACK_OK)) return r;
