@@ -14,9 +14,12 @@
 #define WF_LX_RAW_H
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/base.h"
 
 typedef union wf_raw_data {
   const void *p;
@@ -103,10 +106,23 @@ static inline uint8_t wf_raw_tag(const void *object) {
   return o->tt | WF_RAW_COLLECTED;
 }
 
+/* The answers to the two questions below. 1: yes, -1: no, 0: not tried. Written by whoever asks first, by all with the same; so
+ * relaxed. */
+extern __attribute__((visibility("hidden"))) _Atomic(int) wf_raw_reading, wf_raw_filling;
+
+bool wf_raw_try_reading(void);
+bool wf_raw_try_filling(void);
+
 /* Is that how this Lua keeps tables? Any thread. */
-bool wf_raw_works(void);
+static inline bool wf_raw_works(void) {
+  int a = atomic_load_explicit(&wf_raw_reading, memory_order_relaxed);
+  return wf_likely(a > 0) || (a == 0 && wf_raw_try_reading());
+}
 
 /* And may they be filled in place? */
-bool wf_raw_fills(void);
+static inline bool wf_raw_fills(void) {
+  int a = atomic_load_explicit(&wf_raw_filling, memory_order_relaxed);
+  return wf_likely(a > 0) || (a == 0 && wf_raw_try_filling());
+}
 
 #endif

@@ -239,22 +239,14 @@ static bool try_it(lua_CFunction try) {
   return ok;
 }
 
-/* 1: yes, -1: no, 0: not tried. Any thread; all find the same, so relaxed. */
-static bool answer(_Atomic int *known, lua_CFunction try) {
-  int a = atomic_load_explicit(known, memory_order_relaxed);
-  if (wf_unlikely(a == 0)) {
-    a = try_it(try) ? 1 : -1;
-    atomic_store_explicit(known, a, memory_order_relaxed);
-  }
-  return a > 0;
+_Atomic(int) wf_raw_reading, wf_raw_filling;
+
+static bool answer(_Atomic(int) *known, bool yes) {
+  atomic_store_explicit(known, yes ? 1 : -1, memory_order_relaxed);
+  return yes;
 }
 
-bool wf_raw_works(void) {
-  static _Atomic int known;
-  return !LX_EARLY && answer(&known, try_reading); /* before 5.4.3 the bit that says what a limit means is in `marked` */
-}
+/* Before 5.4.3 the bit that says what a limit means is in `marked`. */
+bool wf_raw_try_reading(void) { return answer(&wf_raw_reading, !LX_EARLY && try_it(try_reading)); }
 
-bool wf_raw_fills(void) {
-  static _Atomic int known;
-  return wf_raw_works() && answer(&known, try_filling);
-}
+bool wf_raw_try_filling(void) { return answer(&wf_raw_filling, wf_raw_works() && try_it(try_filling)); }

@@ -217,9 +217,12 @@ static int read_all(wf_reader *r) {
 }
 
 int wf_unpack(lua_State *L, const wf_msg *m) {
+  const uint8_t *bytes = (const uint8_t *)m->data;
+  size_t beyond = m->room - m->len;
   wf_reader r = {.L = L,
-                 .at = (const uint8_t *)m->data,
-                 .end = (const uint8_t *)m->data + m->len,
+                 .at = bytes,
+                 .end = bytes + m->len,
+                 .safe = bytes + m->len + (beyond < OPERAND ? beyond : OPERAND),
                  .side = m->side,
                  .nside = m->nside,
                  .reach = m->peer ? WF_REACH_PEERS : WF_REACH_PROCESS};
@@ -231,7 +234,8 @@ int wf_unpack(lua_State *L, const wf_msg *m) {
 }
 
 int wf_unpack_peer(lua_State *L, const void *bytes, size_t len) {
-  wf_reader r = {.L = L, .at = bytes, .end = (const uint8_t *)bytes + len, .reach = WF_REACH_PEERS};
+  const uint8_t *end = (const uint8_t *)bytes + len;
+  wf_reader r = {.L = L, .at = bytes, .end = end, .safe = end, .reach = WF_REACH_PEERS};
   return read_all(&r);
 }
 
@@ -239,6 +243,7 @@ int wf_unpack_untrusted(lua_State *L, const void *bytes, size_t len) {
   wf_reader r = {.L = L,
                  .at = bytes,
                  .end = (const uint8_t *)bytes + len,
+                 .safe = (const uint8_t *)bytes + len,
                  .reach = WF_REACH_ANYONE,
                  .memory = (uint64_t)len * COST_RATE + COST_FREE};
   return read_all(&r);

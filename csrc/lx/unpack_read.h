@@ -99,16 +99,18 @@ static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
   uint8_t tag = *at++, kind;
   r->at = at;
   if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
-  if (wf_unlikely(reader_left(r) < OPERAND)) return wf_read_other(r, tag);
+  if (wf_unlikely((size_t)(r->safe - at) < OPERAND)) return wf_read_other(r, tag);
   if (tag == TAG_STR) {
     uint16_t len;
     memcpy(&len, at, sizeof len);
+    if (wf_unlikely(reader_left(r) < sizeof len)) return wf_read_bad_end(r);
     r->at = at + sizeof len;
     return read_bytes(r, len);
   }
   wf_raw_data v;
   int size = read_scalar(tag, at, &v, &kind);
   if (wf_unlikely(size < 0)) return wf_read_other(r, tag);
+  if (wf_unlikely(reader_left(r) < (size_t)size)) return wf_read_bad_end(r);
   r->at = at + size;
   push_scalar(r->L, v, kind);
   return true;

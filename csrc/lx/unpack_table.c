@@ -41,16 +41,16 @@ static bool read_pairs(wf_reader *r, uint32_t nhash) {
 
 /* ---- in place ---- */
 
-/* Numbers, booleans and strings that are there already: nothing is allocated. False, and nothing was read, for the others. */
-static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_raw_data *v, uint8_t *value_tag) {
-  const uint8_t *at = r->at;
-  if (wf_unlikely(reader_left(r) < 1 + OPERAND)) return false;
+/* A number, boolean or string that is there already, at *at: nothing is allocated. False, and nothing was read, for the others. */
+static inline __attribute__((always_inline)) bool take_value(const wf_reader *r, const uint8_t **from, wf_raw_data *v, uint8_t *value_tag) {
+  const uint8_t *at = *from;
+  if (wf_unlikely(r->safe - at < 1 + OPERAND)) return false; /* so it is before the end, which is OPERAND bytes before that at most */
   uint8_t tag = *at++;
   if (tag >= TAG_REF) {
     if (wf_unlikely(tag - TAG_REF >= (int)r->dict_used)) return false;
     v->p = lua_topointer(r->L, r->dict + tag - TAG_REF);
     *value_tag = wf_raw_tag(v->p);
-    r->at = at;
+    *from = at;
     return true;
   }
   if (tag == TAG_STR) {
@@ -59,19 +59,19 @@ static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_ra
     bool kept;
     memcpy(&len, at, sizeof len);
     at += sizeof len;
-    if (len > WF_STRINGS_LEN || (size_t)(r->end - at) < len) return false;
+    if (len > WF_STRINGS_LEN || r->end - at < (ptrdiff_t)len) return false;
     unsigned place = wf_strings_find(&r->known->strings, (const char *)at, len, &k, &kept);
     if (!kept) return false;
     v->p = r->known->strings.entry[place].string;
     *value_tag = WF_RAW_SHORT;
-    r->at = at + len;
+    *from = at + len;
     return true;
   }
   uint8_t kind;
   int size = read_scalar(tag, at, v, &kind);
-  if (size < 0) return false;
+  if (size < 0 || r->end - at < size) return false;
   *value_tag = kind;
-  r->at = at + size;
+  *from = at + size;
   return true;
 }
 
@@ -79,9 +79,9 @@ static inline __attribute__((always_inline)) bool take_value(wf_reader *r, wf_ra
 static wf_raw_table *raw_table(lua_State *L) { return (wf_raw_table *)(uintptr_t)lua_topointer(L, -1); }
 
 static inline bool read_array(wf_reader *r, uint32_t narr) {
-  wf_raw_table *t = r->fills ? raw_table(r->L) : NULL;
+  wf_raw_table *t = narr > 0 && r->fills ? raw_table(r->L) : NULL;
   for (uint32_t i = 0; i < narr; i++) {
-    if (t != NULL && !wf_raw_is_black(t) && take_value(r, &t->array[i].v, &t->array[i].tag)) continue;
+    if (t != NULL && !wf_raw_is_black(t) && take_value(r, &r->at, &t->array[i].v, &t->array[i].tag)) continue;
     if (wf_unlikely(!read_any(r))) return false;
     lua_rawseti(r->L, -2, (lua_Integer)i + 1);
   }
@@ -96,18 +96,18 @@ static inline uint64_t load_word(const uint8_t *at) {
   return word;
 }
 
-/* Is the next key that one? Then it is read. */
-static inline bool take_key(wf_reader *r, wf_shape_key *k) {
-  const uint8_t *at = r->at;
-  size_t left = reader_left(r);
+/* Is the key at *from that one? Then it is read. */
+static inline __attribute__((always_inline)) bool take_key(const wf_reader *r, const uint8_t **from, wf_shape_key *k) {
+  const uint8_t *at = *from;
+  size_t left = (size_t)(r->end - at);
   uint64_t word = 0;
-  if (wf_likely(left >= sizeof word)) word = load_word(at);
+  if (wf_likely(r->safe - at >= (ptrdiff_t)sizeof word)) word = load_word(at);
   else memcpy(&word, at, left);
   if (wf_likely((word & k->mask) == k->head)) {
     if (left < k->size) return false;
     if (k->size > sizeof word && load_word(at + k->size - sizeof word) != k->tail) return false;
     if (k->size > 2 * sizeof word && memcmp(at + 3, k->string->bytes, k->size - 3u) != 0) return false;
-    r->at = at + k->size;
+    *from = at + k->size;
     return true;
   }
   if (wf_unlikely(left == 0)) return false;
@@ -118,20 +118,21 @@ static inline bool take_key(wf_reader *r, wf_shape_key *k) {
     k->message = r->message;
     k->ref = tag;
   }
-  r->at = at + 1;
+  *from = at + 1;
   return true;
 }
 
-/* Pairs of the table on top by a shape that is laid down in it, as long as they come in its order. How many; or -1. */
-static int read_shaped(wf_reader *r, wf_shape *s) {
+/* Pairs of t, the table on top, by a shape that is laid down in it, as long as they come in its order. How many; or -1. */
+static int read_shaped(wf_reader *r, wf_raw_table *t, wf_shape *s) {
   lua_State *L = r->L;
-  wf_raw_table *t = raw_table(L);
   uint64_t changes = r->known->shapes.changes;
-  for (uint32_t i = 0; i < s->keys; i++) {
-    const uint8_t *key = r->at;
-    if (wf_unlikely(!take_key(r, &s->key[i]))) return (int)i;
+  uint32_t i = 0, keys = s->keys;
+  const uint8_t *key = r->at;
+  for (const uint8_t *at = key; i < keys; i++, key = at) {
+    if (wf_unlikely(!take_key(r, &at, &s->key[i]))) break;
     wf_raw_node *n = &t->node[s->key[i].node];
-    if (take_value(r, &n->v, &n->tag)) continue;
+    if (wf_likely(take_value(r, &at, &n->v, &n->tag))) continue;
+    r->at = at;
     if (wf_unlikely(reader_left(r) < 1 || *r->at == TAG_NIL)) {
       r->at = key; /* the API's way finds what is wrong */
       return (int)i;
@@ -153,8 +154,10 @@ static int read_shaped(wf_reader *r, wf_shape *s) {
       untouched = untouched && !wf_raw_is_black(t) && n->key_tag == WF_RAW_SHORT;
     }
     if (wf_unlikely(!untouched || changes != r->known->shapes.changes)) return (int)i + 1;
+    at = r->at;
   }
-  return (int)s->keys;
+  r->at = key;
+  return (int)i;
 }
 
 /* The mark of the table whose first key comes next, or 0. */
@@ -215,9 +218,10 @@ static bool read_record(wf_reader *r, uint32_t nhash) {
   if (mark == 0) return read_pairs(r, nhash);
   unsigned place = mark % WF_SHAPES;
   wf_shape *s = all->at[place].shape;
+  wf_raw_table *t = raw_table(r->L);
   int done = 0;
-  if (wf_likely(s != NULL && s->mark == mark && wf_shape_lay(s, raw_table(r->L)))) {
-    done = read_shaped(r, s);
+  if (wf_likely(s != NULL && s->mark == mark && wf_shape_lay(s, t))) {
+    done = read_shaped(r, t, s);
     if (wf_likely(done == (int)nhash)) {
       all->at[place].credit = WF_SHAPE_CREDIT;
       return true;
@@ -238,7 +242,7 @@ bool wf_read_table(wf_reader *r, bool shared) {
   size_t left = reader_left(r);
   if (wf_unlikely(narr > left || nhash > (left - narr) / 2 || narr > INT32_MAX || nhash > INT32_MAX))
     return wf_read_bad_end(r);
-  if (wf_unlikely(!reader_pay(r, wf_read_table_cost(narr, nhash)))) return wf_read_bad_cost(r);
+  if (wf_unlikely(r->reach == WF_REACH_ANYONE) && !reader_pay(r, wf_read_table_cost(narr, nhash))) return wf_read_bad_cost(r);
   if (wf_unlikely(r->depth == PACK_DEPTH)) return wf_read_bad(r, "nested too deep");
   if (wf_unlikely(r->depth % STACK_LEVELS == STACK_LEVELS - 1) && !lua_checkstack(L, STACK_AHEAD))
     return wf_read_bad(r, "no room on the stack");

@@ -22,6 +22,7 @@ enum {
 typedef struct wf_reader {
   lua_State *L;
   const uint8_t *at, *end;
+  const uint8_t *safe; /* what lies before it can be read, although past `end` it means nothing: at most OPERAND bytes more */
   const wf_side *side;
   uint32_t nside;
   enum wf_pack_reach reach; /* what the bytes may hold */

@@ -44,10 +44,12 @@ void *wf_parcel_handle(const wf_parcel *p, const wf_transfer **ops) {
 
 void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bool peers) {
   p->msg = NULL;
-  if (wf_cell_put(L, idx, &p->cell)) {
-    if (wf_likely(!peers || !wf_cell_is_pointer(&p->cell))) return;
-  } else if (handle_put(L, idx, p, peers)) {
-    return;
+  if (!lua_istable(L, idx)) {
+    if (wf_cell_put(L, idx, &p->cell)) {
+      if (wf_likely(!peers || !wf_cell_is_pointer(&p->cell))) return;
+    } else if (handle_put(L, idx, p, peers)) {
+      return;
+    }
   }
   p->msg = wf_pack_for(L, idx, 1, what, peers ? WF_REACH_PEERS : WF_REACH_PROCESS);
   if (p->msg == NULL) lua_error(L);

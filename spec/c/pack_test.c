@@ -92,8 +92,7 @@ static void messages_are_read_again(void) {
 static void marks_begin_anew(void) {
   lua_State *L = state_new(&here_heap);
   luaL_dostring(L, "local t = {} for i = 1, 3 do t[i] = {key = 'value', n = i} end t[4] = t[1] return t");
-  wf_pack_state *st = wf_pack_state_push(L);
-  lua_pop(L, 1);
+  wf_pack_state *st = wf_pack_state_get(L);
   st->scratch.gen = UINT32_MAX - 3;
   for (int i = 0; i < 8; i++) {
     wf_msg *m = wf_pack(L, 1, 1, "value");
