@@ -35,6 +35,9 @@ wf_msg *wf_pack_for(lua_State *L, int first, int n, const char *what, enum wf_pa
  * module or a registered metatable. [-0, +n, e] */
 int wf_unpack(lua_State *L, const wf_msg *m);
 
+/* The same for a message with one value, which is given up. [-0, +1, e] */
+void wf_unpack_take(lua_State *L, wf_msg *m);
+
 /* Decode bytes of a process that we started: they are checked, but for bytecode. -1 after pushing an
  * error value when they are malformed. [-0, +(n|1), e] */
 int wf_unpack_peer(lua_State *L, const void *bytes, size_t len);

@@ -21,6 +21,8 @@ static int state_gc(lua_State *L) {
   if (s != NULL && s->packs == st) s->packs = NULL;
   st->closed = true;
   wf_scratch_free(&st->scratch);
+  wf_msg_free(st->reading);
+  st->reading = NULL;
   if (st->pool != NULL) wf_msg_pool_close(st->pool);
   st->pool = NULL;
   if (st->known != NULL) wf_shapes_free(&st->known->shapes);
@@ -73,6 +75,11 @@ wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, st->known->ref);
   return st->known;
+}
+
+wf_pack_state *wf_pack_state_seen(lua_State *L) {
+  const wf_lean *s = wf_lean_of(L);
+  return s == NULL ? NULL : s->packs;
 }
 
 wf_pack_state *wf_pack_state_get(lua_State *L) {

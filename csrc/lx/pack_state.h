@@ -87,6 +87,7 @@ typedef struct wf_pack_state {
   wf_scratch scratch;
   const void *sent[8]; /* functions dumped lately; addresses only, a hint */
   uint32_t next_sent;
+  wf_msg *reading;   /* by wf_unpack_take; or what an error has left there */
   uint32_t received; /* messages worth it, large ones counted more than once, until there is: */
   wf_known *known;   /* or NULL */
 } wf_pack_state;
@@ -102,6 +103,9 @@ enum {
 
 /* [-0, +0, m] What the state keeps, made on first use; the registry holds it. */
 wf_pack_state *wf_pack_state_get(lua_State *L);
+
+/* [-0, +0, -] The same; NULL: there is none yet, or the state is not a lean one. */
+wf_pack_state *wf_pack_state_seen(lua_State *L);
 
 /* [-0, +1, m] Push its userdata, made on first use. */
 void wf_pack_state_push(lua_State *L);

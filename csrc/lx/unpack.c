@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "lx/error.h"
+#include "lx/release.h"
 #include "lx/unpack_read.h"
 
 enum {
@@ -231,6 +232,27 @@ int wf_unpack(lua_State *L, const wf_msg *m) {
   gc_release(L, held);
   if (n < 0) lua_error(L);
   return n;
+}
+
+static int unpack_guarded(lua_State *L) { return wf_unpack(L, lua_touserdata(L, 1)); }
+
+/* A message that is noted in the state needs no protected call: what an error leaves there is given up by the next, or with the
+ * state. Only a finaliser can ask for another while one is read, and Luas before 5.4.4 do not tell whether one runs. */
+void wf_unpack_take(lua_State *L, wf_msg *m) {
+  wf_pack_state *st = LX_EARLY ? NULL : wf_pack_state_seen(L);
+  if (wf_likely(st != NULL && !lx_in_finaliser(L))) {
+    wf_msg_free(st->reading);
+    st->reading = m;
+    wf_unpack(L, m);
+    st->reading = NULL;
+    wf_msg_free(m);
+    return;
+  }
+  lua_pushcfunction(L, unpack_guarded);
+  lua_pushlightuserdata(L, m);
+  int status = lua_pcall(L, 1, 1, 0);
+  wf_msg_free(m);
+  if (status != LUA_OK) lua_error(L);
 }
 
 int wf_unpack_peer(lua_State *L, const void *bytes, size_t len) {

@@ -57,9 +57,8 @@ void wf_parcel_put_for(lua_State *L, int idx, wf_parcel *p, const char *what, bo
 
 void wf_parcel_put(lua_State *L, int idx, wf_parcel *p, const char *what) { wf_parcel_put_for(L, idx, p, what, false); }
 
-static int unpack_one(lua_State *L) {
+static int give_handle(lua_State *L) {
   const wf_parcel *p = lua_touserdata(L, 1);
-  if (p->msg != HANDLE) return wf_unpack(L, p->msg);
   parcel_ops(p)->give(L, p->cell.v.u.p);
   return 1;
 }
@@ -71,7 +70,11 @@ void wf_parcel_push(lua_State *L, wf_parcel *p) {
   }
   wf_parcel own = *p;
   p->msg = NULL;
-  lua_pushcfunction(L, unpack_one);
+  if (wf_likely(own.msg != HANDLE)) {
+    wf_unpack_take(L, own.msg);
+    return;
+  }
+  lua_pushcfunction(L, give_handle);
   lua_pushlightuserdata(L, &own);
   int status = lua_pcall(L, 1, 1, 0);
   wf_parcel_free(&own);

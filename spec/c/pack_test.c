@@ -2,6 +2,7 @@
  *
  * Each case is a Lua chunk, run in one state with the functions of pack_util.h; `there` is a second one. At the end
  * both states are closed and nothing may be left of our memory. */
+#include "lx/lean.h"
 #include "lx/pack_state.h"
 #include "lx/raw.h"
 #include "lx/release.h"
@@ -106,6 +107,57 @@ static void marks_begin_anew(void) {
   lua_close(L);
 }
 
+static int take(lua_State *L) {
+  wf_unpack_take(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+static wf_msg *late;      /* for the finaliser */
+static bool late_amidst;  /* it was called while another was read */
+
+static int take_late(lua_State *L) {
+  late_amidst = wf_pack_state_get(L)->reading != NULL;
+  wf_unpack_take(L, late);
+  late = NULL;
+  return 0;
+}
+
+static bool taken(lua_State *L, wf_msg *m) {
+  lua_settop(L, 1);
+  lua_pushcfunction(L, take);
+  lua_pushlightuserdata(L, m);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK && lua_istable(L, -1);
+}
+
+/* A message that is given up when it has been read; after an error by the next one, or with the state; by a finaliser while another
+ * is read. */
+static void messages_are_taken(void) {
+  lua_State *L = wf_state_open(NULL);
+  luaL_dostring(L, "local t = {} for i = 1, 5000 do t[i] = { i } end return t");
+  wf_msg *damaged = wf_pack(L, 1, 1, "value");
+  damaged->len -= 3;
+  CHECK(taken(L, wf_pack(L, 1, 1, "value")), "a good one");
+  const wf_pack_state *st = wf_pack_state_get(L);
+  CHECK(st->reading == NULL, "nothing is read now");
+  CHECK(!taken(L, damaged), "a damaged one");
+  CHECK(st->reading == (LX_EARLY ? NULL : damaged), "it lies there");
+  CHECK(taken(L, wf_pack(L, 1, 1, "value")) && st->reading == NULL, "it is gone");
+  late = wf_pack(L, 1, 1, "value");
+  lua_gc(L, LUA_GCINC, 100, 1000, 0);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, take_late);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  for (int i = 0; i < 100 && late != NULL; i++) CHECK(taken(L, wf_pack(L, 1, 1, "value")), "amidst");
+  CHECK(late == NULL && (late_amidst || LX_EARLY) && st->reading == NULL, "by a finaliser, while another is read");
+  damaged = wf_pack(L, 1, 1, "value");
+  damaged->len -= 3;
+  CHECK(!taken(L, damaged), "the last one");
+  wf_state_close(L);
+}
+
 static void cells(void) {
   lua_State *L = state_new(&here_heap);
   luaL_dostring(L,
@@ -151,6 +203,7 @@ int main(int argc, char **argv) {
   messages_outlive_states();
   messages_are_read_again();
   marks_begin_anew();
+  messages_are_taken();
   cells();
   CHECK(box_live == 0, "%ld boxes left", (long)box_live);
   CHECK(c_heap.blocks == 0 && c_heap.bytes == 0, "%ld blocks of ours left", c_heap.blocks);

@@ -89,10 +89,10 @@ static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
 #define lua_getmetatable lie_getmetatable
 #define wf_raw_args_try no_args_try
 #define wf_raw_args_work no_args_work
-#define wf_raw_works no_raw_works
-#define wf_raw_fills no_raw_fills
-bool no_raw_works(void);
-bool no_raw_fills(void);
+#define wf_raw_reading no_raw_reading
+#define wf_raw_filling no_raw_filling
+#define wf_raw_try_reading no_raw_try_reading
+#define wf_raw_try_filling no_raw_try_filling
 void no_args_try(void);
 #include "lx/raw_trial.c"
 #define trial trial_of_args
