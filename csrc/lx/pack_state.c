@@ -56,24 +56,20 @@ static inline wf_pack_state *state_get(lua_State *L) {
   return wf_likely(st != NULL) ? st : state_create(L);
 }
 
-wf_known *wf_pack_state_known(lua_State *L, size_t bytes) {
-  enum { WORTH_IT = 64, OFTEN = 64, LARGE = 256 };
-  if (bytes < WORTH_IT) return NULL;
-  luaL_checkstack(L, 5, "unpacking");
+wf_known *wf_pack_state_learn(lua_State *L, size_t bytes) {
+  enum { OFTEN = 64, LARGE = 256 };
   wf_pack_state *st = state_get(L);
-  if (wf_unlikely(st->known == NULL)) {
-    size_t counts = bytes / LARGE + 1;
-    st->received += counts < OFTEN ? (uint32_t)counts : OFTEN;
-    if (st->closed || st->received <= OFTEN) return NULL;
-    lua_createtable(L, WF_STRINGS + WF_SHAPES, 0);
-    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    /* A finaliser that received something may have been here first. */
-    wf_known *known = st->known == NULL && !st->closed ? wf_calloc(1, sizeof *known) : NULL;
-    if (known == NULL) luaL_unref(L, LUA_REGISTRYINDEX, ref);
-    else (st->known = known)->ref = ref;
-    if (st->known == NULL) return NULL;
-  }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, st->known->ref);
+  if (st->known != NULL) return st->known;
+  size_t counts = bytes / LARGE + 1;
+  st->received += counts < OFTEN ? (uint32_t)counts : OFTEN;
+  if (st->closed || st->received <= OFTEN) return NULL;
+  luaL_checkstack(L, 4, "unpacking");
+  lua_createtable(L, WF_STRINGS + WF_SHAPES, 0);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  /* A finaliser that received something may have been here first. */
+  wf_known *known = st->known == NULL && !st->closed ? wf_calloc(1, sizeof *known) : NULL;
+  if (known == NULL) luaL_unref(L, LUA_REGISTRYINDEX, ref);
+  else (st->known = known)->ref = ref;
   return st->known;
 }
 

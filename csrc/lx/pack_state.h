@@ -113,8 +113,15 @@ void wf_pack_state_push(lua_State *L);
 /* [-0, +0, -] Put it where nil is, if nil is there. It has been made. */
 void wf_pack_state_place(lua_State *L, int box);
 
-/* What to look among for a message of that many bytes; pushes the array. NULL: nothing. [-0, +(0|1), m] */
-wf_known *wf_pack_state_known(lua_State *L, size_t bytes);
+/* What to look among for a message of that many bytes, in a state of which nothing else is known. NULL: nothing. [-0, +0, m] */
+wf_known *wf_pack_state_learn(lua_State *L, size_t bytes);
+
+/* The same; `st` as wf_pack_state_seen has it. */
+static inline wf_known *wf_pack_state_known(lua_State *L, const wf_pack_state *st, size_t bytes) {
+  enum { WORTH_IT = 64 };
+  if (bytes < WORTH_IT) return NULL;
+  return wf_likely(st != NULL && st->known != NULL) ? st->known : wf_pack_state_learn(L, bytes);
+}
 
 /* [-0, +1, m] Push one of its values, made on first use. `box` is the userdata's place. */
 void wf_pack_state_value(lua_State *L, int box, int which);

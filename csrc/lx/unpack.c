@@ -31,6 +31,8 @@ bool wf_read_pay(wf_reader *r, uint64_t bytes) { return reader_pay(r, bytes) || 
 
 /* ---- strings ---- */
 
+void wf_read_array(wf_reader *r) { lua_rawgeti(r->L, LUA_REGISTRYINDEX, r->known->ref); }
+
 static bool read_blob(wf_reader *r) {
   if (reader_left(r) < 4) return wf_read_bad_end(r);
   uint32_t i = reader_u32(r);
@@ -191,15 +193,19 @@ static bool read_head(wf_reader *r, wf_pack_head *head, int top) {
 }
 
 /* [-0, +(n|1), e] How many values, or -1 and the error value. */
-static int read_all(wf_reader *r) {
+static int read_all(wf_reader *r, const wf_pack_state *st) {
   lua_State *L = r->L;
   int top = lua_gettop(L), n = 0;
   wf_pack_head head;
-  if (r->reach != WF_REACH_ANYONE) r->known = wf_pack_state_known(L, reader_left(r));
-  int below = r->array = r->known != NULL ? top + 1 : top;
-  if (r->known != NULL && wf_raw_fills()) {
-    r->fills = true;
+  int below = top;
+  if (r->reach != WF_REACH_ANYONE) r->known = wf_pack_state_known(L, st, reader_left(r));
+  if (r->known != NULL) {
     r->message = ++r->known->shapes.messages;
+    r->fills = wf_raw_fills();
+    if (!r->fills) {
+      wf_read_array(r);
+      r->array = below = top + 1;
+    }
   }
   bool ok = read_head(r, &head, below);
   if (ok && (head.dict | head.shared) != 0) below = lua_gettop(L);
@@ -217,7 +223,7 @@ static int read_all(wf_reader *r) {
   return n;
 }
 
-int wf_unpack(lua_State *L, const wf_msg *m) {
+static inline int unpack_in(lua_State *L, const wf_pack_state *st, const wf_msg *m) {
   const uint8_t *bytes = (const uint8_t *)m->data;
   size_t beyond = m->room - m->len;
   wf_reader r = {.L = L,
@@ -228,11 +234,13 @@ int wf_unpack(lua_State *L, const wf_msg *m) {
                  .nside = m->nside,
                  .reach = m->peer ? WF_REACH_PEERS : WF_REACH_PROCESS};
   int held = wf_unlikely(m->len >= LARGE) ? gc_hold(L, (int)(m->len * MEMORY_RATE >> 10)) : 0;
-  int n = read_all(&r);
+  int n = read_all(&r, st);
   gc_release(L, held);
   if (n < 0) lua_error(L);
   return n;
 }
+
+int wf_unpack(lua_State *L, const wf_msg *m) { return unpack_in(L, wf_pack_state_seen(L), m); }
 
 static int unpack_guarded(lua_State *L) { return wf_unpack(L, lua_touserdata(L, 1)); }
 
@@ -243,7 +251,7 @@ void wf_unpack_take(lua_State *L, wf_msg *m) {
   if (wf_likely(st != NULL && !lx_in_finaliser(L))) {
     wf_msg_free(st->reading);
     st->reading = m;
-    wf_unpack(L, m);
+    unpack_in(L, st, m);
     st->reading = NULL;
     wf_msg_free(m);
     return;
@@ -258,7 +266,7 @@ void wf_unpack_take(lua_State *L, wf_msg *m) {
 int wf_unpack_peer(lua_State *L, const void *bytes, size_t len) {
   const uint8_t *end = (const uint8_t *)bytes + len;
   wf_reader r = {.L = L, .at = bytes, .end = end, .safe = end, .reach = WF_REACH_PEERS};
-  return read_all(&r);
+  return read_all(&r, NULL);
 }
 
 int wf_unpack_untrusted(lua_State *L, const void *bytes, size_t len) {
@@ -268,5 +276,5 @@ int wf_unpack_untrusted(lua_State *L, const void *bytes, size_t len) {
                  .safe = (const uint8_t *)bytes + len,
                  .reach = WF_REACH_ANYONE,
                  .memory = (uint64_t)len * COST_RATE + COST_FREE};
-  return read_all(&r);
+  return read_all(&r, NULL);
 }

@@ -37,8 +37,15 @@ static inline bool read_bytes(wf_reader *r, size_t len) {
   if (wf_unlikely(!reader_pay(r, COST_STRING + len + (len <= SHORT_STRING ? COST_INTERN : 0))))
     return wf_read_bad_cost(r);
   const char *s = (const char *)r->at;
-  if (r->known != NULL && len <= WF_STRINGS_LEN) wf_strings_push(&r->known->strings, r->L, r->array, s, len);
-  else lua_pushlstring(r->L, s, len);
+  if (r->known == NULL || len > WF_STRINGS_LEN) {
+    lua_pushlstring(r->L, s, len);
+  } else if (r->array != 0) {
+    wf_strings_push(&r->known->strings, r->L, r->array, s, len);
+  } else {
+    wf_read_array(r);
+    wf_strings_push(&r->known->strings, r->L, lua_gettop(r->L), s, len);
+    lua_remove(r->L, -2);
+  }
   r->at += len;
   return true;
 }

@@ -205,7 +205,10 @@ static __attribute__((noinline)) bool read_learning(wf_reader *r, uint32_t nhash
     lua_rawseti(L, -3, i);
   }
   drop_shape(all, place); /* one that a finaliser has learned meanwhile loses its keys now */
-  lua_rawseti(L, r->array, WF_STRINGS + (lua_Integer)place + 1);
+  wf_read_array(r);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, WF_STRINGS + (lua_Integer)place + 1);
+  lua_pop(L, 1);
   all->at[place].shape = wf_shape_new(lua_topointer(L, -1), key, nhash);
   all->at[place].credit = WF_SHAPE_CREDIT;
   return true;

@@ -27,8 +27,8 @@ typedef struct wf_reader {
   uint32_t nside;
   enum wf_pack_reach reach; /* what the bytes may hold */
   struct wf_known *known; /* strings and shapes that the state knows; NULL: none */
-  int array;              /* where the array with them lies on the stack */
-  bool fills;             /* tables are filled in place */
+  int array;              /* where the array with them lies on the stack; 0: it is fetched when it is needed, */
+  bool fills;             /* as when tables are filled in place */
   uint64_t message;       /* the number of this one, then: a finaliser may read others meanwhile */
   uint32_t dict_used, dict_size;
   int dict;   /* stack index of entry 0; the first PACK_DICT_NEAR entries lie on the stack */
@@ -44,6 +44,9 @@ typedef struct wf_reader {
 bool wf_read_bad(wf_reader *r, const char *what);
 
 bool wf_read_value(wf_reader *r);
+
+/* Push the array of what the state knows. [-0, +1, -] */
+void wf_read_array(wf_reader *r);
 
 /* For WF_REACH_ANYONE: take `bytes` from what the message may cost, or push an error and return false. */
 bool wf_read_pay(wf_reader *r, uint64_t bytes);

@@ -117,7 +117,7 @@ static void round_of(const char *mode, int what, long messages, long seed) {
   CHECK(!bad, "%s, seed %ld: %s", mode, seed, lua_tostring(L, -1));
   int shapes = 0;
   if (!bad) {
-    wf_known *known = wf_pack_state_known(there, 1 << 20);
+    wf_known *known = wf_pack_state_learn(there, 1 << 20);
     for (int i = 0; known != NULL && i < WF_SHAPES; i++) shapes += known->shapes.at[i].shape != NULL;
     CHECK(LX_EARLY || messages < 100 || shapes > 0, "%s: no shape was learned", mode);
   }
