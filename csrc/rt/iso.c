@@ -24,7 +24,6 @@
 #include "rt/shutdown.h"
 #include "rt/swait.h"
 #include "rt/task.h"
-#include "rt/where.h"
 #include "sys/stack.h"
 
 static const char KEY = 0; /* its address is the registry key of the isolate */
@@ -173,7 +172,6 @@ int wf_iso_prepare(lua_State *L) {
   iso->shared_handles = table_ref(L, "v");
   iso->unhandled = LUA_NOREF;
   iso->nslots = 1;
-  wf_where_open(iso, L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return 0;
 }

@@ -27,6 +27,7 @@ enum {
 
 /* Make the desk, its pile and the shelf. Isolates that start no tasks do without. */
 static void desk_open(wf_iso *iso, lua_State *L) {
+  wf_where_open(iso, L);
   lua_State *desk = lua_newthread(L), *pile = lua_newthread(L);
   lua_newtable(L);
   if (iso->desk != NULL) { /* a finaliser was here before */

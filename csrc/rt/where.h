@@ -21,7 +21,7 @@ void wf_where_level(wf_iso *iso, lua_State *L, int level, wf_task *t);
 /* "file.lua:12" in buf, "" when not known. */
 const char *wf_where_text(const wf_iso *iso, uint32_t source, uint32_t line, char *buf, size_t size);
 
-/* Make the isolate's cache; run the self-test if this process has not yet. [-0, +0, m] */
+/* Before tasks are noted often: may their places be cached? Runs the self-test if this process has not yet. [-0, +0, m] */
 void wf_where_open(wf_iso *iso, lua_State *L);
 
 #endif
