@@ -73,7 +73,7 @@ local PROCESS = "An interpreter with nothing to do is spared loading weft's modu
   .. "looked up), opening and closing its state, and the message there and back."
 local MAP = "Two workers and the main thread, which hands out and collects, share two processors. The row has had 0.92 to 1.04 "
   .. "in runs of the same program."
-local TABLE = "Nearly half of the instructions are Lua's (callgrind), most of them in the receiver: it makes the table and "
+local TABLE = "A third of the instructions are Lua's (callgrind), most of them in the receiver: it makes the table and "
   .. "collects it. Both isolates run on one worker; two that hand over so little at a time are slower."
 local PINGPONG = "Three events at two moments each way; who stops and who goes on share one. Reading the clock four times is more "
   .. "than 5 % of so short a round trip by itself."
