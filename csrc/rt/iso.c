@@ -207,6 +207,7 @@ wf_iso *wf_iso_open(lua_State *L, wf_member *member, wf_port *pooled) {
   iso->is_child = member != NULL;
   iso->pooled = pooled != NULL;
   iso->id = wf_iso_number();
+  wf_spin_init(&iso->spin);
   uint64_t now = wf_clock_ns();
   iso->rng = now ^ (uint64_t)(uintptr_t)iso * 0x9E3779B97F4A7C15u;
   if (iso->rng == 0) iso->rng = 1;

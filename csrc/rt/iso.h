@@ -31,6 +31,7 @@
 #include "base/wheel.h"
 #include "lx/raw_args.h"
 #include "rt/trace.h"
+#include "sys/spin.h"
 #include "sys/thread.h"
 #include "sys/ticker.h"
 
@@ -259,6 +260,7 @@ struct wf_iso {
   uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
+  wf_spin spin;        /* before a sleep for what other threads do; not of a worker's isolates */
   uint32_t npeers;     /* connections to other processes (peer.h), */
   uint64_t peers_looked; /* and when somebody has last looked after them */
   wf_link peers_dirty; /* connections to other processes with something to send (peer.h) */

@@ -382,6 +382,16 @@ static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
   return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
 }
 
+/* Look for what other threads send for a while, if they often send at once: true when something has come. */
+static bool iso_spin(wf_iso *iso, uint64_t next, uint64_t *began) {
+  *began = wf_clock_ns();
+  if (!wf_spin_due(&iso->spin, *began, next) || (iso->loop != NULL && iso->loop->near > 0 /* the loop does */)) return false;
+  if (wf_workers_busy()) return false;
+  bool came = wf_parker_spin(&iso->port->parker, WF_SPIN_NS);
+  wf_spin_ended(&iso->spin, came);
+  return came;
+}
+
 /* A worker that cannot leave the isolate sleeps in it; it is blocked. */
 static int worker_sleep(wf_iso *iso, uint64_t next) {
   uint64_t due = wf_worker_due();
@@ -425,11 +435,16 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     no_worker(iso, L, t);
     return;
   }
+  uint64_t began = 0;
+  if (!iso->pooled && iso_spin(iso, next, &began)) return;
   bool quiet = next == WF_NEVER && iso->world == 0;
   if (quiet) wf_family_quiet(iso->member);
   int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
   if (quiet) wf_family_awake(iso->member);
-  if (iso->pooled) wf_worker_unblock();
+  if (iso->pooled)
+    wf_worker_unblock();
+  else if (woken == WF_PARK_WOKEN)
+    wf_spin_slept(&iso->spin, wf_clock_ns() - began);
   if (wf_unlikely(iso->npeers > 0)) iso->peers_looked = wf_clock_ns(); /* an answer at once goes with what is sent before the next sleep */
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }

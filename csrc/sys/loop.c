@@ -15,14 +15,9 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "sys/fd.h"
-#include "sys/thread.h"
 
 #define DOZE_NS ((uint64_t)3000000)  /* a first, short sleep that needs no signal mask */
-#define SPIN_NS ((uint64_t)20000)    /* about what being put to sleep and woken costs (DESIGN.md D4) */
-#define SHORT_NS ((uint64_t)60000)   /* a sleep that a look around might have spared */
 #define BLIND_NS ((uint64_t)5000000) /* between looks at a parker without a descriptor */
-
-enum { SPIN_PAUSE = 255 };           /* short sleeps between two spins, at most */
 
 static void on_parker(wf_watch *w, unsigned events) {
   (void)events;
@@ -234,14 +229,10 @@ static int sleep_whole(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
 /* Spinning -------------------------------------------------------------------------------------------- */
 
 void wf_loop_near(wf_loop *loop) {
-  if (loop->near++ > 0) return;
-  loop->spins = wf_cpu_count() > 1;
-  loop->spin_after = loop->spin_pause = 1;
+  if (loop->near++ == 0) wf_spin_init(&loop->spin);
 }
 
-void wf_loop_not_near(wf_loop *loop) {
-  if (--loop->near == 0) loop->spins = false;
-}
+void wf_loop_not_near(wf_loop *loop) { loop->near--; }
 
 /* WF_PARK_TIMEOUT: nothing has happened. */
 static int spin(wf_loop *loop, wf_parker *p, uint64_t end_ns) {
@@ -253,21 +244,15 @@ static int spin(wf_loop *loop, wf_parker *p, uint64_t end_ns) {
   return WF_PARK_TIMEOUT;
 }
 
-/* Whether the other process answers soon is learnt from the sleeps: a spin in vain is followed by a number of short sleeps
- * before the next, twice as many each time. */
 static int spin_or_sleep(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
   uint64_t now = wf_clock_ns();
-  if (loop->spin_after == 0 && deadline_ns > now + SPIN_NS) {
-    int why = spin(loop, p, now + SPIN_NS);
-    if (why != WF_PARK_TIMEOUT) {
-      loop->spin_pause = 1;
-      return why;
-    }
-    loop->spin_pause = loop->spin_pause < SPIN_PAUSE / 2 ? loop->spin_pause * 2 + 1 : SPIN_PAUSE;
-    loop->spin_after = loop->spin_pause;
+  if (wf_spin_due(&loop->spin, now, deadline_ns)) {
+    int why = spin(loop, p, now + WF_SPIN_NS);
+    wf_spin_ended(&loop->spin, why != WF_PARK_TIMEOUT);
+    if (why != WF_PARK_TIMEOUT) return why;
   }
   int why = sleep_whole(loop, p, deadline_ns);
-  if (loop->spin_after > 0 && why != WF_PARK_TIMEOUT && wf_clock_ns() - now < SHORT_NS) loop->spin_after--;
+  if (why != WF_PARK_TIMEOUT) wf_spin_slept(&loop->spin, wf_clock_ns() - now);
   return why;
 }
 
@@ -280,7 +265,7 @@ int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
     }
     if (next < deadline_ns) deadline_ns = next;
   }
-  int why = wf_unlikely(loop->spins) ? spin_or_sleep(loop, p, deadline_ns) : sleep_whole(loop, p, deadline_ns);
+  int why = wf_unlikely(loop->near > 0) ? spin_or_sleep(loop, p, deadline_ns) : sleep_whole(loop, p, deadline_ns);
   if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
   return why;
 }

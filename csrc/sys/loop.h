@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "sys/parker.h"
 #include "sys/poller.h"
+#include "sys/spin.h"
 #include "sys/uv.h"
 
 enum { WF_BLOCK_SIZE = 64 * 1024, WF_BLOCKS_KEPT = 16 };
@@ -32,8 +33,7 @@ typedef struct wf_loop {
   bool uv_dirty;          /* libuv must look at what has been asked of it before the carrier sleeps */
   uint32_t own_watches;   /* of those in the poller: not somebody's descriptor */
   uint32_t near;          /* connections to processes that may answer within microseconds */
-  uint32_t spin_after, spin_pause; /* so many short sleeps until it spins again, and as it last stopped */
-  bool spins;             /* there are such connections, and more than one processor */
+  wf_spin spin;           /* while there are such */
   uint64_t looked;        /* when the descriptors were looked at last */
   void *blocks[WF_BLOCKS_KEPT]; /* memory to read into: the one used last comes first */
   uint32_t nblocks;
@@ -61,7 +61,7 @@ int wf_loop_pool_size(int wanted, int *size);
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns);
 
 /* A connection to a process that may answer before a sleeper can be woken: while there is one, a wait may begin with a spin
- * of some microseconds, if there are processors for both and past waits were as short. And it is closed. */
+ * (spin.h). And it is closed. */
 void wf_loop_near(wf_loop *loop);
 void wf_loop_not_near(wf_loop *loop);
 

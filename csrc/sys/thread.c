@@ -148,6 +148,13 @@ int wf_cpu_count(void) {
 
 #endif
 
+int wf_cpus_at_first(void) {
+  static _Atomic int known; /* whoever asks first writes it; relaxed: a number alone */
+  int n = atomic_load_explicit(&known, memory_order_relaxed);
+  if (n == 0) atomic_store_explicit(&known, n = wf_cpu_count(), memory_order_relaxed);
+  return n;
+}
+
 /* ------------------------------------------------------------ the new thread */
 
 static bool needs_handshake(const wf_thread_opts *o) {

@@ -126,4 +126,7 @@ const char *wf_policy_name(int policy);
 /* The number of CPUs that the calling thread may run on, at least 1. */
 int wf_cpu_count(void);
 
+/* The same when it was first asked: before the script gave its threads processors of their own. Any thread. */
+int wf_cpus_at_first(void);
+
 #endif

@@ -237,6 +237,17 @@ uint32_t wf_workers_count(void) {
   return n;
 }
 
+bool wf_workers_busy(void) {
+  pthread_mutex_lock(&pools_lock);
+  uint32_t n = 0, asleep = 0;
+  if (current != NULL) {
+    n = atomic_load_explicit(&current->n, memory_order_relaxed);
+    asleep = atomic_load_explicit(&current->asleep, memory_order_relaxed);
+  }
+  pthread_mutex_unlock(&pools_lock);
+  return n > asleep && n - asleep >= (uint32_t)wf_cpus_at_first();
+}
+
 bool wf_workers_set(uint32_t n) {
   pthread_mutex_lock(&pools_lock);
   wf_workers *p = current;

@@ -62,6 +62,9 @@ void wf_workers_release(wf_workers *p, bool stuck);
 /* How many workers there are to be; and have that many from now on (before the first use, or more than there are).
 ** False: fewer than run already. */
 uint32_t wf_workers_count(void);
+
+/* Are so many workers awake that they take all processors? Any thread; by the time of the answer it may be otherwise. */
+bool wf_workers_busy(void);
 bool wf_workers_set(uint32_t n);
 
 /* See that there is a worker; 0 or an errno. Before the first push. */

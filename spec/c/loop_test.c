@@ -70,30 +70,52 @@ static void spins(void) {
   CHECK(wf_poller_arm(&loop->poller, &a.watch, WF_IO_READ) == 0);
   wf_loop_near(loop);
   wf_loop_near(loop);
-  loop->spins = true; /* on a machine with one processor too */
-  CHECK(loop->spin_after == 1);
-  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT && loop->spin_after == 1);
-  loop->spin_after = 0;
+  loop->spin.alone = false; /* on a machine with one processor too */
+  CHECK(loop->spin.after == 1);
+  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT && loop->spin.after == 1);
+  loop->spin.after = 0;
   CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT); /* in vain */
-  CHECK(loop->spin_after == 3 && loop->spin_pause == 3);
+  CHECK(loop->spin.after == 3 && loop->spin.pause == 3);
   uint64_t end = wf_clock_ns() + 20000000000u;
-  for (int told_before = 0; loop->spin_after > 0 && wf_clock_ns() < end; told_before = a.times) { /* as a rule thrice */
+  for (int told_before = 0; loop->spin.after > 0 && wf_clock_ns() < end; told_before = a.times) { /* as a rule thrice */
     CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && a.times == told_before + 1);
     CHECK(read(s[0], &c, 1) == 1);
   }
-  CHECK(loop->spin_after == 0 && loop->spin_pause == 3);
-  CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && loop->spin_pause == 1);
+  CHECK(loop->spin.after == 0 && loop->spin.pause == 3);
+  CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && loop->spin.pause == 1);
   wf_parker_wake(&parker);
-  CHECK(wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_WOKEN && loop->spin_after == 0);
+  CHECK(wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_WOKEN && loop->spin.after == 0);
   wf_loop_not_near(loop);
-  CHECK(loop->spins);
+  CHECK(loop->near == 1);
   wf_loop_not_near(loop);
-  CHECK(!loop->spins);
   wf_poller_del(&loop->poller, &a.watch);
   close(s[0]);
   close(s[1]);
   wf_parker_destroy(&parker);
   wf_loop_free(loop);
+}
+
+/* Long sleeps do not count, and where there is one processor nobody spins. */
+static void spins_seldom(void) {
+  wf_spin s;
+  wf_spin_init(&s);
+  s.alone = false;
+  wf_spin_slept(&s, WF_SHORT_NS);
+  CHECK(!wf_spin_due(&s, 0, WF_NEVER));
+  wf_spin_slept(&s, 1);
+  CHECK(wf_spin_due(&s, 0, WF_NEVER) && !wf_spin_due(&s, 0, WF_SPIN_NS));
+  for (uint32_t pause = 3; pause <= WF_SPIN_PAUSE; pause = pause * 2 + 1) {
+    wf_spin_ended(&s, false);
+    CHECK(s.after == pause);
+    for (uint32_t i = 0; i < pause; i++) wf_spin_slept(&s, 1);
+    CHECK(s.after == 0);
+  }
+  wf_spin_ended(&s, false);
+  CHECK(s.after == WF_SPIN_PAUSE);
+  wf_spin_init(&s);
+  s.alone = true;
+  wf_spin_slept(&s, 1);
+  CHECK(!wf_spin_due(&s, 0, WF_NEVER));
 }
 
 static void time_and_descriptors(void) {
@@ -160,6 +182,7 @@ int main(void) {
   wakes();
   time_and_descriptors();
   spins();
+  spins_seldom();
   libuv();
   blocks();
   return failures != 0;
