@@ -62,8 +62,8 @@ bool wf_read_other(wf_reader *r, uint8_t tag);
 
 enum { OPERAND = 8 }; /* the most bytes of a number's */
 
-/* A number or boolean of this tag, with its operand at `at`, where OPERAND bytes can be read: how many of them it has, or
- * -1: the tag is another kind's. */
+/* A number or boolean of this tag, which is no reference's, with its operand at `at`, where OPERAND bytes can be read: how many
+ * of them it has, or -1: the tag is another kind's. */
 static inline __attribute__((always_inline)) int read_scalar(uint8_t tag, const uint8_t *at, wf_raw_data *v, uint8_t *kind) {
   union {
     int8_t i1;
@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) int read_scalar(uint8_t tag, const 
     double d;
   } u;
   *kind = WF_RAW_INTEGER;
-  if (tag >= TAG_INT && tag < TAG_REF) {
+  if (tag >= TAG_INT) {
     v->i = tag - TAG_INT;
     return 0;
   }
@@ -99,10 +99,9 @@ static inline void push_scalar(lua_State *L, wf_raw_data v, uint8_t kind) {
   else lua_pushboolean(L, kind == WF_RAW_TRUE);
 }
 
-/* Scalars, short strings and references; the rest is wf_read_other's. */
-static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
+/* Scalars, short strings and references; the rest is wf_read_other's. A byte is there. */
+static inline __attribute__((always_inline)) bool read_there(wf_reader *r) {
   const uint8_t *at = r->at;
-  if (wf_unlikely(at == r->end)) return wf_read_bad_end(r);
   uint8_t tag = *at++, kind;
   r->at = at;
   if (tag >= TAG_REF) return read_reference(r, tag - TAG_REF);
@@ -121,6 +120,12 @@ static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
   r->at = at + size;
   push_scalar(r->L, v, kind);
   return true;
+}
+
+/* The same, be there anything or not. */
+static inline __attribute__((always_inline)) bool read_any(wf_reader *r) {
+  if (wf_unlikely(r->at == r->end)) return wf_read_bad_end(r);
+  return read_there(r);
 }
 
 /* A table after its tag (unpack_table.c). */

@@ -126,6 +126,37 @@ static void round_of(const char *mode, int what, long messages, long seed) {
   lua_close(there);
 }
 
+/* Records of functions. What makes a function allocates without looking at the collector, which then runs where its key is read
+ * again: in the midst of a table, whose other keys it may forget. */
+static void functions(const char *mode, int what, long messages) {
+  static const char code[] =
+      "local messages = ...\n"
+      "local keys\n"
+      "for i = 0, messages do\n"
+      "  if i % 10 == 0 then keys = {} for k = 1, 16 do keys[k] = 'the name of field number ' .. i * 100 + k end end\n"
+      "  local t = {}\n"
+      "  for j = 1, 8 do t[j] = {} for k = 1, #keys do t[j][keys[k]] = function() return j * 100 + k end end end\n"
+      "  t = cross(t)\n"
+      "  for j = 1, 8 do\n"
+      "    local n = 0 for _ in pairs(t[j]) do n = n + 1 end assert(n == #keys, n)\n"
+      "    for k = 1, #keys do assert(t[j][keys[k]]() == j * 100 + k) end\n"
+      "  end\n"
+      "end\n";
+  lua_State *L = state_new(&here_heap);
+  there = state_new(&there_heap);
+  for (int i = 0; i < 2; i++) {
+    lua_State *at = i == 0 ? L : there;
+    if (what == LUA_GCGEN) lua_gc(at, LUA_GCGEN, 1, 100); /* a collection after each few hundred bytes */
+    else lua_gc(at, LUA_GCINC, 1, 1000, 8); /* a cycle at once, a step every 256 bytes */
+  }
+  int bad = luaL_loadstring(L, code);
+  lua_pushinteger(L, messages);
+  bad = bad || lua_pcall(L, 1, 0, 0);
+  CHECK(!bad, "functions, %s: %s", mode, lua_tostring(L, -1));
+  lua_close(L);
+  lua_close(there);
+}
+
 /* Decode, protected. Stack: the bytes. Gives whether they were a message. */
 static int unpack_bytes(lua_State *L) {
   size_t len;
@@ -152,6 +183,14 @@ static void damaged(long mutants, unsigned seed) {
   reach = WF_REACH_PROCESS;
   size_t len;
   const char *good = lua_tolstring(L, 2, &len);
+  for (int i = 0; i < 100; i++) { /* until the shapes and the strings are known */
+    lua_settop(L, 2);
+    CHECK(wf_unpack_peer(L, good, len) == 2, "as it is");
+  }
+  for (size_t cut = 0; cut < len; cut++) {
+    lua_settop(L, 2);
+    CHECK(wf_unpack_peer(L, good, cut) == -1, "cut at %zu it is accepted", cut);
+  }
   char *bad = malloc(len);
   long refusals = 0, tried = 0;
   for (long i = 0; i < mutants; i++) {
@@ -205,6 +244,8 @@ int main(int argc, char **argv) {
   round_of("generational", LUA_GCGEN, messages, seed + 1);
   round_of("hard", LUA_GCINC, messages / 400, seed + 2);
   round_of("hard", LUA_GCGEN, messages / 400, seed + 3);
+  functions("incremental", LUA_GCINC, messages / 10);
+  functions("generational", LUA_GCGEN, messages / 10);
   if (!LX_EARLY) refused();
   damaged(messages * 10, (unsigned)seed);
   CHECK(c_heap.blocks == 0 && here_heap.blocks == 0 && there_heap.blocks == 0, "blocks left");
