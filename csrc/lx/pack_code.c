@@ -78,7 +78,8 @@ wf_blob *wf_pack_code(wf_packer *p, int idx, int top) {
   }
   lua_settop(L, top);
   if (box != NULL && box->blob != NULL) return wf_blob_ref(box->blob);
-  if (!sent_lately(p->state, lua_topointer(L, idx))) return dump_function(L, idx);
+  /* A state that is being closed finalises no new userdata. */
+  if (p->state->closed || !sent_lately(p->state, lua_topointer(L, idx))) return dump_function(L, idx);
   wf_pack_state_value(L, p->box, STATE_CODE);
   lua_pushvalue(L, idx);
   box = lua_newuserdatauv(L, sizeof *box, 0);
