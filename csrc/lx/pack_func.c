@@ -20,7 +20,7 @@ static enum wf_packed pack_c_function(wf_packer *p, int idx, int top) {
   if (!wf_pin_code((void (*)(void))f))
     return wf_pack_refuse(p, "a C function whose library cannot be kept loaded cannot cross isolates");
   uint64_t v = (uintptr_t)f;
-  if ((r = pack_need(p, 16)) != PACK_OK) return r;
+  wf_assert(packer_has(p, 16));
   put_tag(p, TAG_CFUNC);
   put_bytes(p, &v, sizeof v);
   return PACK_OK;
@@ -38,21 +38,21 @@ static bool is_ours(wf_packer *p, int idx) {
   return file != NULL && file - ar.source > 4 && strncmp(file - 4, "weft", 4) == 0;
 }
 
+/* Leaves room for the number of upvalues. */
 static enum wf_packed put_code(wf_packer *p, wf_blob *code) {
   if (p->reach == WF_REACH_PROCESS) {
     wf_side *side = wf_msg_side(p->msg);
-    enum wf_packed r = side == NULL ? PACK_NOMEM : PACK_OK;
-    if (r == PACK_OK) {
-      *side = (wf_side){NULL, code};
-      if ((r = pack_need(p, 16)) != PACK_OK) return r;
-      put_tag(p, TAG_BLOB);
-      put_u32(p, p->msg->nside - 1);
-      return PACK_OK;
+    if (side == NULL) {
+      wf_blob_unref(code);
+      return PACK_NOMEM;
     }
-    wf_blob_unref(code);
-    return r;
+    *side = (wf_side){NULL, code};
+    wf_assert(packer_has(p, 6));
+    put_tag(p, TAG_BLOB);
+    put_u32(p, p->msg->nside - 1);
+    return PACK_OK;
   }
-  enum wf_packed r = code->len > UINT32_MAX / 2 ? PACK_LONG : pack_need(p, code->len + 16);
+  enum wf_packed r = pack_need(p, code->len + 16);
   if (r == PACK_OK) {
     put_tag(p, TAG_LSTR);
     put_u32(p, (uint32_t)code->len);
@@ -94,7 +94,6 @@ static enum wf_packed pack_lua_function(wf_packer *p, int idx, int top) {
   if (r != PACK_OK || done) return r;
   if (p->depth == PACK_DEPTH) return wf_pack_refuse(p, "nested deeper than %d", PACK_DEPTH);
   luaL_checkstack(L, STACK_AHEAD, "packing"); /* also for the tables below, up to where they reserve again */
-  if ((r = pack_need(p, 16)) != PACK_OK) return r;
   r = wf_pack_object(p, lua_topointer(L, idx), &done);
   if (r != PACK_OK || done) return r;
   uint32_t self = p->objects - 1;
@@ -126,10 +125,10 @@ enum wf_packed wf_pack_function(wf_packer *p, int idx, int top) {
 
 /* ---- userdata ---- */
 
-/* "a weft.tcp cannot cross isolates", by the __name of the metatable at top + 1, if there is one. */
+/* "a weft.tcp cannot cross isolates", by the __name of its metatable, if there is one. */
 static enum wf_packed refuse_userdata(wf_packer *p, int idx, const char *where) {
-  const char *name = "userdata";
-  if (luaL_getmetafield(p->L, idx, "__name") == LUA_TSTRING) name = lua_tostring(p->L, -1);
+  if (luaL_getmetafield(p->L, idx, "__name") != LUA_TSTRING) return wf_pack_refuse(p, "a userdata cannot %s", where);
+  const char *name = lua_tostring(p->L, -1);
   return wf_pack_refuse(p, "%s %s cannot %s", strchr("aeiouAEIOU", name[0]) ? "an" : "a", name, where);
 }
 
@@ -165,7 +164,6 @@ enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top) {
   }
   if (p->reach != WF_REACH_PROCESS && (p->reach != WF_REACH_PEERS || ops->peer_kind == 0))
     return refuse_userdata(p, idx, "leave the process");
-  if ((r = pack_need(p, 16)) != PACK_OK) return r;
   r = wf_pack_object(p, lua_topointer(L, idx), &done);
   if (r != PACK_OK || done) return r;
   bool for_peer = p->reach == WF_REACH_PEERS && ops->take_for_peer != NULL;

@@ -77,8 +77,7 @@ void wf_pack_names_begin(wf_packer *p) {
 
 /* The name at stack index idx, which a table of this state anchors. */
 static enum wf_packed put_name(wf_packer *p, int idx) {
-  enum wf_packed r = pack_need(p, 16);
-  if (r != PACK_OK) return r;
+  wf_assert(packer_has(p, 16));
   put_tag(p, TAG_NAMED);
   return wf_pack_string(p, idx);
 }

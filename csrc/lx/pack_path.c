@@ -20,7 +20,7 @@ static bool is_name(const char *s, size_t len) {
 
 static void add_string_key(luaL_Buffer *b, const char *s, size_t len) {
   if (is_name(s, len)) {
-    luaL_addchar(b, '.');
+    luaL_addstring(b, ".");
     luaL_addlstring(b, s, len);
     return;
   }
@@ -59,11 +59,11 @@ static void add_frame(lua_State *L, luaL_Buffer *b, const wf_frame *f) {
   if (f == NULL) return;
   add_frame(L, b, f->up); /* at most PACK_DEPTH deep */
   if (f->upvalue > 0) {
-    const char *name = lua_getupvalue(L, f->at, f->upvalue); /* the function keeps it */
-    if (name != NULL) lua_pop(L, 1);
+    const char *name = lua_getupvalue(L, f->at, f->upvalue); /* there it is: its value could not be packed; the function keeps it */
+    lua_pop(L, 1);
     luaL_addstring(b, " upvalue '");
-    luaL_addstring(b, name != NULL ? name : "?");
-    luaL_addchar(b, '\'');
+    luaL_addstring(b, name);
+    luaL_addstring(b, "'");
   } else if (f->in_key) {
     luaL_addstring(b, "[key]");
   } else {

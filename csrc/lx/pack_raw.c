@@ -13,8 +13,9 @@ static enum wf_packed find_name(wf_packer *p, const void *metatable) {
   if (lua_getiuservalue(L, p->box, STATE_METAS) == LUA_TTABLE) {
     const wf_raw_table *metas = lua_topointer(L, -1);
     const wf_raw_node *n = metas->node, *end = n + wf_raw_nodes(metas);
-    while (n < end && !(n->key_tag == WF_RAW_TABLE && n->key.p == metatable && !wf_raw_is_nil(n->tag))) n++;
-    if (n < end && (n->tag == WF_RAW_SHORT || n->tag == WF_RAW_LONG)) {
+    while (n < end && !(n->key_tag == WF_RAW_TABLE && n->key.p == metatable)) n++;
+    if (n < end) {
+      wf_assert(n->tag == WF_RAW_SHORT || n->tag == WF_RAW_LONG);
       p->metatable = metatable;
       p->meta_name = wf_raw_text(n->tag, n->v.p, &p->meta_len);
       r = PACK_OK;
@@ -24,10 +25,11 @@ static enum wf_packed find_name(wf_packer *p, const void *metatable) {
   return r;
 }
 
+/* Room for 16 bytes is there. */
 static enum wf_packed put_meta(wf_packer *p, const void *metatable) {
   enum wf_packed r = p->metatable == metatable ? PACK_OK : find_name(p, metatable);
-  if (r == PACK_OK) r = pack_need(p, 16);
   if (r != PACK_OK) return r;
+  wf_assert(packer_has(p, 16));
   put_tag(p, TAG_META);
   r = pack_bytes(p, p->meta_name, p->meta_len, false, false);
   return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;

@@ -66,8 +66,8 @@ wf_known *wf_pack_state_learn(lua_State *L, size_t bytes) {
   luaL_checkstack(L, 4, "unpacking");
   lua_createtable(L, WF_STRINGS + WF_SHAPES, 0);
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  /* A finaliser that received something may have been here first. */
-  wf_known *known = st->known == NULL && !st->closed ? wf_calloc(1, sizeof *known) : NULL;
+  /* A finaliser that received something may have been here first. (The end of the state cannot: it collects nothing.) */
+  wf_known *known = st->known == NULL ? wf_calloc(1, sizeof *known) : NULL;
   if (known == NULL) luaL_unref(L, LUA_REGISTRYINDEX, ref);
   else (st->known = known)->ref = ref;
   return st->known;

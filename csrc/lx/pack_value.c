@@ -62,8 +62,7 @@ enum wf_packed wf_pack_long(wf_packer *p, const char *s, size_t len) {
     put_u32(p, p->msg->nside - 1);
     return PACK_OK;
   }
-  if (len > UINT32_MAX / 2) return PACK_LONG;
-  enum wf_packed r = pack_need(p, len + 5);
+  enum wf_packed r = pack_need(p, len + 5); /* no more than 4 GiB */
   if (r != PACK_OK) return r;
   put_tag(p, TAG_LSTR);
   put_u32(p, (uint32_t)len);
@@ -106,8 +105,7 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
   if (wf_unlikely(slot == NULL)) return PACK_NOMEM;
   *seen = slot->gen == sc->gen;
   if (wf_unlikely(*seen)) {
-    enum wf_packed r = pack_need(p, 5);
-    if (r != PACK_OK) return r;
+    wf_assert(packer_has(p, 5));
     wf_pack_share(p, sc->object[slot->val].at);
     put_tag(p, TAG_OBJREF);
     put_u32(p, slot->val);
@@ -120,7 +118,7 @@ enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen) {
   return PACK_OK;
 }
 
-/* The metatable of the table at idx was pushed at top + 1: write its name, pop it. */
+/* The metatable of the table at idx was pushed at top + 1: write its name, pop it. Room for 16 bytes is there. */
 static enum wf_packed pack_meta(wf_packer *p, int top) {
   lua_State *L = p->L;
   wf_pack_state_place(L, p->box);
@@ -134,12 +132,10 @@ static enum wf_packed pack_meta(wf_packer *p, int top) {
       return wf_pack_refuse(p, "the metatable of this %s is not registered (weft.register)", lua_tostring(L, -1));
     return wf_pack_refuse(p, "its metatable is not registered (weft.register)");
   }
-  enum wf_packed r = pack_need(p, 16);
-  if (r == PACK_OK) {
-    put_tag(p, TAG_META);
-    r = wf_pack_string(p, top + 3);
-    lua_settop(L, top);
-  }
+  wf_assert(packer_has(p, 16));
+  put_tag(p, TAG_META);
+  enum wf_packed r = wf_pack_string(p, top + 3);
+  lua_settop(L, top);
   return r == PACK_OK ? pack_need(p, PACK_TABLE_BYTES) : r;
 }
 

@@ -77,6 +77,9 @@ static inline enum wf_packed pack_need(wf_packer *p, size_t bytes) {
   return wf_likely((size_t)(p->end - p->at) >= bytes) ? PACK_OK : wf_packer_room(p, bytes);
 }
 
+/* Is there room for so many? For assertions. */
+static inline bool packer_has(const wf_packer *p, size_t bytes) { return (size_t)(p->end - p->at) >= bytes; }
+
 /* These write into room that pack_need made. */
 static inline void put_tag(wf_packer *p, uint8_t tag) { *p->at++ = (char)tag; }
 
@@ -95,7 +98,8 @@ enum wf_packed wf_pack_value(wf_packer *p, int idx, int top);
 /* The string at idx, through the dictionary. */
 enum wf_packed wf_pack_string(wf_packer *p, int idx);
 
-/* Note an object whose tag comes next. *seen: it was met before, and a reference to it has been written. */
+/* Note an object whose tag comes next. *seen: it was met before, and a reference to it has been written. Room for 16 bytes is
+ * there. */
 enum wf_packed wf_pack_object(wf_packer *p, const void *address, bool *seen);
 
 /* Mark the object whose tag lies at offset `at` as referred to. */
@@ -111,7 +115,7 @@ enum wf_packed wf_pack_raw_table(wf_packer *p, const struct wf_raw_table *t);
  * lua_pushfstring. In plain mode PACK_FULL. (pack_path.c) */
 enum wf_packed wf_pack_refuse(wf_packer *p, const char *fmt, ...);
 
-/* A function, or a full userdata (pack_func.c). */
+/* A function, or a full userdata (pack_func.c). Room for 16 bytes is there, here and where names are looked for. */
 enum wf_packed wf_pack_function(wf_packer *p, int idx, int top);
 enum wf_packed wf_pack_userdata(wf_packer *p, int idx, int top);
 

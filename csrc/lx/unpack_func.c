@@ -46,9 +46,9 @@ static bool push_module(wf_reader *r, const char *name) {
 /* [-0, +1, m] "module.field.field" for an error. */
 static const char *push_dotted(lua_State *L, const char *name, size_t len) {
   luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  for (size_t i = 0; i < len; i++) luaL_addchar(&b, name[i] == '\0' ? '.' : name[i]);
-  luaL_pushresult(&b);
+  char *to = luaL_buffinitsize(L, &b, len);
+  for (size_t i = 0; i < len; i++) to[i] = name[i] == '\0' ? '.' : name[i];
+  luaL_pushresultsize(&b, len);
   return lua_tostring(L, -1);
 }
 
@@ -132,9 +132,10 @@ static bool read_upvalue(wf_reader *r, int n) {
   if (tag != TAG_JOIN || reader_left(r) < 5) return wf_read_bad(r, "a function without its upvalues");
   uint32_t owner = reader_u32(r);
   int index = *r->at++;
-  if (r->shared == 0 || lua_rawgeti(L, r->shared, owner) != LUA_TFUNCTION || lua_iscfunction(L, -1) ||
-      lua_getupvalue(L, -1, index) == NULL)
+  /* What is shared is a table, a function of ours, or a userdata: no C function. */
+  if (r->shared == 0 || lua_rawgeti(L, r->shared, owner) != LUA_TFUNCTION || lua_getupvalue(L, -1, index) == NULL)
     return wf_read_bad(r, "a reference to an unknown upvalue");
+  wf_assert(!lua_iscfunction(L, -2));
   lua_pop(L, 1);
   if (lua_getupvalue(L, -2, n) == NULL) return wf_read_bad(r, "an upvalue too many");
   lua_pop(L, 1);

@@ -34,6 +34,18 @@
  "  t = {} for i = 1, 5000 do t[i] = i % 7 == 0 and i / 2 or -i end assert(same(t, cross(t)))\n"
  "end\n"},
 
+{"=an array ends before a gap that is too wide, and before keys that no array has",
+ "local wide = {table.unpack({1, [1000] = 2}, 1, 1000)}\n"
+ "for r = 0, 2 do reach(r) assert(same(wide, cross(wide))) end\n"
+ "local keys = {} for i = 0, 40 do keys[i + 1] = 1 << i end\n"
+ "local function first_outside(t) local n = 0 for k in pairs(t) do if k ~= n + 1 then return k end n = k end return 0 end\n"
+ "local t repeat\n" /* until the order of the keys is such that the first one has a place in no array */
+ "  t = {} for i = #keys, 2, -1 do local j = math.random(i) keys[i], keys[j] = keys[j], keys[i] end\n"
+ "  for _, k in ipairs(keys) do t[k] = true end\n"
+ "until first_outside(t) >= 1 << 31 and #t >= first_outside(t)\n"
+ "for r = 0, 2 do reach(r) assert(same(t, cross(t))) end\n"
+ "reach(0) assert(same(t, (cross(t, print))))\n"},
+
 {"=hashes",
  "for r = 0, 2 do\n"
  "  reach(r)\n"
@@ -53,6 +65,7 @@
  "  for i = 1, 2500 do t[i] = ('s'):rep(i % 90) .. i % 700 end\n"
  "  for i = 1, 700 do t['s' .. i] = t[i] end\n"
  "  assert(same(t, cross(t)))\n"
+ "  t = {} for i = 1, 600 do t[i] = 'string ' .. i end t[601], t[602] = ('q'):rep(70000), ('q'):rep(70000) assert(same(t, cross(t)))\n"
  "  t = {} for i = 0, 70000, 1111 do t[#t + 1] = ('z'):rep(i) end\n"
  "  t[#t + 1] = ('z'):rep(65535) t[#t + 1] = ('z'):rep(65536)\n"
  "  assert(same(t, cross(t)))\n"
@@ -196,12 +209,43 @@
  "assert(not ok and err.message == \"'mine.inner.deep' is not there in this isolate\", tostring(err))\n"
  "at('package.preload.mine = function() error(\"broken\") end package.loaded.mine = nil')\n"
  "ok, err = pcall(at, 'return', mine) assert(not ok and err.message:find('broken', 1, true))\n"
- "at('package.preload.mine = nil')\n"
+ "at('package.preload.mine = nil package.loaded.mine = true') assert(at('return ...', mine) == true)\n"
+ "at('package.loaded.mine = false') ok, err = pcall(at, 'return', mine) assert(not ok and err.message:find(\"^module 'mine' cannot be loaded here: \"))\n"
  "package.loaded.mine = nil assert(same(cross({1, {x = 1}}), {1, {x = 1}}))\n"
  "package.loaded.mine2 = mine package.loaded.mine2 = nil\n"
  "reach(1) assert(cross(_G) == _G and cross(string.rep) == string.rep and cross(table) == table)\n"
  "package.preload.fn = function() return hidden(5) end local fn = require 'fn'\n"
  "at('package.preload.fn = function() return print end') assert(cross(fn) == print)\n"},
+
+{"=of several names the shortest is taken, then the first of the alphabet",
+ "for round = 1, 20 do\n" /* they are visited in any order */
+ "  local m, names = {f = hidden(1)}, {}\n"
+ "  for i = 1, 24 do names[i] = 'module_' .. round .. string.char(96 + i) end names[25] = 'a_longer_name'\n"
+ "  package.loaded[77] = m for _, name in ipairs(names) do package.loaded[name] = m end\n"
+ "  for _, message in ipairs {bytes(m, print), bytes(m.f)} do\n"
+ "    assert(message:find(names[1], 1, true) and not message:find('module_%d*[b-z]') and not message:find('a_longer_name', 1, true))\n"
+ "  end\n"
+ "  package.loaded.mod = m assert(bytes(m, print):find('mod', 1, true) and not bytes(m, print):find('module', 1, true))\n"
+ "  for _, name in ipairs(names) do package.loaded[name] = nil end package.loaded.mod = nil\n" /* a number is no name */
+ "  refuse('arg 1.f: a C function with upvalues that is in no loaded module cannot cross isolates', m) package.loaded[77] = nil\n"
+ "end\n"},
+
+{"=names that are too long, have a zero byte or lie behind too many others lead nowhere",
+ "local refusal = 'arg 1: a C function with upvalues that is in no loaded module cannot cross isolates'\n"
+ "local m = {[('n'):rep(195)] = hidden(1), [('n'):rep(196)] = hidden(2), ['a\\0b'] = hidden(3)} package.loaded.odd = m\n"
+ "assert(bytes(m[('n'):rep(195)]):find(('n'):rep(195), 1, true))\n"
+ "refuse(refusal, m[('n'):rep(196)]) refuse(refusal, m['a\\0b'])\n"
+ "m.inner = {} for i = 1, 1100 do m.inner['f' .. i] = hidden(i) end\n"
+ "local found = 0 for _, f in pairs(m.inner) do if pcall(bytes, f) then found = found + 1 end end assert(found == 1000, found)\n"
+ "package.loaded.odd = nil\n"},
+
+{"=without package.loaded nothing has a name",
+ "local registry, loaded = debug.getregistry(), package.loaded\n"
+ "assert(cross(string.format) == string.format)\n"
+ "registry._LOADED = nil\n"
+ "local message, copy = bytes(string.format), bytes({1}, string.rep) registry._LOADED = loaded\n"
+ "assert(not message:find('format', 1, true) and not copy:find('rep', 1, true))\n"
+ "assert(bytes(string.format):find('format', 1, true))\n"},
 
 {"=a name is looked up anew",
  "local f = string.reverse assert(cross(f) == f) string.reverse = function() return 1 end\n"
@@ -217,6 +261,9 @@
  "at('package.loaded[\"weft.sub\"] = {map = print, inner = {f = type}}')\n"
  "local sub = package.loaded['weft.sub'] assert(cross(sub.map) == print and cross(sub.inner.f) == type)\n"
  "refuse(\"arg 1 upvalue 'state': a coroutine cannot cross isolates\", load(source, '@lua/weft/other.lua')().map)\n"
+ "package.loaded.weftish = load(source, '@lua/weft/ish.lua')()\n" /* no module of ours */
+ "refuse(\"arg 1 upvalue 'state': a coroutine cannot cross isolates\", package.loaded.weftish.map) package.loaded.weftish = nil\n"
+ "assert(cross(load('return function() return 5 end', '@/f.lua')())() == 5)\n"
  "package.loaded['weft.sub'] = nil at('package.loaded[\"weft.sub\"] = nil')\n"},
 
 {"=C functions by pointer",
@@ -241,7 +288,17 @@
  "refuse('arg 1: box 14 is closed', box(14))\n"
  "refuse('arg 2: a test.box cannot cross isolates', 1, box(15))\n"
  "refuse('arg 3: a coroutine cannot cross isolates', b, {b, box(8)}, coroutine.create(print))\n"
+ "local _, u = debug.getupvalue(nowhere, 1) refuse('arg 1: a userdata cannot cross isolates', u)\n"
+ "debug.setmetatable(u, {__name = 'object'}) refuse('arg 1: an object cannot cross isolates', u)\n"
  "reach(1) refuse('arg 1[1]: a test.box cannot leave the process', {b})\n"},
+
+{"=registered metatables with names of any length",
+ "for _, name in ipairs {'p', ('p'):rep(40), ('p'):rep(41), ('p'):rep(200)} do\n"
+ "  local M, N = {}, at('N = {} return N') at('register(..., N)', name) register(name, M)\n"
+ "  local t, u = cross({setmetatable({1}, M), setmetatable({2}, M)}), at('return getmetatable((...)) == N', setmetatable({}, M), print)\n"
+ "  assert(getmetatable(t[1]) == M and getmetatable(t[2]) == M and t[2][1] == 2 and u)\n"
+ "end\n"
+ "assert(not pcall(register, ('p'):rep(201), {}) and not pcall(register, '', {}) and not pcall(register, 'a\\0', {}))\n"},
 
 {"=paths of what cannot travel",
  "local co = coroutine.create(print)\n"
@@ -266,6 +323,16 @@
  "refuse('arg 1.b: a test.box cannot leave the process', {b = box(1)})\n"
  "refuse('arg 1: a FILE* cannot cross isolates', io.stdout)\n"
  "assert(not pcall(cross, table) and not pcall(cross, {_G}))\n"},
+
+{"=a path is cut in the middle, wherever it ends",
+ "local co, deep = coroutine.create(print), nil\n"
+ "for first = 1, 40 do for _, value in ipairs {co, function() return co end} do\n" /* to and beyond the first KiB */
+ "  local t = value for _ = 1, 26 do t = {[('k'):rep(40)] = t} end\n"
+ "  local ok, err = pcall(cross, {[('f'):rep(first)] = t})\n"
+ "  local begins, ends = 'arg 1.' .. ('f'):rep(first) .. '.k', value == co and 'k' or \"k upvalue 'co'\"\n"
+ "  ends = ends .. ': a coroutine cannot cross isolates'\n"
+ "  assert(not ok and err.message:sub(1, #begins) == begins and err.message:sub(-#ends) == ends and #err.message < 500, err)\n"
+ "end end\n"},
 
 {"=data that is a module is copied when no function is with it, named when one is",
  "package.loaded.config = {limit = 5} at('package.loaded.config = {limit = 6}')\n"

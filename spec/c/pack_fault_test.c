@@ -22,12 +22,19 @@ static const char *const values[] = {
     "return hidden(), {hidden()}",
     "local t = {} for i = 1, 150 do t[i] = {} for j = 1, 2 do t[i]['key ' .. i] = 'key ' .. i end end return t, t",
     "local t = {} for i = 1, 5 do t = {t} end return t",
+    "local t = {} for i = 1, 1500 do t[i] = i * 1000 end return t",
+    "local a, b, c, d, e, f, g, h, i = 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
+    "local j, k, l, m, n, o, p, q, r = 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
+    "return function() return a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r end",
+    "reach(1) local n = 0 return function() n = n + 1 return n end, {io.stdout, ('y'):rep(300)}, ('x'):rep(70000)",
+    "reach(2) return {key = 'value', other = 'value', [1000] = 2.5}, 'value', {}",
     /* what cannot travel */
     "return {1, {a = coroutine.create(print)}}",
     "return box(5), function() return 1 end, {x = setmetatable({}, {})}",
     "return box(6), box(13)",
     "return hidden(1)",
     "local t = {} for i = 1, 201 do t = {t} end return t",
+    "reach(2) return setmetatable({}, {})",
 };
 
 static long steps;
@@ -36,7 +43,7 @@ static long steps;
 static int pack_protected(lua_State *L) {
   wf_msg **m = lua_touserdata(L, 1);
   int top = lua_gettop(L);
-  *m = wf_pack(L, 2, top - 1, "arg");
+  *m = wf_pack_for(L, 2, top - 1, "arg", reach);
   CHECK(lua_gettop(L) == top + (*m == NULL), "the stack went from %d to %d", top, lua_gettop(L));
   return *m == NULL ? 1 : 0;
 }
@@ -44,7 +51,10 @@ static int pack_protected(lua_State *L) {
 static int unpack_it(lua_State *L) {
   wf_msg *m = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  int n = wf_unpack(L, m);
+  int n = reach == WF_REACH_PROCESS ? wf_unpack(L, m)
+          : reach == WF_REACH_PEERS ? wf_unpack_peer(L, m->data, m->len)
+                                    : wf_unpack_untrusted(L, m->data, m->len);
+  if (n < 0) return lua_error(L);
   CHECK(lua_gettop(L) == n, "%d values, the stack has %d", n, lua_gettop(L));
   return n;
 }
@@ -79,6 +89,7 @@ static int try_one(const char *value, heap *victim, long at, int way, int warm) 
   heap_reset(&here_heap);
   heap_reset(&there_heap);
   box_live = 0;
+  reach = WF_REACH_PROCESS; /* unless the value says another */
   lua_State *L = state_new(&here_heap);
   there = state_new(&there_heap);
   luaL_dostring(there, "register('fault', {})");
@@ -105,21 +116,30 @@ static int try_one(const char *value, heap *victim, long at, int way, int warm) 
   return hit;
 }
 
-/* Each of these behind a string of 0 to 400 bytes: the message grows in each part of it, and cannot. */
+/* Each of these behind a string of so many bytes that the message has to grow in every part of it, and cannot. */
 static const char *const growing[] = {
     "local n = 0 return pad, function() n = n + 1 return n end, function() return n end",
     "return pad, print, string.format, math, _G, {string.rep}",
-    "return pad, hidden(), {hidden()}, box(1), {box(2)}",
-    "local P = {} register('fault', P) return pad, setmetatable({1}, P), {setmetatable({}, P)}",
+    "return pad, io.stdout, hidden(), {hidden()}, box(1), {box(2)}",
+    "local P = {} register('a name of more than sixteen bytes', P) return pad, setmetatable({1}, P), {setmetatable({}, P)}",
+    "local P = {} register('fault', P) return pad, setmetatable({1, print}, P), {setmetatable({}, P)}",
     "return pad, 2.5, 1 << 40, {1.5, [3] = 1, [5] = 1 << 50, key = 'value', [true] = 'key'}, 'some text', ('y'):rep(300)",
+    "return pad, {1, 2, 3, 1 << 40, 5, 6, {7}}, {x = 1, y = {2}}, {x = 'x', y = 'y'}, {x = 'x', y = 'y', 'x', 'y'}",
+    "local s = ('s'):rep(20) return pad, s, s, s, s, s, s",
+    "return pad, {1, 2, nil, 4, 1 << 40, nil, 7, {8}}, {table.unpack({1, [60] = 60}, 1, 60)}, nil, true, {key = 1}",
+    "return pad, {print, {{one = 1, two = 2}, {one = 1, two = 2}, {one = 'some text of it', two = 'another text of it'}}}",
+    "reach(1) return pad, function() return pad end, ('y'):rep(70000), print, ('y'):rep(70000)",
+    "reach(2) return pad, {1, 2, nil, 4, key = 'value', [1000] = {}, value = 'value', [3.5] = 1}, 'value', 7",
+    "local f = load('return function() end', '@lua/weft/sub.lua')() package.loaded['weft.some_long_name'] = {f = f} return pad, f",
 };
 
 static void growth_fails(void) {
+  enum { FROM = 20, TO = 200 }; /* the room of the first block, and the values behind */
   char text[400];
   for (size_t v = 0; v < sizeof growing / sizeof *growing; v++)
-    for (int pad = 0; pad < 400 && failures < 20; pad++) {
+    for (int pad = FROM; pad < TO && failures < 20; pad++) {
       snprintf(text, sizeof text, "local pad = ('x'):rep(%d) %s", pad, growing[v]);
-      for (long at = 1; try_one(text, &c_heap, at, 0, 1) && failures < 20; at++) continue;
+      for (long at = 1; try_one(text, &c_heap, at, 0, 0) && failures < 20; at++) continue;
     }
 }
 

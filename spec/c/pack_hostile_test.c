@@ -345,6 +345,7 @@ static const char *const own[] = {
     "local n, m = 0, 0 return function() n = n + 1 return n + m end, function() m = n end, {function() return m end}",
     "return print, string.format, string, _G, {math, {math.floor}}",
     "return box(1), {box(2), box(3)}, ('x'):rep(70000), {('x'):rep(70000)}",
+    "local n = 0 return box(1), function() return n end, {box(2), ('x'):rep(70000)}, function() n = n + 1 end",
     "local P = register('point', {}) return setmetatable({x = 1}, P), {setmetatable({2}, P)}",
     "local t = {1, 2.5, 'three', [true] = {false}, k = {}} t.t = t for i = 1, 40 do t[-i] = 'key ' .. i end return t, t, nil",
 };
