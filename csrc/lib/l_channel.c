@@ -42,6 +42,7 @@ static int channel_send(lua_State *L) {
   switch (wf_channel_send_now(iso, L, c, SELF, VALUE)) {
     case WF_CHANNEL_OK: return 0;
     case WF_CHANNEL_CLOSED: return wf_channel_raise_closed(L, c);
+    case WF_CHANNEL_CROSSED: return wf_channel_shared_send(L, c);
     default: break;
   }
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SEND);
@@ -54,7 +55,8 @@ static int channel_try_send(lua_State *L) {
   wf_iso *iso = c->object.iso;
   luaL_checkany(L, VALUE);
   lua_settop(L, VALUE);
-  enum wf_channel_now now = c->shared != NULL ? wf_channel_shared_try_send(L, c) : wf_channel_send_now(iso, L, c, SELF, VALUE);
+  enum wf_channel_now now = c->shared == NULL ? wf_channel_send_now(iso, L, c, SELF, VALUE) : WF_CHANNEL_CROSSED;
+  if (now == WF_CHANNEL_CROSSED) now = wf_channel_shared_try_send(L, c);
   lua_pushboolean(L, now == WF_CHANNEL_OK);
   if (now == WF_CHANNEL_OK) return 1;
   lua_pushstring(L, now == WF_CHANNEL_CLOSED ? "closed" : "full");
@@ -200,7 +202,9 @@ static int channel_len(lua_State *L) {
 
 /* More than size_t holds, on 32-bit systems, is any number. */
 static size_t capacity_from(lua_Integer n) { return (lua_Unsigned)n > SIZE_MAX ? SIZE_MAX : (size_t)n; }
-static lua_Integer capacity_of(const wf_channel *c) { return c->capacity == SIZE_MAX ? LUA_MAXINTEGER : (lua_Integer)c->capacity; }
+static lua_Integer capacity_of(const wf_channel *c) {
+  return sizeof(size_t) < sizeof(lua_Integer) && c->capacity == SIZE_MAX ? LUA_MAXINTEGER : (lua_Integer)c->capacity;
+}
 
 static int channel_capacity(lua_State *L) {
   lua_pushinteger(L, capacity_of(check_channel(L)));

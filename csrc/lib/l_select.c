@@ -202,7 +202,7 @@ static int case_do(wf_iso *iso, lua_State *L, block *b, int i) {
       }
       now = wf_shchan_send_now(c->shared, &sc->parcel); /* else it stays for the next attempt */
     }
-    if (now == WF_CHANNEL_WOULD_WAIT) return 0;
+    if (now == WF_CHANNEL_WOULD_WAIT || now == WF_CHANNEL_CROSSED) return 0;
     return now == WF_CHANNEL_OK ? push_sent(L, i) : raise_closed(L, i);
   }
   if (c->shared == NULL) {

@@ -198,8 +198,9 @@ enum wf_channel_now wf_channel_send_now(wf_iso *iso, lua_State *L, wf_channel *c
       keep(L, c, self, value, 0);
       return WF_CHANNEL_OK;
     }
-  } while (wf_unlikely(wf_channel_send_prepare(L, c, self, value)));
-  return WF_CHANNEL_WOULD_WAIT;
+    if (wf_likely(!wf_channel_send_prepare(L, c, self, value))) return WF_CHANNEL_WOULD_WAIT;
+  } while (c->shared == NULL);
+  return WF_CHANNEL_CROSSED;
 }
 
 bool wf_channel_can_send(lua_State *L, wf_channel *c) {

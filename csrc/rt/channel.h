@@ -63,8 +63,9 @@ enum wf_channel_use {
 #undef X
 };
 
-/* Results of the operations that do not wait. */
-enum wf_channel_now { WF_CHANNEL_OK, WF_CHANNEL_WOULD_WAIT, WF_CHANNEL_CLOSED };
+/* Results of the operations that do not wait. CROSSED, of sending to a private channel alone: a finaliser has let it cross
+ * meanwhile, nothing was done. */
+enum wf_channel_now { WF_CHANNEL_OK, WF_CHANNEL_WOULD_WAIT, WF_CHANNEL_CLOSED, WF_CHANNEL_CROSSED };
 
 /* Push a new channel. [-0, +1, m] */
 wf_channel *wf_channel_new(wf_iso *iso, lua_State *L, size_t capacity);
