@@ -37,17 +37,19 @@ __attribute__((constructor)) static void on_load(void) { watch_forks(); }
 /* The next task that is to end. */
 static wf_task *next_live(wf_iso *iso, wf_walk *w) {
   wf_task *t = wf_iso_walk(iso, w);
-  return t == iso->cur && t != NULL ? wf_iso_walk(iso, w) : t;
+  return t == iso->cur ? wf_iso_walk(iso, w) : t;
 }
 
 static void say_what_ran(wf_iso *iso) {
+  enum { LINE = 1024 };
+  _Static_assert(LINE > SHOWN * (LUA_IDSIZE + 16 + 40), "room for those that are shown");
   uint32_t n = 0;
-  char line[1024], started[LUA_IDSIZE + 16];
+  char line[LINE], started[LUA_IDSIZE + 16];
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
     if ((t->flags & (WF_F_DETACHED | WF_F_ASKED)) || (t->more & WF_M_SERVES)) continue; /* nobody counts on its end */
-    if (n++ < SHOWN && len < sizeof line && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
+    if (n++ < SHOWN && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
       len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
   }
   n += wf_children_list(iso, n < SHOWN ? SHOWN - n : 0, line, sizeof line, &len);
