@@ -11,7 +11,7 @@
 
 static int failures;
 
-/* _exit, with the counts of `make coverage`. */
+/* _exit, with the counts of `make coverage`, which links it in. */
 void __gcov_dump(void) __attribute__((weak));
 static inline void leave_child(int code) {
   if (__gcov_dump != NULL) __gcov_dump();
