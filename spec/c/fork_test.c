@@ -93,7 +93,24 @@ static const char within[] =
     "never:cancel() never:wait()\n"
     "assert(code == 7, code)\n";
 
+/* Another task forks while the main chunk waits for what never comes: the main chunk is told, in the child. */
+static const char beside[] =
+    "local weft = require 'weft'\n"
+    "local never, code = weft.go(function() weft.channel():recv() end), nil\n"
+    "weft.go(function() code = split() if code ~= 0 then never:cancel() end end)\n"
+    "local ok, err = pcall(never.join, never)\n"
+    "if code == 0 then leave(not ok and weft.is(err, 'closed') and tostring(err):find('forked', 1, true) and 7 or 1) end\n"
+    "assert(code == 7 and weft.is(err, 'cancelled'), code)\n";
+
+/* The child closes its state: it waits for nobody, and says nothing of what ran in the parent. */
+static const char ends[] =
+    "local weft = require 'weft'\n"
+    "local thread = weft.thread(function() require('weft').sleep(1e6) end)\n"
+    "local task = weft.go(weft.sleep, 1e6) weft.yield()\n"
+    "local code = split() if code ~= 0 then assert(code == 7, code) thread:cancel() task:cancel() weft.wait() end\n";
+
 static int run(const char *name, const char *text) {
+  pid_t self = getpid();
   lua_State *L = host_whole();
   lua_register(L, "forked", forked);
   lua_register(L, "split", split);
@@ -101,11 +118,12 @@ static int run(const char *name, const char *text) {
   int failed = luaL_dostring(L, text) != LUA_OK;
   if (failed) printf("%s: %s\n", name, luaL_tolstring(L, -1, NULL));
   lua_close(L);
+  if (getpid() != self) leave_child(failed ? 1 : 7);
   return failed;
 }
 
 int main(void) {
   alarm(60);
-  failures = run("calls", script) + run("within a task", within);
+  failures = run("calls", script) + run("within a task", within) + run("beside one", beside) + run("the end", ends);
   return failures != 0;
 }
