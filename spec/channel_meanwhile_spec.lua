@@ -67,6 +67,25 @@ describe("a select that has been served but has not run yet", function()
       assert.same({ first, "yes", true }, { got:join() })
     end
   end)
+
+  it("does not notice that another of its channels is closed", function()
+    for _, crossed in ipairs { 0, 1, 2 } do
+      local a, b = weft.channel(), weft.channel()
+      if crossed > 0 then share(b) end
+      if crossed > 1 then share(a) end
+      local got = weft.go(function() return weft.select { { a }, { b } } end)
+      weft.yield()
+      b:send "yes"
+      a:close()
+      assert.same({ 2, "yes", true }, { got:join() })
+    end
+  end)
+
+  it("says which part of a case it does not know", function()
+    local ch = weft.channel()
+    helper.raises("unknown field 'boolean'", weft.select, { { ch, [true] = 1 }, default = true })
+    helper.raises("unknown field 'sned'", weft.select, { { ch, sned = 1 }, default = true })
+  end)
 end)
 
 describe("channels that cross while a task waits for them", function()

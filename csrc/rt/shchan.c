@@ -71,7 +71,8 @@ typedef struct outcome {
   bool ring; /* connections to other processes may have something to do */
 } outcome;
 
-/* Tell the connections; one at a time: posting is not done under the lock. */
+/* Tell the connections; one at a time: posting is not done under the lock. receivers_only: of a channel that is at home, those
+ * that want to know of receivers. */
 static void ring_bells(wf_shchan *s, bool receivers_only) {
   wf_bell *found;
   do {
@@ -80,7 +81,7 @@ static void ring_bells(wf_shchan *s, bool receivers_only) {
     pthread_mutex_lock(&s->shared.lock);
     for (wf_link *l = s->bells.next; l != &s->bells && found == NULL; l = l->next) {
       wf_bell *b = wf_list_entry(l, wf_bell, link);
-      if (!b->rung && (!receivers_only || b->receivers || s->mirror)) found = b;
+      if (!b->rung && (!receivers_only || b->receivers)) found = b;
     }
     if (found != NULL) {
       found->rung = true;
@@ -435,8 +436,9 @@ static void copy_waiters(wf_iso *iso, lua_State *L, wf_shchan *s, wf_link *from,
     if (sn == NULL) lx_raise_memory(L);
     if (senders) {
       lua_State *from_co = wf_task_lua(t);
+      if (from_co == L) luaL_error(L, "a channel cannot cross from a hook or a finaliser while what it has interrupted sends to it");
       lua_pushvalue(from_co, wf_node_value(n));
-      if (from_co != L) lua_xmove(from_co, L, 1);
+      lua_xmove(from_co, L, 1);
       wf_parcel_put(L, lua_gettop(L), &sn->parcel, "value");
       lua_pop(L, 1);
     }

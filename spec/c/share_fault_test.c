@@ -5,8 +5,10 @@
  * fails, and then: the script ended, or raised; afterwards, with memory again, no task is left; when the state is closed nothing
  * is. It ends with the n that no allocation reaches any more. */
 #include <pthread.h>
+#include <string.h>
 
 #include "faults.h"
+#include "lx/pack.h"
 #include "rt/channel.h"
 #include "rt/shchan.h"
 
@@ -28,6 +30,10 @@ static const char *const scripts[] = {
     "go(function() c:recv_many(2) end) weft.yield() c:close()",
 
     "go(function() a:recv() end) go(function() a:recv() end) weft.yield() share(a) a:send('a text of twenty bytes') a:send(b)",
+
+    "for i = 1, 20 do d:send {i} end share(d) assert(#weft.drain(d) == 20)",
+
+    "local p <close> = weft.exec {'sleep', '100'} share(a) weft.select {{p}, {a}, timeout = 1e-5}",
 
     "local j = go(weft.yield) local k = go(weft.yield) weft.watch(j, d, 'j') weft.watch(k, d, 'k') share(d)\n"
     "weft.wait() d:recv() d:recv()",
@@ -94,6 +100,9 @@ static void *heap_with_others(void *ud, void *block, size_t size) {
 static const char *const operations[] = {
     "b:send {1}", "a:recv()", "b:try_send {1}", "a:recv_many(2)", "weft.select {{a}, {b}}", "weft.select {{a, send = {1}}, {b, send = {2}}}",
     "weft.select {{a}, {b, send = {2}}, timeout = 1e-5}",
+    "b:try_send(0) b:send {1}",
+    "a:try_send(0) b:try_send(0) weft.select {{a, send = {1}}, {b, send = {2}}}",
+    "local p <close> = weft.exec {'sleep', '100'} weft.select {{p}, {a}} p:kill() p:wait()",
 };
 
 static int others_act(const char *operation, enum act what, long at) {
@@ -123,8 +132,30 @@ static int others_act(const char *operation, enum act what, long at) {
   return other.now >= at;
 }
 
+static int unpack(lua_State *L) { return wf_unpack(L, lua_touserdata(L, 1)); }
+
+/* Handles come to a Lua state that has no weft: an error, and nothing else. */
+static void without_weft(void) {
+  lua_State *L = faults_core(""), *plain = luaL_newstate();
+  if (luaL_dostring(L, "return weft.channel(), weft.mutex(), weft.seal('value', 1)") != LUA_OK) abort();
+  for (int i = 1; i <= 3; i++) {
+    wf_msg *m = wf_pack(L, i, 1, "value");
+    lua_pushcfunction(plain, unpack);
+    lua_pushlightuserdata(plain, m);
+    const fault f = {.name = "without weft", .at = i, .victim = &c_heap};
+    if (lua_pcall(plain, 1, 0, 0) == LUA_OK) wrong(&f, "it came");
+    else if (strstr(lua_tostring(plain, -1), "without weft") == NULL) wrong_error(plain, &f, "another error");
+    wf_msg_free(m);
+    lua_settop(plain, 0);
+  }
+  lua_close(L);
+  lua_close(plain);
+  faults_none_left(&(fault){.name = "without weft", .victim = &c_heap});
+}
+
 int main(void) {
   wf_alloc_set(heap_c, &c_heap);
+  without_weft();
   faults_all(scripts, sizeof scripts / sizeof *scripts, try_one, faults_step);
   wf_alloc_set(heap_with_others, &c_heap);
   for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)

@@ -141,6 +141,11 @@ static void mirror(void) {
   p = number(7);
   CHECK(!wf_shchan_incoming(s, &p) && wf_shchan_count(s) == 1); /* no room: it is not taken over */
   memory(true);
+  CHECK(wf_shchan_recv_now(s, &got) == WF_CHANNEL_WOULD_WAIT);
+  p = number(0);
+  CHECK(!wf_shchan_incoming(s, &p));
+  wf_shchan_survey(s, 9, &receivers, &senders, &closed);
+  CHECK(receivers == 0 && wf_shchan_recv_now(s, &got) == WF_CHANNEL_OK && value(&got) == 0); /* it came meanwhile */
   for (lua_Integer i = 1; i <= 9; i++) {
     p = number(i);
     CHECK(!wf_shchan_incoming(s, &p));
@@ -225,6 +230,9 @@ static void those_who_wait(void) {
     CHECK(receivers == 0 && senders == 3 && !closed);
     wf_shchan_survey(s, 2, &receivers, &senders, &closed);
     CHECK(senders == 2);
+    s->closed = true; /* closing has begun, nobody has been told so far */
+    wf_shchan_survey(s, 9, &receivers, &senders, &closed);
+    CHECK(senders == 3 && !closed);
     w[3].node.committed = true;
     memory(way == 0);
     wf_shchan_shut(s);
