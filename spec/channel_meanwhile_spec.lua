@@ -85,6 +85,18 @@ describe("a select that has been served but has not run yet", function()
     local ch = weft.channel()
     helper.raises("unknown field 'boolean'", weft.select, { { ch, [true] = 1 }, default = true })
     helper.raises("unknown field 'sned'", weft.select, { { ch, sned = 1 }, default = true })
+    helper.raises("unknown option 'boolean'", weft.select, { { ch }, [true] = 1, default = true })
+  end)
+
+  it("has a finaliser that does nothing to what is no select", function()
+    local found = 0
+    for _, v in pairs(debug.getregistry()) do
+      if type(v) == "table" and rawget(v, "__name") == "weft.select" then
+        found = found + 1
+        for _, other in ipairs { {}, io.stdout, weft.channel() } do v.__gc(other) end
+      end
+    end
+    assert.equal(1, found)
   end)
 end)
 

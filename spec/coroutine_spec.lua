@@ -526,6 +526,23 @@ describe("functions of coroutine captured before weft was loaded", function()
     assert.same({ true, 5 }, { original.resume(co, 5) })
   end)
 
+  it("are left at once by a cancellation that is due", function()
+    local after, back = false, nil
+    local job = weft.go(function()
+      weft.current():cancel "now"
+      back = table.pack(original.resume(original.create(function()
+        weft.sleep(0)
+        after = true
+      end)))
+      weft.sleep(0)
+    end)
+    local ok, err = job:result()
+    assert.is_false(ok)
+    assert.equal("now", err.reason)
+    assert.same({ false, err }, { back[1], back[2] })
+    assert.is_false(after)
+  end)
+
   it("yield a task's turn, or say that nobody resumes it", function()
     local other
     local job = weft.go(function()

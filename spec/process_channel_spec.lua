@@ -9,6 +9,14 @@ weft.exec({ "true" }):wait()
 local CAPACITIES = { 0, 1, 7, 64, 5000 }
 
 describe("a channel between processes", function()
+  it("carries no addresses", function()
+    local ch = weft.channel(1)
+    weft.process(function() end, ch):join()
+    local err = helper.raises_kind("transfer", ch.send, ch, debug.upvalueid(function() return ch end, 1))
+    assert.matches("a light userdata cannot leave the process", tostring(err))
+    assert.equal(0, #ch)
+  end)
+
   it("that holds a token is a lock; a worker that dies with it takes it along", function()
     local token, sum, n = weft.channel(1), weft.buffer("i64", 1), helper.scale(200, 20)
     token:send(true)

@@ -353,6 +353,20 @@ describe("a script that ends while isolates", function()
     end)
   end
 
+  it("says which task does not end when it is cancelled, and leaves it behind", function()
+    local out, err, code = helper.run_script [[
+      local weft = require "weft"
+      print(weft.spawn(function()
+        local weft = require "weft"
+        weft.go(weft.shield, weft.sleep, 1e6):detach()
+        weft.yield()
+        return "the function has ended"
+      end):join())
+    ]]
+    assert.same({ "the function has ended\n", 0 }, { out, code })
+    assert.truthy(err:find "^weft: task %d+ %(started at .*script.lua:4%) does not end and is left behind\n$", err)
+  end)
+
   it("says of whom it has cancelled", function()
     local _, err, code = helper.run_script [[
       local weft = require "weft"

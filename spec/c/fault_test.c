@@ -10,6 +10,7 @@
  * differ from run to run. */
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/base.h"
 #include "faults.h"
@@ -179,6 +180,54 @@ static int try_one(const fault *f) {
   return hit;
 }
 
+/* The state is closed while memory of ours is out: what still runs is cancelled and waited for all the same. */
+static void ends_without_memory(void) {
+  fault f = {.name = "the end without memory", .script = "", .victim = &c_heap, .at = 1, .way = 1};
+  now_script = f.name;
+  alarm(LIMIT_S);
+  lua_State *L = faults_state();
+  host_preload(L);
+  if (luaL_dostring(L, "local weft = require 'weft' for i = 1, 3 do weft.go(weft.sleep, 1e6) end weft.yield()\n"
+                       "weft.go(function() for _ = 1, 5 do pcall(weft.sleep, 1e-4) end end) weft.yield()") != LUA_OK)
+    wrong_error(L, &f, "before");
+  heap_order(&c_heap, 1, 1);
+  lua_close(L);
+  heap_heal(&c_heap);
+  faults_none_left(&f);
+}
+
+static int no_more_memory(lua_State *L) {
+  (void)L;
+  heap_order(&c_heap, 1, 1);
+  return 0;
+}
+
+/* In a process of its own: a task ends it then. */
+static int exit_without_memory(void) {
+  alarm(LIMIT_S);
+  lua_State *L = faults_state();
+  host_preload(L);
+  lua_register(L, "no_more_memory", no_more_memory);
+  (void)luaL_dostring(L, "local weft = require 'weft' for i = 1, 3 do weft.go(weft.sleep, 1e6) end\n"
+                         "weft.go(function() weft.yield() no_more_memory() os.exit(7, true) end) weft.sleep(1e6)");
+  printf("no exit: %s\n", lua_tostring(L, -1));
+  return 1;
+}
+
+static void task_exits_without_memory(void) {
+  fault f = {.name = "os.exit of a task without memory", .script = "", .victim = &c_heap, .at = 1, .way = 1};
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    execl("/proc/self/exe", "fault_test", "exit", (char *)NULL);
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) wrong(&f, "it ended with status %x", (unsigned)status);
+  steps++;
+}
+
 static void on_alarm(int sig) {
   (void)sig;
   char text[200];
@@ -190,12 +239,13 @@ static void on_alarm(int sig) {
 /* Quick: the first 20, then ever fewer. */
 static long sparser(const fault *f) { return f->at > 20 ? 1 + f->at / 8 : 1; }
 
-/* fault_test [script [n]]: all, one script, one failure. */
+/* fault_test [script [n]]: all, one script, one failure; "end": the end without memory. */
 int main(int argc, char **argv) {
   signal(SIGALRM, on_alarm);
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc < 3 && freopen("/dev/null", "w", stderr) == NULL) return 1; /* reports of failures by the dozen */
   wf_alloc_set(heap_c, &c_heap);
+  if (argc == 2 && strcmp(argv[1], "exit") == 0) return exit_without_memory();
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
     fault f = {.name = scripts[i].name, .script = scripts[i].text};
     if (argc > 1 && strcmp(argv[1], f.name) != 0) continue;
@@ -209,6 +259,10 @@ int main(int argc, char **argv) {
       f.victim = victims[h];
       for (f.way = 0; f.way < fault_ways(); f.way++) try_one(&f);
     }
+  }
+  if (argc == 1 || strcmp(argv[1], "end") == 0) {
+    task_exits_without_memory();
+    ends_without_memory();
   }
   return faults_end();
 }

@@ -106,7 +106,10 @@ static const char beside[] =
 static const char ends[] =
     "local weft = require 'weft'\n"
     "local thread = weft.thread(function() require('weft').sleep(1e6) end)\n"
-    "local task = weft.go(weft.sleep, 1e6) weft.yield()\n"
+    "local task = weft.go(weft.sleep, 1e6)\n"
+    "local ch, m = weft.channel(), weft.mutex() weft.thread(function() end, ch, m):wait() m:lock()\n"
+    "weft.go(function() assert(ch:recv() == 'a text of twenty bytes') end) weft.go(function() m:with(weft.yield) end) weft.yield()\n"
+    "ch:send 'a text of twenty bytes' m:unlock()\n" /* which both tasks have not heard of when the fork comes */
     "local code = split() if code ~= 0 then assert(code == 7, code) thread:cancel() task:cancel() weft.wait() end\n";
 
 static int run(const char *name, const char *text) {
