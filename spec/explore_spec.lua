@@ -164,14 +164,18 @@ describe("weft.explore", function()
   end)
 
   it("chooses in select as in schedules", function()
-    local r = weft.explore(function()
-      local a, b, c = weft.channel(1), weft.channel(1), weft.channel(1)
-      a:send "a"
-      b:send "b"
-      return (select(2, weft.select { { a }, { b }, { c } }))
-    end)
-    assert.is_true(r.complete)
-    assert.same({ '"a"', '"b"' }, texts(r))
+    for _, first in ipairs { 1, 2, 3 } do -- where the one is that is not ready
+      local r = weft.explore(function()
+        local a, b, c = weft.channel(1), weft.channel(1), weft.channel(1)
+        a:send "a"
+        b:send "b"
+        local cases = { { a }, { b } }
+        table.insert(cases, first, { c })
+        return (select(2, weft.select(cases)))
+      end)
+      assert.is_true(r.complete)
+      assert.same({ '"a"', '"b"' }, texts(r))
+    end
   end)
 
   it("makes chance the same in every run", function()

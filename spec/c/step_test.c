@@ -94,6 +94,18 @@ static void from_outside(void) {
   lua_close(L);
 }
 
+/* What the host itself sends to a task that waits for a channel that has crossed comes by mail: there is something to do. */
+static void mail(void) {
+  lua_State *L = host_core();
+  run(L, "ch = weft.channel() weft.unseal(weft.seal('channel', ch), true) weft.go(function() got = ch:recv() end)");
+  CHECK(weft_step(L) == 1);
+  run(L, "ch:send(7)");
+  CHECK(weft_timeout(L) == 0);
+  weft_step(L);
+  CHECK(global(L, "got") == 7 && weft_step(L) == 0 && weft_timeout(L) == -1);
+  lua_close(L);
+}
+
 /* Two states take turns on one thread. */
 static void two_states(void) {
   lua_State *a = host_core(), *b = host_core();
@@ -149,7 +161,7 @@ int main(int argc, char **argv) {
     const char *name;
     void (*test)(void);
   } tests[] = {{"not_loaded", not_loaded}, {"timers", timers}, {"never_idle", never_idle}, {"from_outside", from_outside},
-               {"two_states", two_states}, {"failures_and_the_end", failures_and_the_end}, {"inside", inside}};
+               {"mail", mail}, {"two_states", two_states}, {"failures_and_the_end", failures_and_the_end}, {"inside", inside}};
   alarm(100);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
     if (argc < 2 || strcmp(argv[1], tests[i].name) == 0) tests[i].test();
