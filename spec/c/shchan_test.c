@@ -59,7 +59,9 @@ static bool open_(const pending *w) { return atomic_load(&w->record.claim) == WF
 
 /* ---- bells ---- */
 
-static void bell_init(wf_bell *b, bool receivers) { *b = (wf_bell){.port = port, .receivers = receivers, .mail = {.drop = on_dropped}}; }
+static void bell_init(wf_bell *b, bool receivers) {
+  *b = (wf_bell){.port = port, .receivers = receivers, .mail = {.drop = on_dropped}};
+}
 
 /* Has it been rung since? */
 static bool rang(wf_shchan *s, wf_bell *b) {
