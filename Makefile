@@ -111,7 +111,7 @@ FLAGS_cover   := -O0 -g -DWF_DEBUG --coverage -fprofile-update=prefer-atomic
 FLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -DWF_DEBUG -DWF_FUZZER -fsanitize=fuzzer-no-link $(ASAN)
 LINK_asan     := $(ASAN)
 LINK_tsan     := $(TSAN)
-LINK_cover    := --coverage -Wl,-u,__gcov_dump
+LINK_cover    := --coverage -Wl,-u,__gcov_dump # which spec/c/check.h only calls if it is there
 LINK_fuzz     := -fsanitize=fuzzer $(ASAN)
 DIR_release   := $(BUILD)
 DIR_check     := $(BUILD)/check
