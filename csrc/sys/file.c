@@ -140,12 +140,12 @@ static bool is_special(int fd, const struct stat *st) {
   return S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode) || (S_ISCHR(st->st_mode) && isatty(fd));
 }
 
-/* For a job that has only a path: open it and see what it is. */
-static bool open_and_look(wf_file_job *j, int flags) {
+/* For a job that has no descriptor: open that path and see what it is. */
+static bool open_and_look(wf_file_job *j, const char *path, int flags) {
   if (j->fd < 0) {
-    j->err = wf_file_openat(AT_FDCWD, j->path, flags | O_NONBLOCK, j->mode, &j->fd);
+    j->err = wf_file_openat(AT_FDCWD, path, flags | O_NONBLOCK, j->mode, &j->fd);
     /* Somebody has a lease on it: wait until it is broken. */
-    if (j->err == EAGAIN) j->err = wf_file_openat(AT_FDCWD, j->path, flags, j->mode, &j->fd);
+    if (j->err == EAGAIN) j->err = wf_file_openat(AT_FDCWD, path, flags, j->mode, &j->fd);
   }
   if (j->err == 0 && fstat(j->fd, &j->st) != 0) j->err = errno;
   if (j->err != 0) return false;
@@ -189,7 +189,7 @@ static void read_rest(wf_file_job *j) {
 }
 
 void wf_file_read(wf_file_job *j) {
-  if (!open_and_look(j, O_RDONLY)) {
+  if (!open_and_look(j, j->path, O_RDONLY)) {
     if (j->special) return; /* whoever asked goes on with the descriptor */
   } else {
     read_rest(j);
@@ -265,7 +265,7 @@ static void begin_new(wf_file_job *j, const char *path) {
   find_target(j, path);
   if (j->err != 0) return;
   if (j->st.st_mode != 0 && !S_ISREG(j->st.st_mode)) {
-    open_and_look(j, O_WRONLY);
+    open_and_look(j, path, O_WRONLY);
     return;
   }
   /* A file that we may not write to is not to be replaced either, though its folder would let us. */
@@ -328,7 +328,7 @@ void wf_file_replace(wf_file_job *j) {
 }
 
 void wf_file_append(wf_file_job *j) {
-  if (j->fd < 0) open_and_look(j, O_WRONLY | O_APPEND | O_CREAT);
+  if (j->fd < 0) open_and_look(j, j->path, O_WRONLY | O_APPEND | O_CREAT);
   if (j->special) return;
   if (j->err == 0) write_data(j);
   if (j->err == 0 && j->last && j->sync) j->err = sync_fd(j->fd);
@@ -371,7 +371,7 @@ static void copy_bytes(wf_file_job *j, int in) {
 void wf_file_copy(wf_file_job *j) {
   wf_file_job from = {.path = j->path, .fd = -1};
   struct stat to;
-  open_and_look(&from, O_RDONLY);
+  open_and_look(&from, j->path, O_RDONLY);
   if (from.special) from.err = ESPIPE;
   j->err = from.err;
   if (j->err == 0 && stat(j->path2, &to) == 0 && to.st_dev == from.st.st_dev && to.st_ino == from.st.st_ino) j->err = EINVAL;
@@ -390,7 +390,7 @@ void wf_file_copy(wf_file_job *j) {
 /* Open files ------------------------------------------------------------------------------------- */
 
 void wf_file_open(wf_file_job *j) {
-  if (open_and_look(j, j->flags) || j->special) return;
+  if (open_and_look(j, j->path, j->flags) || j->special) return;
   int err = j->err;
   close_own(j);
   j->err = err;

@@ -34,7 +34,7 @@ void wf_file_chown(wf_file_job *j) { CALL(j, fchownat(AT_FDCWD, j->path, j->uid,
 
 void wf_file_utime(wf_file_job *j) { CALL(j, utimensat(AT_FDCWD, j->path, j->times, j->flags)); }
 
-/* rename that fails when the new name is there. */
+/* rename that fails when the new name is there. Of what is done in two steps nothing is left when the second fails. */
 static int rename_new(const char *from, const char *to) {
 #if defined(__linux__) && defined(RENAME_NOREPLACE)
   if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
@@ -44,9 +44,18 @@ static int rename_new(const char *from, const char *to) {
   if (lstat(from, &st) != 0) return -1;
   if (S_ISDIR(st.st_mode)) { /* no second name for a folder: an empty one at the new name would be replaced */
     if (mkdir(to, 0700) != 0) return -1;
-    return rename(from, to);
+    if (rename(from, to) == 0) return 0;
+    int err = errno;
+    rmdir(to);
+    errno = err;
+    return -1;
   }
-  return link(from, to) == 0 ? unlink(from) : -1;
+  if (link(from, to) != 0) return -1;
+  if (unlink(from) == 0) return 0;
+  int err = errno;
+  unlink(to);
+  errno = err;
+  return -1;
 }
 
 void wf_file_rename(wf_file_job *j) {
@@ -71,6 +80,7 @@ void wf_file_mkdir(wf_file_job *j) {
   if (j->err != ENOENT) return;
   /* Its parents, from the first on that is not there. */
   size_t n = strlen(j->path);
+  if (n == 0) return; /* no path at all: not a folder that is there */
   char *path = wf_malloc(n + 1);
   if (path == NULL) {
     j->err = ENOMEM;

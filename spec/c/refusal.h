@@ -1,5 +1,6 @@
-/* System calls that fail to order: the n-th call of one C library function that weft's own code makes fails, once. The
- * functions named here are put in front of the library's; who calls from elsewhere, as libuv does, is let through.
+/* System calls that fail to order: the n-th call of one C library function that weft's own code makes fails, once; or some
+ * calls, as ordered (refuse_as). The functions named here, and in REFUSED_OWN(X) of who includes this, are put in front of the
+ * library's; who calls from elsewhere, as libuv does, is let through.
  *
  * Arguments are passed on as six or seven words, which is how the machine passes whole numbers and pointers, so this is for
  * x86-64 alone; and not under a sanitizer, which has the same functions in its hands. */
@@ -97,23 +98,37 @@ enum { REFUSE_MINUS_ONE, REFUSE_NULL, REFUSE_ERRNO, REFUSE_AFTER };
                                                                                                   X(utimensat,         \
                                                                                                     MINUS_ONE, EPERM)
 
+#ifndef REFUSED_OWN
+#define REFUSED_OWN(X)
+#endif
+
 #define REFUSED_INDEX(name, how, err) REFUSED_##name,
-enum { REFUSED(REFUSED_INDEX) REFUSED_COUNT };
+enum { REFUSED(REFUSED_INDEX) REFUSED_OWN(REFUSED_INDEX) REFUSED_COUNT };
 
 #define REFUSED_NAME(name, how, err) #name,
-static const char *const refused_names[] = {REFUSED(REFUSED_NAME)};
+static const char *const refused_names[] __attribute__((unused)) = {REFUSED(REFUSED_NAME) REFUSED_OWN(REFUSED_NAME)};
+
+enum { REFUSED_ANY = -1234567 };
 
 static atomic_long refused_calls[REFUSED_COUNT]; /* since the last order */
-static atomic_int refused_which = -1;            /* the function whose call is to fail */
-static atomic_long refused_at;
+
+/* What is ordered for a function: `times` calls from the at-th on fail. times 0: none. */
+static struct refused_order {
+  atomic_long times, at, first; /* first: only of calls with this first argument */
+  atomic_int error;             /* 0: what the list says; else that errno; below 0: no failure, the result is `answer` */
+  atomic_long answer;
+} refused_orders[REFUSED_COUNT];
 
 extern const char __executable_start[], etext[];
 
 /* A call of ours, which is counted; whether it is to fail. */
-static int refused(int which, const void *caller) {
+static int refused(int which, long first, const void *caller) {
   if ((const char *)caller < __executable_start || (const char *)caller >= etext) return 0;
-  long n = atomic_fetch_add(&refused_calls[which], 1) + 1;
-  return atomic_load(&refused_which) == which && n == atomic_load(&refused_at);
+  struct refused_order *o = &refused_orders[which];
+  long times = atomic_load(&o->times), only = atomic_load(&o->first);
+  if (times > 0 && only != REFUSED_ANY && only != first) return 0;
+  long n = atomic_fetch_add(&refused_calls[which], 1) + 1, at = atomic_load(&o->at);
+  return times > 0 && n >= at && n - at < times;
 }
 
 typedef long (*refused_fn)(long, long, long, long, long, long, long);
@@ -125,25 +140,58 @@ typedef long (*refused_fn)(long, long, long, long, long, long, long);
     static refused_fn _Atomic theirs;                                                                  \
     refused_fn fn = atomic_load(&theirs);                                                              \
     if (fn == NULL) atomic_store(&theirs, fn = (refused_fn)dlsym((void *)-1l, #name)); /* RTLD_NEXT */ \
-    int fails = refused(REFUSED_##name, __builtin_return_address(0));                                  \
+    int fails = refused(REFUSED_##name, a, __builtin_return_address(0));                               \
+    int other = atomic_load(&refused_orders[REFUSED_##name].error), with = other > 0 ? other : err;      \
+    if (fails && other < 0) return atomic_load(&refused_orders[REFUSED_##name].answer);                \
     if (fails && REFUSE_##how != REFUSE_AFTER) {                                                       \
-      if (REFUSE_##how == REFUSE_ERRNO) return err;                                                    \
-      errno = err;                                                                                     \
+      if (REFUSE_##how == REFUSE_ERRNO) return with;                                                   \
+      errno = with;                                                                                    \
       return REFUSE_##how == REFUSE_NULL ? 0 : -1;                                                     \
     }                                                                                                  \
     long result = fn(a, b, c, d, e, f, g);                                                             \
     if (!fails) return result;                                                                         \
-    errno = err;                                                                                       \
+    errno = with;                                                                                      \
     return -1;                                                                                         \
   }
 REFUSED(REFUSED_WRAP)
+REFUSED_OWN(REFUSED_WRAP)
 
-/* From now on calls are counted anew, and the at-th of `which` fails; -1: none. */
-static void refuse(int which, long at) {
-  atomic_store(&refused_which, -1);
+/* From now on all calls are made. */
+static inline void refuse_no_more(void) {
+  for (int i = 0; i < REFUSED_COUNT; i++) atomic_store(&refused_orders[i].times, 0);
+}
+
+/* And are counted anew. */
+static inline void refuse_none(void) {
+  refuse_no_more();
   for (int i = 0; i < REFUSED_COUNT; i++) atomic_store(&refused_calls[i], 0);
-  atomic_store(&refused_at, at);
-  atomic_store(&refused_which, which);
+}
+
+/* And `times` of `which` fail, from the at-th on, with that errno (0: the list's), beside what is ordered for others. `first`:
+ * only calls whose first argument is that are counted. */
+static inline void refuse_also(int which, long first, long at, long times, int err) {
+  struct refused_order *o = &refused_orders[which];
+  atomic_store(&o->at, at);
+  atomic_store(&o->first, first);
+  atomic_store(&o->error, err);
+  atomic_store(&o->times, times);
+}
+
+static inline void refuse_as(int which, long first, long at, long times, int err) {
+  refuse_none();
+  refuse_also(which, first, at, times, err);
+}
+
+/* They are not made and have that result. */
+static inline void refuse_by_answer(int which, long first, long at, long times, long result) {
+  atomic_store(&refused_orders[which].answer, result);
+  refuse_as(which, first, at, times, -1);
+}
+
+/* The at-th of `which` fails; -1: none does. */
+static inline void refuse(int which, long at) {
+  refuse_none();
+  if (which >= 0) refuse_also(which, REFUSED_ANY, at, 1, 0);
 }
 
 #endif

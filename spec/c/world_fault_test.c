@@ -177,7 +177,7 @@ static void try_call(const fault *f, int which) {
   }
   refuse(which, f->at);
   int failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
-  atomic_store(&refused_which, -1);
+  refuse_no_more();
   if (failed && which < 0) wrong_error(L, f, "without a failure");
   lua_settop(L, 0);
   long calls[REFUSED_COUNT];
