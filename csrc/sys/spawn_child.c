@@ -79,10 +79,11 @@ static IN_CHILD void unblock_signals(void) {
 
 #if defined(__linux__)
 
+/* Of an entry of /proc/self/fd: a number, or "." and "..", which are -1. */
 static IN_CHILD int number_of(const char *s) {
   int n = 0;
-  if (*s < '0' || *s > '9') return -1;
-  for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (*s - '0');
+  if (*s == '.') return -1;
+  for (; *s != '\0'; s++) n = n * 10 + (*s - '0');
   return n;
 }
 
@@ -120,11 +121,11 @@ static IN_CHILD bool cloexec_by_folder(void) { return false; }
 #endif
 
 /* Everything above the standard streams is closed on exec, whoever opened it. */
-static IN_CHILD int cloexec_all(void) {
+static IN_CHILD void cloexec_all(void) {
 #if defined(__linux__)
-  if (CALL(close_range, 3u, ~0u, CLOEXEC_RANGE) == 0) return 0;
+  if (CALL(close_range, 3u, ~0u, CLOEXEC_RANGE) == 0) return;
 #endif
-  if (cloexec_by_folder()) return 0;
+  if (cloexec_by_folder()) return;
   struct rlimit r;
   int most = 65536;
 #if defined(__linux__)
@@ -133,7 +134,6 @@ static IN_CHILD int cloexec_all(void) {
   if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < (rlim_t)most) most = (int)r.rlim_cur;
 #endif
   for (int fd = 3; fd < most; fd++) CALL(fcntl, fd, F_SETFD, FD_CLOEXEC);
-  return 0;
 }
 
 static IN_CHILD int place_fds(wf_spawn_plan *plan) {
@@ -144,8 +144,7 @@ static IN_CHILD int place_fds(wf_spawn_plan *plan) {
       if (moved < 0) return errno;
       plan->source[i] = (int)moved;
     }
-  int e = cloexec_all();
-  if (e != 0) return e;
+  cloexec_all();
   for (size_t i = 0; i < o->nfds; i++) {
     int from = plan->source[i], to = o->fds[i].child;
     if (from == to) {

@@ -8,8 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -18,34 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "base/base.h"
 #include "check.h"
 #include "folder.h"
-#include "sys/spawn.h"
-
-static int open_fds(void) {
-  DIR *d = opendir("/proc/self/fd");
-  int n = 0;
-  for (const struct dirent *e; (e = readdir(d)) != NULL;) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
-
-static bool no_children(void) { return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD; }
-
-static void await(wf_process *p, wf_process_end *end) {
-  int e;
-  if (p->pidfd >= 0) {
-    struct pollfd fd = {p->pidfd, POLLIN, 0};
-    poll(&fd, 1, 30000);
-  }
-  while ((e = wf_process_reap(p, end)) == EAGAIN) usleep(500);
-  CHECK(e == 0 && end->known);
-}
+#include "spawn_util.h"
 
 /* What `sh -c script` writes, with the options. */
 static const char *output_of(wf_spawn_opts *o, const char *script) {
@@ -94,12 +71,6 @@ static const char *output_of(wf_spawn_opts *o, const char *script) {
 
 /* Lists the descriptors without opening any. */
 #define FDS "for i in 0 1 2 3 4 5 6 7 8 9 10 11 12; do [ -e /proc/$$/fd/$i ] && printf '%s ' $i; done; true"
-
-static wf_spawn_opts fresh(void) {
-  wf_spawn_opts o;
-  wf_spawn_opts_init(&o);
-  return o;
-}
 
 /* ---------------------------------------------------------------- what the child gets */
 
@@ -281,24 +252,6 @@ static void dies_with_its_parent(void) {
 
 /* ------------------------------------------------------------------------ what fails */
 
-static void fails_as(wf_spawn_opts *o, int error, const char *culprit) {
-  static char *argv[] = {"x", NULL};
-  wf_spawn_fd list[] = {{0, 0}, {1, 1}, {2, 2}};
-  wf_process p;
-  const char *what = NULL;
-  if (o->argv == NULL) o->argv = argv;
-  if (o->file == NULL) o->file = "/bin/true";
-  o->fds = list;
-  o->nfds = 3;
-  int before = open_fds(), e = wf_spawn(&p, o, &what);
-  if (e != error || what == NULL || strcmp(what, culprit) != 0) {
-    printf("%s: error %d %s, not %d %s\n", o->file, e, what, error, culprit);
-    failures++;
-  }
-  CHECK(p.pid == 0 && p.pidfd == -1);
-  CHECK(open_fds() == before && no_children());
-}
-
 static void failures_come_back(void) {
   char dir[200], path[256], script[256];
   CHECK(temporary_folder(dir, sizeof dir));
@@ -387,22 +340,6 @@ static void looks_in_the_path_of_the_child(void) {
   fails_as(&o, ENOENT, "only-here");
   unlink(path);
   rmdir(dir);
-}
-
-/* Let one system call fail, if its argument number `arg` has the bits (all calls: 0). */
-static bool forbid(int call, int error, int arg, unsigned bits) {
-  struct sock_filter f[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 3),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + (unsigned)arg * 8)),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog prog = {sizeof f / sizeof *f, f};
-  if (bits == 0) f[3] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, 0, 0, 0);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == 0;
 }
 
 static void without_close_range(void) {
