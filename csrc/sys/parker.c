@@ -288,7 +288,9 @@ void wf_parker_destroy(wf_parker *p) {
     if (n <= 0) return;
     descriptor_drain(p);
   }
-  if (p->wfd != p->rfd) close(p->wfd);
+#if !defined(__linux__)
+  close(p->wfd); /* there it is the other end */
+#endif
   close(p->rfd);
   p->rfd = p->wfd = -1;
 }
