@@ -92,7 +92,7 @@ int wf_set_policy(int64_t tid, bool has_policy, int policy, bool has_priority, i
   *what = "policy";
   if (!has_policy && (policy = sched_getscheduler((pid_t)tid)) < 0) return errno;
   int least = sched_get_priority_min(policy), most = sched_get_priority_max(policy);
-  if (least < 0 || most < 0) return EINVAL;
+  if (least < 0) return EINVAL; /* no such policy, so `most` is none either */
   param.sched_priority = has_priority ? priority : least;
   if (param.sched_priority < least || param.sched_priority > most) {
     *what = "priority";

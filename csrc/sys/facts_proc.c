@@ -183,7 +183,7 @@ int64_t wf_mappings_count(pid_t pid) {
 static uint64_t limit_in(const char *folder, const char *group, size_t len, const char *file) {
   char path[PATH_ROOM], *text = NULL;
   int n = snprintf(path, sizeof path, "%s%.*s/%s", folder, (int)len, group, file);
-  if (n < 0 || (size_t)n >= sizeof path || read_file(path, &text, NULL) != 0) return UINT64_MAX;
+  if ((size_t)n >= sizeof path || read_file(path, &text, NULL) != 0) return UINT64_MAX;
   uint64_t v = isdigit((unsigned char)text[0]) ? strtoull(text, NULL, 10) : UINT64_MAX;
   wf_free(text);
   return v >= UINT64_C(1) << 62 ? UINT64_MAX : v; /* how the first version writes "none" */

@@ -196,7 +196,7 @@ int wf_lanes_submit(wf_lanes *p, wf_lane_job *j) {
 bool wf_lanes_withdraw(wf_lanes *p, const wf_lane_job *j) {
   bool found = false;
   pthread_mutex_lock(&p->lock);
-  for (wf_link *l = p->queue.next; l != &p->queue && !found; l = l->next) {
+  for (wf_link *l = p->queue.next; l != &p->queue; l = l->next) {
     if (wf_list_entry(l, wf_lane_job, link) != j) continue;
     found = true;
     p->queued--;

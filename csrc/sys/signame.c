@@ -26,7 +26,7 @@ const char *wf_signal_text(int sig, char *buf, size_t size) {
 int wf_signal_parse(const char *name) {
   char full[32];
   int n = snprintf(full, sizeof full, "%s%s", strncmp(name, "SIG", 3) == 0 ? "" : "SIG", name);
-  if (n < 0 || (size_t)n >= sizeof full) return 0;
+  if ((size_t)n >= sizeof full) return 0; /* a failure, below 0, is that too */
   int sig = wf_signal_number(full);
   if (sig != 0) return sig;
 #ifdef SIGRTMIN

@@ -202,6 +202,22 @@ static void survives_no_memory(void) {
   wf_alloc_set(NULL, NULL);
 }
 
+/* A lane has no more rights in another pool than anybody: its job waits there. */
+static void submits_to_another_pool(void) {
+  wf_lanes *a = wf_lanes_new("lanes test", 1), *b = wf_lanes_new("lanes test", 1);
+  atomic_int open = 0;
+  work busy = {.job.run = run, .open = &open}, w = {.job.run = run, .nest = b};
+  CHECK(wf_lanes_submit(b, &busy.job) == 0 && wf_lanes_submit(a, &w.job) == 0);
+  while (facts(b).queued == 0) nap();
+  CHECK(facts(b).threads == 1 && !atomic_load(&w.ended));
+  atomic_store(&open, 1);
+  until(&w.ended);
+  wf_lanes_close(a, 10000);
+  wf_lanes_close(b, 10000);
+  wf_lanes_release(a);
+  wf_lanes_release(b);
+}
+
 static wf_lanes *shared;
 enum { EACH = 300 };
 
@@ -233,6 +249,7 @@ int main(void) {
   runs_in_order();
   grows_and_shrinks();
   nests();
+  submits_to_another_pool();
   signals_one();
   leaves_the_stuck();
   many_threads();
