@@ -29,12 +29,12 @@ static bool same_argument(lua_State *L, const wf_raw_blocks *b, int idx) {
   int type = lua_type(L, idx);
   if (type == LUA_TUSERDATA) return v->tag == WF_RAW_USERDATA && same_userdata(L, b, idx, v->v.p);
   if (type == LUA_TNUMBER && lua_isinteger(L, idx)) return v->tag == WF_RAW_INTEGER && v->v.i == lua_tointeger(L, idx);
-  return (v->tag & 15) == type && v->tag != WF_RAW_USERDATA && v->tag != WF_RAW_INTEGER;
+  return (v->tag & 15) == type && v->tag != WF_RAW_INTEGER;
 }
 
-/* Is that pointer the first upvalue of the function that runs? `on`: its slot. */
+/* Is that pointer the first upvalue of the function that runs? `on`: its slot, which is there. */
 static bool same_upvalue(lua_State *L, const wf_raw_blocks *b, const wf_raw_value *on, const void *p) {
-  if (on == NULL || on->tag != WF_RAW_CLOSURE || !wf_raw_blocks_hold(b, on->v.p, sizeof(wf_raw_closure))) return false;
+  if (on->tag != WF_RAW_CLOSURE || !wf_raw_blocks_hold(b, on->v.p, sizeof(wf_raw_closure))) return false;
   return wf_raw_upvalue_read(L) == p;
 }
 

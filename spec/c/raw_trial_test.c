@@ -1,10 +1,21 @@
 /* raw_trial_test.c: the trials of tables read and filled in place (lx/raw_trial.c) and of arguments read in place
  * (lx/raw_args.c) can fail. What Lua's API answers there is the truth that the records are measured by; here it lies once in
- * each run, at every place in turn: the trial must say no. */
+ * each run, at every place in turn: the trial must say no. So do, each in its turn, what reads the records, what knows where they
+ * lie, what makes and collects tables, and memory that is out. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/base.h"
+#include "lx/raw.h"
+#include "lx/raw_args.h"
+#include "lx/raw_blocks.h"
+#include "lx/release.h"
+#include "lx/shape.h"
 
 static long asked, lie_at; /* answers so far, and the one that is a lie; 0: none is */
 
@@ -62,7 +73,7 @@ static int lie_isinteger(lua_State *L, int idx) { return lua_isinteger(L, idx) ^
 /* Another type than it has. */
 static int lie_type(lua_State *L, int idx) {
   int type = lua_type(L, idx);
-  return !lies() ? type : type == LUA_TTABLE ? LUA_TNUMBER : LUA_TTABLE;
+  return !lies() ? type : type == LUA_TTABLE ? LUA_TNUMBER : type == LUA_TSTRING ? LUA_TFUNCTION : LUA_TTABLE;
 }
 
 static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
@@ -71,6 +82,86 @@ static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
   return s;
 }
 
+/* There is no room; it has not ended, or gives too much. */
+static int lie_checkstack(lua_State *L, int n) { return lua_checkstack(L, n) && !lies(); }
+static int lie_resume(lua_State *L, lua_State *from, int nargs, int *nres) {
+  int status = lua_resume(L, from, nargs, nres);
+  *nres += lies();
+  return lies() ? LUA_YIELD : status;
+}
+
+/* It is left out. */
+static int lie_gc(lua_State *L, int what, ...) {
+  if (lies()) return 0;
+  return what == LUA_GCGEN ? lua_gc(L, what, 0, 0) : lua_gc(L, what);
+}
+
+/* A new table that is not as it should be, where that must show. */
+static void lie_createtable(lua_State *L, int array, int hash) {
+  lua_createtable(L, array, hash);
+  bool of_all_kinds = array == 4, of_array = array == 3;
+  if ((!of_all_kinds && !of_array) || !lies()) return;
+  if (of_all_kinds) lua_pushvalue(L, -1), lua_setmetatable(L, -2);
+  else lua_pushinteger(L, 5), lua_rawseti(L, -2, 2);
+}
+
+/* ---- of the records ---- */
+
+static size_t lie_block_size(const wf_raw_blocks *b, const void *at) { return lies() ? 1 : wf_raw_block_size(b, at); }
+static bool lie_hold(const wf_raw_blocks *b, const void *at, size_t size) { return wf_raw_blocks_hold(b, at, size) && !lies(); }
+static size_t lie_array_size(const wf_raw_table *t) { return wf_raw_array_size(t) + lies(); }
+static size_t lie_nodes(const wf_raw_table *t) { return lies() ? wf_raw_nodes(t) * 2 + 1 : wf_raw_nodes(t); }
+static bool lie_is_black(const wf_raw_table *t) { return wf_raw_is_black(t) ^ lies(); }
+static bool lie_is_nil(uint8_t tag) { return wf_raw_is_nil(tag) ^ lies(); }
+static uint8_t lie_tag(const void *object) { return wf_raw_tag(object) ^ lies(); }
+
+static const char *lie_text(uint8_t tag, const void *string, size_t *len) {
+  const char *text = wf_raw_text(tag, string, len);
+  *len += lies();
+  return text + lies();
+}
+
+static const wf_raw_value *lie_arg_read(const lua_State *L, int n) {
+  static wf_raw_value other;
+  const wf_raw_value *v = wf_raw_arg_read(L, n);
+  if (lies()) return v == NULL ? &other : NULL;
+  return lies() ? &other : v;
+}
+
+static void *lie_upvalue_read(const lua_State *L) { return lies() ? NULL : wf_raw_upvalue_read(L); }
+static char *lie_memory(const wf_raw_userdata *u) { return (char *)wf_raw_memory(u) + lies(); }
+
+/* There is none; it does not fit; it is not there, though it is said to be (which in the first table, without a field, is no lie). */
+static int laid;
+static wf_shape *lie_shape_new(const wf_raw_table *t, const void *const *key, uint32_t keys) {
+  laid = 0;
+  return lies() ? NULL : wf_shape_new(t, key, keys);
+}
+static bool lie_shape_lay(const wf_shape *shape, wf_raw_table *t) {
+  return !lies() && ((laid++ > 0 && lies()) || wf_shape_lay(shape, t));
+}
+
+/* No memory for the trial itself. */
+static void *lie_calloc(size_t n, size_t size) { return lies() ? NULL : calloc(n, size); }
+
+#define lua_checkstack lie_checkstack
+#define lua_resume lie_resume
+#define lua_gc lie_gc
+#define lua_createtable lie_createtable
+#define wf_raw_block_size lie_block_size
+#define wf_raw_blocks_hold lie_hold
+#define wf_raw_array_size lie_array_size
+#define wf_raw_nodes lie_nodes
+#define wf_raw_is_black lie_is_black
+#define wf_raw_is_nil lie_is_nil
+#define wf_raw_tag lie_tag
+#define wf_raw_text lie_text
+#define wf_raw_arg_read lie_arg_read
+#define wf_raw_upvalue_read lie_upvalue_read
+#define wf_raw_memory lie_memory
+#define wf_shape_new lie_shape_new
+#define wf_shape_lay lie_shape_lay
+#define calloc lie_calloc
 #undef lua_tointeger
 #undef lua_tonumber
 #define lua_next lie_next
@@ -93,6 +184,7 @@ static const char *lie_tolstring(lua_State *L, int idx, size_t *len) {
 #define wf_raw_filling no_raw_filling
 #define wf_raw_try_reading no_raw_try_reading
 #define wf_raw_try_filling no_raw_try_filling
+extern atomic_int no_args_work;
 void no_args_try(void);
 #include "lx/raw_trial.c"
 #define trial trial_of_args
@@ -100,6 +192,75 @@ void no_args_try(void);
 
 static bool reading(void) { return try_it(try_reading); }
 static bool filling(void) { return try_it(try_filling); }
+
+#undef wf_raw_block_size
+#undef wf_raw_blocks_hold
+
+/* ---- the blocks themselves ---- */
+
+static int too_many(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushboolean(L, 1);
+  for (int i = 0; i < 2 * WF_RAW_BLOCKS; i++) lua_newuserdatauv(L, 1, 0), lua_insert(L, 1), luaL_checkstack(L, 10, NULL);
+  return 1;
+}
+
+static int too_much(lua_State *L) {
+  lua_newuserdatauv(L, SIZE_MAX / 4, 0);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int says_no(lua_State *L) {
+  lua_pushboolean(L, 0);
+  return 1;
+}
+
+static int raises(lua_State *L) { return luaL_error(L, "no"); }
+
+static int all_is_known(lua_State *L) {
+  const wf_raw_blocks *b = lua_touserdata(L, 1);
+  const char *p = lua_newuserdatauv(L, 100, 0);
+  bool ok = wf_raw_blocks_hold(b, p, 100) && wf_raw_blocks_hold(b, p + 99, 1) && !wf_raw_blocks_hold(b, p, 101) &&
+            !wf_raw_blocks_hold(b, p + 100, 1) && !wf_raw_blocks_hold(b, &p, 1) && !wf_raw_blocks_hold(b, NULL, 1);
+  ok = ok && wf_raw_block_size(b, L) == 0 && wf_raw_block_size(b, NULL) == 0 && wf_raw_block_size(b, &p) == 0;
+  lua_newtable(L);
+  const void *table = lua_topointer(L, -1);
+  lua_pushboolean(L, ok && wf_raw_block_size(b, table) == sizeof(wf_raw_table));
+  return 1;
+}
+
+/* Was it all as it should be? */
+static bool blocks_hold(void) {
+  static const struct {
+    lua_CFunction f;
+    bool holds;
+  } tries[] = {{too_many, false}, {too_much, false}, {says_no, false}, {raises, false}, {all_is_known, true}};
+  bool ok = true;
+  for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+    static wf_raw_blocks b, none;
+    b = none;
+    ok = wf_raw_blocks_run(&b, tries[i].f, &b) == tries[i].holds && ok;
+    for (size_t k = 0; k < b.used; k++) ok = ok && b.block[k].at == NULL; /* nothing is left */
+  }
+  static wf_raw_blocks full; /* no state can be made */
+  full.used = WF_RAW_BLOCKS;
+  for (size_t k = 0; k < WF_RAW_BLOCKS; k++) full.block[k].at = &full;
+  return ok && !wf_raw_blocks_run(&full, says_no, NULL);
+}
+
+/* What is found out once for the process, by a trial that fails. */
+static bool stays_no(void) {
+  asked = 0;
+  lie_at = 1;
+  no_args_try();
+  no_args_try();
+  bool ok = no_args_work == 0;
+  asked = 0;
+  ok = !no_raw_works() && ok;
+  lie_at = 0;
+  return ok && !no_raw_works() && !no_raw_fills();
+}
 
 int main(void) {
   static const struct {
@@ -122,5 +283,7 @@ int main(void) {
     if (all < 100 || believed > 0) failures++;
     printf("%s: %ld lies\n", part[i].what, all);
   }
+  if (!LX_EARLY && !blocks_hold()) printf("the blocks are not what they are\n"), failures++;
+  if (!stays_no()) printf("a trial that failed is believed\n"), failures++;
   return failures != 0;
 }
