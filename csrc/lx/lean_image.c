@@ -42,9 +42,8 @@ static lua_CFunction prepared_by;
 enum { NONE, TAKING, READY, REFUSED };
 static _Atomic int stage;
 
-static bool fit(const wf_lean *s) {
-  return s->heap.large == 0 && s->heap.annex == NULL && s->heap.spans == NULL && s->path == NULL && s->cpath == NULL;
-}
+/* What differs from state to state (its paths, its cap) is set later, in each. */
+static bool fit(const wf_lean *s) { return s->heap.large == 0 && s->heap.annex == NULL && s->heap.spans == NULL; }
 
 void wf_lean_image_take(const wf_lean *s, lua_CFunction prepare) {
   int none = NONE;

@@ -22,7 +22,7 @@ void lx_opts_unknown(lua_State *L, int arg, const char *key, const char *const *
   luaL_addvalue(&b);
   for (size_t i = 0; known[i] != NULL; i++) {
     luaL_addstring(&b, known[i]);
-    luaL_addchar(&b, ' ');
+    luaL_addstring(&b, " ");
   }
   if (known[0] != NULL) luaL_addstring(&b, "expected");
   luaL_pushresult(&b);
