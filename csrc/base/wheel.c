@@ -27,7 +27,7 @@ enum {
   LEVEL_MASK = (1 << WF_WHEEL_LEVEL_BITS) - 1,
   SPAN_BITS = WF_WHEEL_LEVELS * WF_WHEEL_LEVEL_BITS, /* what the levels cover, in ticks */
   CROWD = 32,     /* a slot with more timers is not searched for its earliest, but spread */
-  MERGE_BINS = 48 /* sorts up to 2^48 runs */
+  MERGE_BINS = 48 /* sorts up to 2^48 runs, more than there are addresses for timers */
 };
 
 static uint64_t tick_of(uint64_t when) { return when >> WF_WHEEL_TICK_BITS; }
@@ -149,11 +149,12 @@ static void due_sort(wf_wheel *w) {
   while (rest != NULL) {
     wf_timer *run = chain_run(&rest);
     unsigned i = 0;
-    for (; i < MERGE_BINS - 1 && bin[i] != NULL; i++) {
+    for (; bin[i] != NULL; i++) {
       run = chain_merge(bin[i], run);
       bin[i] = NULL;
     }
-    bin[i] = bin[i] == NULL ? run : chain_merge(bin[i], run);
+    wf_assert(i < MERGE_BINS);
+    bin[i] = run;
   }
   for (unsigned i = 0; i < MERGE_BINS; i++) all = chain_merge(bin[i], all);
   wf_timer *last = all;

@@ -142,12 +142,6 @@ wf_msg *wf_msg_new(wf_msg_pool *p, size_t room) {
   return m;
 }
 
-/* Give the block of a message of this pool's own state straight back. */
-static void msg_release_here(wf_msg *m) {
-  if (m->home != NULL) pool_keep(m->home, m);
-  else wf_free(m);
-}
-
 wf_msg *wf_msg_grow(wf_msg *m, size_t room) {
   wf_assert(room >= m->len);
   if (m->home == NULL) {
@@ -166,7 +160,7 @@ wf_msg *wf_msg_grow(wf_msg *m, size_t room) {
   m->side = NULL;
   m->nside = m->side_room = 0;
   m->len = 0;
-  msg_release_here(m);
+  pool_keep(m->home, m); /* straight back: this is its owner's carrier */
   return grown;
 }
 

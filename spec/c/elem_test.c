@@ -353,6 +353,32 @@ static void test_threads(void) {
   CHECK(shared_float == (double)(THREADS * ADDS));
 }
 
+/* Doubles at the borders of each type of integers, and what is beside them. */
+static void test_borders(void) {
+  for (int t = WF_I8; t <= WF_U64; t++) {
+    int bits = 8 << wf_elems[t].shift;
+    double least = (wf_elems[t].min < 0) ? -ldexp(1, bits - 1) : 0, past = ldexp(1, (wf_elems[t].min < 0) ? bits - 1 : bits);
+    const double in[] = {least, nextafter(least, -INFINITY), nextafter(past, 0), past, 0.5, -1, 1, NAN, -INFINITY, INFINITY, past - 1};
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++) {
+      uint64_t out = 0;
+      double one = in[i];
+      wf_elems_view to = {.data = (char *)&out, .n = 1, .stride = 8, .type = (enum wf_elem)t};
+      wf_elems_view from = {.data = (char *)&one, .n = 1, .stride = 8, .type = WF_F64};
+      bool fits = one >= least && one < past && one == floor(one);
+      CHECK(wf_elems_copy(&to, &from, 1) == fits);
+      uint64_t got = wf_elem_load_relaxed(wf_elems[t].shift, &out);
+      if (fits) CHECK((t == WF_U64 ? (double)got : (double)wf_elem_to_i64((enum wf_elem)t, got)) == one);
+    }
+    for (int sign = -1; sign <= 1; sign += 2) {
+      uint64_t sum, data[3];
+      wf_elems_view v = {.data = (char *)data, .n = 3, .stride = 8, .type = (enum wf_elem)t};
+      if (sign < 0 && wf_elems[t].min == 0) continue;
+      wf_elems_fill(&v, (uint64_t)(int64_t)(sign * 5));
+      CHECK(wf_elems_sum_int(&v, &sum) && (int64_t)sum == sign * 15);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc > 1) seed = strtoull(argv[1], NULL, 0);
   uint64_t began = seed;
@@ -366,6 +392,7 @@ int main(int argc, char **argv) {
   test_sort();
   test_sort_without_memory();
   test_copy();
+  test_borders();
   test_overlap();
   test_atomics();
   test_threads();
