@@ -257,9 +257,9 @@ static bool stays_no(void) {
   no_args_try();
   bool ok = no_args_work == 0;
   asked = 0;
-  ok = !no_raw_works() && ok;
+  ok = !wf_raw_works() && ok;
   lie_at = 0;
-  return ok && !no_raw_works() && !no_raw_fills();
+  return ok && !wf_raw_works() && !wf_raw_fills();
 }
 
 int main(void) {
