@@ -115,6 +115,11 @@ static int accept_wait(lua_State *L, wf_server *v, uint64_t until) {
 /* No descriptors, or no memory, for another connection: leave it in the backlog for a while. */
 static bool is_shortage(int err) { return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM; }
 
+/* There may be more connections, which the poller does not tell of again: the next accepter looks. */
+static void pass_on(wf_server *v) {
+  if (wf_server_open(v) && v->readable) wf_io_wake_first(v->object.iso, &v->accepters, WF_GOT);
+}
+
 static int accept_more(lua_State *L, wf_server *v) {
   wf_iso *iso = v->object.iso;
   uint64_t deadline = lua_isnil(L, DEADLINE) ? WF_NEVER : (uint64_t)lua_tointeger(L, DEADLINE);
@@ -124,8 +129,8 @@ static int accept_more(lua_State *L, wf_server *v) {
     if (v->live >= v->max) return accept_wait(L, v, deadline);
     if (!v->readable) {
       int err = wf_poller_arm(&iso->loop->poller, &v->watch, WF_IO_READ);
-      if (err != 0) return accept_failed(L, v, err);
-      return accept_wait(L, v, deadline);
+      if (err != 0 && lua_isnil(L, HANDLER)) return server_fail(L, v, err);
+      return accept_wait(L, v, err != 0 ? pause : deadline);
     }
     if (lua_gettop(L) < STREAM) {
       wf_stream *next = wf_stream_push(iso, L, v->path != NULL ? WF_STREAM_UNIX : WF_STREAM_TCP, &wf_socket_ops);
@@ -137,8 +142,12 @@ static int accept_more(lua_State *L, wf_server *v) {
     int fd = wf_server_accept(v, &peer);
     if (fd == -EAGAIN && !v->readable) continue;
     if (fd == -EAGAIN) return wf_yield(iso, L, accept_turn_k);
-    if (fd < 0 && is_shortage(-fd)) return accept_wait(L, v, pause < deadline ? pause : deadline);
-    if (fd < 0) return accept_failed(L, v, -fd);
+    /* With a handler there is nobody to tell of what one connection, or the network, has had: it tries again. */
+    if (fd < 0 && (is_shortage(-fd) || !lua_isnil(L, HANDLER))) return accept_wait(L, v, pause < deadline ? pause : deadline);
+    if (fd < 0) {
+      pass_on(v);
+      return server_fail(L, v, -fd);
+    }
     wf_stream *s = lua_touserdata(L, STREAM);
     if (peer.sa.sa_family == AF_UNIX || peer.sa.sa_family == 0)
       s->kind = WF_STREAM_UNIX;
@@ -148,7 +157,10 @@ static int accept_more(lua_State *L, wf_server *v) {
     s->server = v;
     v->live++;
     v->accepted++;
-    if (lua_isnil(L, HANDLER)) return 1;
+    if (lua_isnil(L, HANDLER)) {
+      pass_on(v);
+      return 1;
+    }
     bool given = give(L, s);
     lua_settop(L, DEADLINE);
     if (!given) return accept_wait(L, v, pause);
@@ -160,11 +172,6 @@ static int accept_turn_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_wait_end(L, (wf_task *)ctx);
   return accept_more(L, lua_touserdata(L, SELF));
-}
-
-/* A woken accepter that does not accept passes the word on. */
-static void pass_on(wf_server *v) {
-  if (wf_server_open(v) && v->readable) wf_io_wake_first(v->object.iso, &v->accepters, WF_GOT);
 }
 
 static int accept_k(lua_State *L, int status, lua_KContext ctx) {

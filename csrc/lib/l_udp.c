@@ -147,9 +147,15 @@ static int recv_more(lua_State *L, udp *u) {
     n = wf_inject_errno(WF_CALL_RECV) ? -1 : recvfrom(u->watch.fd, block, WF_BLOCK_SIZE, MSG_DONTWAIT, &from.sa, &len);
   } while (n < 0 && errno == EINTR);
   int err = errno;
+  if (n < 0 && err == EAGAIN) {
+    wf_loop_give_block(iso->loop, block);
+    return udp_wait(L, u, WF_IO_READ, 2, recv_k);
+  }
+  /* There may be more, which is not told again: the next one looks. */
+  if (!wf_list_empty(&u->readers)) wf_io_wake_first(iso, &u->readers, WF_GOT);
   if (n < 0) {
     wf_loop_give_block(iso->loop, block);
-    return err == EAGAIN ? udp_wait(L, u, WF_IO_READ, 2, recv_k) : udp_fail(L, u, err);
+    return udp_fail(L, u, err);
   }
   /* The datagram has left the system: memory that lacks now would lose it, as the network may. */
   luaL_Buffer b;
@@ -157,9 +163,7 @@ static int recv_more(lua_State *L, udp *u) {
   memcpy(to, block, (size_t)n);
   wf_loop_give_block(iso->loop, block);
   luaL_pushresultsize(&b, (size_t)n);
-  int more = from.sa.sa_family == 0 ? 0 : wf_addr_push(L, &from, len);
-  if (!wf_list_empty(&u->readers)) wf_io_wake_first(iso, &u->readers, WF_GOT);
-  return 1 + more;
+  return from.sa.sa_family == 0 ? 1 : 1 + wf_addr_push(L, &from, len); /* unix sockets may have no name */
 }
 
 static int recv_k(lua_State *L, int status, lua_KContext ctx) {
@@ -206,9 +210,11 @@ static int send_more(lua_State *L, udp *u) {
   }
   do put = wf_inject_errno(WF_CALL_SEND) ? -1 : sendto(u->watch.fd, data, n, MSG_DONTWAIT, given ? &to.sa : NULL, given ? wf_addr_len(&to.sa) : 0);
   while (put < 0 && errno == EINTR);
-  if (put < 0 && errno == EAGAIN) return udp_wait(L, u, WF_IO_WRITE, 5, send_k);
-  if (put < 0) return udp_fail(L, u, errno);
+  int err = put < 0 ? errno : 0;
+  if (err == EAGAIN) return udp_wait(L, u, WF_IO_WRITE, 5, send_k);
+  /* There may be room for more, which is not told again: the next one looks. */
   if (!wf_list_empty(&u->writers)) wf_io_wake_first(u->object.iso, &u->writers, WF_GOT);
+  if (err != 0) return udp_fail(L, u, err);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -290,7 +296,8 @@ static int membership(lua_State *L, bool join) {
   const char *host = luaL_checkstring(L, 2), *interface = luaL_optstring(L, 3, NULL);
   if (u->watch.fd < 0) return udp_fail(L, u, EBADF);
   if (wf_addr_parse(&group, host, 0) != 0) return wf_addr_fail(L, host);
-  if (interface != NULL && wf_addr_parse(&on, interface, 0) != 0) return wf_addr_fail(L, interface);
+  if (interface != NULL && (wf_addr_parse(&on, interface, 0) != 0 || on.sa.sa_family != group.sa.sa_family))
+    return wf_addr_fail(L, interface);
   int r;
   if (group.sa.sa_family == AF_INET) {
     struct ip_mreq m = {.imr_multiaddr = group.in.sin_addr};
