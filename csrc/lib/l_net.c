@@ -143,8 +143,16 @@ static int connect_k(lua_State *L, int status, lua_KContext ctx) {
   return 1;
 }
 
+/* A number of seconds or a boolean, 60 or 0; -1: neither. */
+static int keepalive_of(lua_State *L, int idx) {
+  int ok;
+  if (lua_isboolean(L, idx)) return lua_toboolean(L, idx) * 60;
+  lua_Integer seconds = lua_tointegerx(L, idx, &ok);
+  return ok && seconds >= 0 && seconds <= 32767 ? (int)seconds : -1;
+}
+
 /* The options of a connection: {timeout, nodelay, keepalive}; replaces them by the deadline. [-0, +0, e] */
-static void connect_options(lua_State *L, bool *nodelay, uint64_t *keepalive) {
+static void connect_options(lua_State *L, bool *nodelay, int *keepalive) {
   *nodelay = true;
   *keepalive = 0;
   if (lua_isnoneornil(L, DEADLINE)) {
@@ -157,7 +165,8 @@ static void connect_options(lua_State *L, bool *nodelay, uint64_t *keepalive) {
   lua_settop(L, DEADLINE);
   if (lua_getfield(L, DEADLINE, "nodelay") != LUA_TNIL) *nodelay = lua_toboolean(L, -1);
   lua_pop(L, 1);
-  if (lua_getfield(L, DEADLINE, "keepalive") != LUA_TNIL) *keepalive = lua_isboolean(L, -1) ? (uint64_t)lua_toboolean(L, -1) * 60 : (uint64_t)luaL_checkinteger(L, -1);
+  if (lua_getfield(L, DEADLINE, "keepalive") != LUA_TNIL && (*keepalive = keepalive_of(L, -1)) < 0)
+    luaL_argerror(L, DEADLINE, "option 'keepalive': seconds from 1 to 32767, or a boolean, expected");
   lua_pop(L, 1);
   if (lua_getfield(L, DEADLINE, "timeout") == LUA_TNIL) {
     lua_replace(L, DEADLINE);
@@ -173,10 +182,10 @@ static void connect_options(lua_State *L, bool *nodelay, uint64_t *keepalive) {
   lua_replace(L, DEADLINE);
 }
 
-static int keepalive_set(int fd, uint64_t seconds) {
+static int keepalive_set(int fd, int seconds) {
   int err = wf_socket_flag(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
 #ifdef TCP_KEEPIDLE
-  if (err == 0 && seconds > 0) err = wf_socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)seconds);
+  if (err == 0 && seconds > 0) err = wf_socket_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
 #endif
   return err;
 }
@@ -186,7 +195,7 @@ static int tcp_connect(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_addr a;
   bool nodelay;
-  uint64_t keepalive;
+  int keepalive;
   const char *host = luaL_checkstring(L, HOST);
   unsigned port = wf_check_port(L, PORT, 1);
   if (wf_addr_parse(&a, host, port) != 0) {
@@ -212,7 +221,7 @@ static int unix_connect(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   wf_addr a;
   bool nodelay;
-  uint64_t keepalive;
+  int keepalive;
   if (wf_check_path(L, HOST, &a) == 0) return lx_fail_errno(L, errno, "path of a unix socket");
   connect_options(L, &nodelay, &keepalive);
   wf_cancel_point(iso, L);
@@ -246,10 +255,10 @@ static int stream_nodelay(lua_State *L) {
 static int stream_keepalive(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
   luaL_checkany(L, 2);
-  lua_Integer seconds = lua_isboolean(L, 2) ? (lua_toboolean(L, 2) ? 60 : 0) : luaL_checkinteger(L, 2);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 32767, 2, "seconds from 1 to 32767, or false, expected");
+  int seconds = keepalive_of(L, 2);
+  luaL_argcheck(L, seconds >= 0, 2, "seconds from 1 to 32767, or a boolean, expected");
   if (!wf_stream_open(s)) return wf_stream_fail(L, s, EBADF);
-  return option_result(L, s, keepalive_set(s->watch.fd, (uint64_t)seconds));
+  return option_result(L, s, keepalive_set(s->watch.fd, seconds));
 }
 
 static int push_name(lua_State *L, const wf_stream *s, int (*get)(int, struct sockaddr *, socklen_t *)) {

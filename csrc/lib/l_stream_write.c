@@ -69,8 +69,14 @@ static int pieces(lua_State *L, int last, size_t sent, struct iovec *iov, bool *
   return fewer(iov, n, more);
 }
 
+/* The next one's turn, which begins now: who comes before it has run waits behind the others. */
 static void wake_next_writer(wf_stream *s) {
-  if (!s->writing && !wf_list_empty(&s->turn)) wf_io_wake_first(s->object.iso, &s->turn, WF_GOT);
+  if (!s->writing && !wf_list_empty(&s->turn)) s->writing = wf_io_wake_first(s->object.iso, &s->turn, WF_GOT);
+}
+
+/* A wait for the turn is over: it is this one's, or the wait has ended otherwise. */
+static void turn_came(wf_stream *s, const wf_task *t) {
+  if (t->claim == WF_GOT) s->writing = false;
 }
 
 static int write_failed(lua_State *L, wf_stream *s, int err, size_t sent) {
@@ -136,15 +142,12 @@ static int turn_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_task *t = (wf_task *)ctx;
   wf_stream *s = lua_touserdata(L, SELF);
-  if (t->claim != WF_GOT) wake_next_writer(s);
+  turn_came(s, t);
   switch (wf_wait_end(L, t)) {
     case WF_TIMEOUT: return write_failed(L, s, ETIMEDOUT, 0);
     case WF_CLOSED: return write_failed(L, s, ECANCELED, 0);
-    default: break;
+    default: return write_more(L, s);
   }
-  if (!s->writing) return write_more(L, s);
-  int last = lua_gettop(L) - 2;
-  return wf_stream_wait(L, s, &s->turn, lua_isnil(L, last + 2) ? WF_NEVER : (uint64_t)lua_tointeger(L, last + 2), turn_k);
 }
 
 /* The general case: several pieces, a wait. */
@@ -188,19 +191,22 @@ static int stream_write(lua_State *L) {
   for (int i = FIRST; i <= top; i++) wf_check_bytes_arg(L, i);
   if (top > FIRST && wf_stream_open(s) && wf_stream_kept(s) > 0 && !s->writing && !s->shut && s->out_error == 0) {
     size_t total = 0;
+    const char *p;
     for (int i = FIRST; i <= top && total <= WF_CORK_MOST; i++) {
-      const char *p;
-      if (wf_bytes_of(L, i, &p, &len)) total += len;
+      wf_bytes_of(L, i, &p, &len);
+      total += len;
     }
-    if (total + s->out_len <= WF_CORK_MOST && s->out_sent == 0) {
+    if (total + s->out_len <= WF_CORK_MOST) {
       int i = FIRST;
-      const char *p;
-      while (i <= top && wf_bytes_of(L, i, &p, &len) && wf_stream_cork(s, p, len)) i++;
+      for (; i <= top; i++) {
+        wf_bytes_of(L, i, &p, &len);
+        if (!wf_stream_cork(s, p, len)) break;
+      }
       if (i > top) {
         lua_pushboolean(L, 1);
         return 1;
       }
-      for (int k = FIRST; k < i; k++) lua_remove(L, FIRST); /* these are collected, the rest follows them */
+      wf_assert(i == FIRST); /* if the first is collected so are the others: there is room */
     }
   }
   return write_slowly(L, s, 0);
@@ -214,13 +220,14 @@ static bool must_wait(wf_stream *s) {
   return s->ops->flush != NULL ? s->ops->flush(s) == -EAGAIN : s->out_len > 0 && wf_stream_flush(s) == -EAGAIN;
 }
 
-static int close_now(lua_State *L, wf_stream *s) {
+/* unsent: the error when the system does not take what was collected. */
+static int close_now(lua_State *L, wf_stream *s, int unsent) {
   int err = s->out_error;
   if (!wf_stream_open(s)) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  wf_stream_flush(s);
+  if (wf_stream_flush(s) == -EAGAIN) err = unsent;
   if (s->out_error != 0) err = s->out_error;
   wf_stream_shut(s, false);
   if (s->standard != 0) wf_fd_to_null(s->standard - 1);
@@ -229,7 +236,24 @@ static int close_now(lua_State *L, wf_stream *s) {
   return 1;
 }
 
-static int stream_close(lua_State *L);
+static int close_k(lua_State *L, int status, lua_KContext ctx);
+
+/* The stack: the stream, and the deadline or nil once it has waited. What was collected is sent first. */
+static int close_more(lua_State *L, wf_stream *s) {
+  wf_iso *iso = s->object.iso;
+  if (wf_likely(!must_wait(s)) || iso->closed || (iso->cur->flags & WF_F_CANCEL)) return close_now(L, s, EAGAIN);
+  if (lua_gettop(L) == SELF) {
+    uint64_t until = wf_stream_deadline(s);
+    if (until == WF_NEVER && s->file == NULL) until = wf_clock_ns() + LINGER_S * 1000000000ull;
+    if (until == WF_NEVER)
+      lua_pushnil(L);
+    else
+      lua_pushinteger(L, (lua_Integer)until);
+  }
+  uint64_t deadline = lua_isnil(L, SELF + 1) ? WF_NEVER : (uint64_t)lua_tointeger(L, SELF + 1);
+  wf_stream_prepare(L, s, 0, deadline);
+  return wf_stream_wait(L, s, &s->drain, deadline, close_k);
+}
 
 static int close_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -237,20 +261,14 @@ static int close_k(lua_State *L, int status, lua_KContext ctx) {
   wf_stream *s = lua_touserdata(L, SELF);
   s->writing = false;
   if (t->claim == WF_CANCEL) wf_stream_shut(s, false);
-  int how = wf_wait_end(L, t);
-  return how == WF_GOT && s->file != NULL ? stream_close(L) : close_now(L, s);
+  return wf_wait_end(L, t) == WF_GOT ? close_more(L, s) : close_now(L, s, ETIMEDOUT);
 }
 
-/* s:close(): what was collected is sent first. */
+/* s:close(). */
 static int stream_close(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
-  wf_iso *iso = s->object.iso;
   lua_settop(L, SELF);
-  if (wf_likely(!must_wait(s)) || iso->closed || (iso->cur->flags & WF_F_CANCEL)) return close_now(L, s);
-  uint64_t deadline = wf_stream_deadline(s);
-  if (deadline == WF_NEVER && s->file == NULL) deadline = wf_clock_ns() + LINGER_S * 1000000000ull;
-  wf_stream_prepare(L, s, 0, deadline);
-  return wf_stream_wait(L, s, &s->drain, deadline, close_k);
+  return close_more(L, s);
 }
 
 static int flush_k(lua_State *L, int status, lua_KContext ctx);
@@ -291,7 +309,9 @@ static int flush_k(lua_State *L, int status, lua_KContext ctx) {
 /* Another one was in the middle of a write, or waited for the same. */
 static int flush_turn_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
-  return flush_woken(L, lua_touserdata(L, SELF), (wf_task *)ctx);
+  wf_stream *s = lua_touserdata(L, SELF);
+  turn_came(s, (wf_task *)ctx);
+  return flush_woken(L, s, (wf_task *)ctx);
 }
 
 /* s:flush(): what was written before is with the system. */
@@ -304,6 +324,7 @@ int wf_stream_method_flush(lua_State *L) {
 
 static int shutdown_now(lua_State *L, wf_stream *s) {
   int err = refused(s);
+  wake_next_writer(s); /* which sees what has become of the stream */
   if (err == EPIPE) err = ENOTCONN;
   if (err != 0) return wf_stream_fail(L, s, err);
   if (s->kind > WF_STREAM_UNIX) return wf_stream_fail(L, s, ENOTSOCK);
@@ -315,27 +336,28 @@ static int shutdown_now(lua_State *L, wf_stream *s) {
 
 static int shutdown_begin(lua_State *L, wf_stream *s);
 
+static int shutdown_woken(lua_State *L, wf_stream *s, wf_task *t) {
+  switch (wf_wait_end(L, t)) {
+    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
+    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
+    default: return shutdown_begin(L, s);
+  }
+}
+
 static int shutdown_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_task *t = (wf_task *)ctx;
   wf_stream *s = lua_touserdata(L, SELF);
   s->writing = false;
-  switch (wf_wait_end(L, t)) {
-    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
-    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
-    default: break;
-  }
-  return shutdown_begin(L, s);
+  if (t->claim != WF_GOT) wake_next_writer(s);
+  return shutdown_woken(L, s, t);
 }
 
 static int shutdown_turn_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   wf_stream *s = lua_touserdata(L, SELF);
-  switch (wf_wait_end(L, (wf_task *)ctx)) {
-    case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
-    case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
-    default: return shutdown_begin(L, s);
-  }
+  turn_came(s, (wf_task *)ctx);
+  return shutdown_woken(L, s, (wf_task *)ctx);
 }
 
 static int shutdown_begin(lua_State *L, wf_stream *s) {

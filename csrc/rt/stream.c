@@ -267,7 +267,8 @@ static void out_clear(wf_stream *s) {
 
 bool wf_stream_cork(wf_stream *s, const char *bytes, size_t n) {
   if (s->file != NULL) return false; /* it collects by itself */
-  if (s->in_head == s->in_tail || s->writing || s->out_len + n > WF_CORK_MOST || s->out_sent > 0) return false;
+  wf_assert(!s->writing);
+  if (s->in_head == s->in_tail || s->out_len + n > WF_CORK_MOST || s->out_sent > 0) return false;
   if (s->out == NULL && (s->out = wf_loop_take_block(s->object.iso->loop)) == NULL) return false;
   memcpy(s->out + s->out_len, bytes, n);
   s->out_len += n;
