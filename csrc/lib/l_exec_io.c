@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "lib/l_exec.h"
-#include "lx/opts.h"
 #include "sys/fd.h"
 
 enum { MODE_NEW = 0666, FD_MOST = 1 << 20 };
@@ -185,7 +184,7 @@ static int resolve(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, int 
   *what = name;
   wf_stream *s;
   switch (lua_type(L, -1)) {
-    case LUA_TNIL: return e->slave >= 0 && target <= 2 ? e->slave : target;
+    case LUA_TNIL: return e->slave >= 0 ? e->slave : target; /* a standard stream: fds has no nil */
     case LUA_TSTRING: return from_string(iso, L, e, name, target, what);
     case LUA_TTABLE: return from_table(L, e, name, target == 0, what);
     case LUA_TNUMBER: {
@@ -197,9 +196,8 @@ static int resolve(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, int 
     default:
       s = wf_object_test(L, -1, WF_CLASS_STREAM, sizeof *s);
       if (s != NULL) return from_stream(L, e, s, name);
-      option_error(L, name, lua_pushfstring(L, "\"pipe\", \"null\", \"inherit\", a path, a descriptor, a stream or a table expected, got %s",
-                                            luaL_typename(L, -1)));
-      return -1; /* not reached */
+      return option_error(L, name, lua_pushfstring(L, "\"pipe\", \"null\", \"inherit\", a path, a descriptor, a stream or a table expected, got %s",
+                                                   luaL_typename(L, -1)));
   }
 }
 
@@ -217,9 +215,13 @@ static void pty_close(wf_stream *s) { wf_pipe_ops.close(s); }
 
 static const wf_stream_ops pty_ops = {pty_read, pty_write, pty_wait, pty_close, NULL};
 
-static int pty_size(lua_State *L, const char *field, int def) {
-  int v = (int)lx_opt_integer(L, lua_gettop(L), field, def, 1, 65535);
-  return v;
+/* A field of the table at the top. */
+static unsigned short pty_size(lua_State *L, const char *field, unsigned short def) {
+  int ok = 1;
+  lua_Integer v = lua_getfield(L, -1, field) == LUA_TNIL ? def : lua_tointegerx(L, -1, &ok);
+  if (!lua_isnil(L, -1) && (!ok || v < 1 || v > 65535)) option_error(L, "pty", "its rows and cols are integers from 1 to 65535");
+  lua_pop(L, 1);
+  return (unsigned short)v;
 }
 
 /* pty = true or { rows =, cols = }: 0 or an errno. */
@@ -232,10 +234,12 @@ static int open_pty(wf_iso *iso, lua_State *L, wf_exec *e) {
     return 0;
   }
   if (type == LUA_TTABLE) {
-    static const char *const known[] = {"rows", "cols", NULL};
-    lx_opts_check(L, lua_gettop(L), known);
-    size.ws_row = (unsigned short)pty_size(L, "rows", 24);
-    size.ws_col = (unsigned short)pty_size(L, "cols", 80);
+    size.ws_row = pty_size(L, "rows", 24);
+    size.ws_col = pty_size(L, "cols", 80);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+      if (strcmp(key, "rows") != 0 && strcmp(key, "cols") != 0) option_error(L, "pty", "it has rows and cols, and no other fields");
+    }
   } else if (type != LUA_TBOOLEAN) {
     option_error(L, "pty", "true or a table with rows and cols expected");
   }

@@ -130,7 +130,7 @@ static void on_dropped(wf_mail *m) { (void)m; }
 /* Time is over: ask it to end, then make it. */
 static void on_alarm(wf_iso *iso, wf_alarm *a) {
   wf_program *p = wf_container_of(a, wf_program, alarm);
-  if (p->ended) return;
+  wf_assert(!p->ended); /* the end stops the alarm */
   wf_program_signal(p, p->timed_out ? SIGKILL : SIGTERM, p->own_group);
   if (p->timed_out) return;
   p->timed_out = true;

@@ -60,6 +60,24 @@ static const char *const scripts[] = {
     "local a, b = weft.net.udp('127.0.0.1', 0), weft.net.udp('127.0.0.1', 0) a:send('x', b:sockname()) b:recv()\n"
     "a:connect(b:sockname()) a:send('y') b:recv() a:close() b:close() weft.net.connect('localhost', 1)",
 
+    /* sockets and pipes that move */
+    "local s = weft.net.listen('::1', 0, {reuseport = true}) fd = s:detach() again = weft.net.attach(fd) "
+    "again:close()",
+
+    "local s = weft.net.unix.listen(dir..'/s') fd = s:detach() again = weft.net.attach(fd) again:close()\n"
+    "local t = weft.net.unix.listen(dir..'/s', {mode = 384}) t:close()", /* the path was left behind */
+
+    "local u = weft.net.udp('127.0.0.1', 0, {reuseaddr = true, reuseport = true}) u:broadcast() u:multicast_ttl(1) "
+    "u:multicast_loop()\n"
+    "fd = u:detach() again = weft.net.attach(fd) again:close()",
+
+    "local c = weft.exec{'cat', stdin = 'pipe', stdout = 'pipe'} fd = c.stdin:detach() again = weft.net.attach(fd) "
+    "again:close() c:wait()",
+
+    "local s <close> = weft.net.listen('127.0.0.1', 0) local c <close> = weft.net.connect('127.0.0.1', select(2, "
+    "s:sockname()), {keepalive = 5, timeout = 2})\n"
+    "weft.timeout(2, c.read, c, 'l')",
+
     /* files */
     "local f = dir..'/f' weft.fs.write(f, 'x') weft.fs.write(f, ('y'):rep(200000), {sync = true}) weft.fs.read(f) "
     "weft.fs.append(f, 'z')\n"
