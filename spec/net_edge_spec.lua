@@ -262,9 +262,12 @@ describe("the end of an isolate", function()
       local server = weft.net.listen("127.0.0.1", 0)
       local conn = weft.net.connect(server:sockname())
       local udp = weft.net.udp("127.0.0.1", 0)
-      for _, f in ipairs { function() server:accept() server:accept() end, function() conn:read() end, function() udp:recv() end } do
-        weft.go(f):detach()
-      end
+      weft.go(function()
+        server:accept()
+        server:accept()
+      end):detach()
+      weft.go(function() conn:read() end):detach()
+      weft.go(function() udp:recv() end):detach()
       weft.yield()
       os.exit(0, true)
     ]]

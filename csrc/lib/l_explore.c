@@ -169,6 +169,7 @@ static int explore_run(lua_State *L) {
 static int explore_trace(lua_State *L) {
   const wf_session *s = check_session(L);
   lua_Integer first = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, first >= 0, 2, "a number of decisions expected");
   if (first > (lua_Integer)s->e.decisions_count) first = (lua_Integer)s->e.decisions_count;
   lua_pushlstring(L, (const char *)(s->e.decisions + first),
                   (s->e.decisions_count - (size_t)first) * sizeof *s->e.decisions);
