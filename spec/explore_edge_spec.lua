@@ -123,6 +123,108 @@ describe("a run that is broken off", function()
   end)
 end)
 
+describe("a run without end", function()
+  it("of selects is one of too many steps", function()
+    assert.equal("steps", (run(function()
+      local a, b = weft.channel(1), weft.channel(1)
+      a:send(1)
+      b:send(1)
+      while true do weft.select { { a, send = { 1 } }, { b, send = { 1 } }, { a }, { b } } end
+    end)))
+  end)
+
+  it("waits for who is outside", function()
+    local ch, back = weft.channel(), weft.channel()
+    local thread = weft.thread(function(c, b)
+      b:send(c:recv())
+      return 5
+    end, ch, back)
+    assert.equal("outside", (run(function() return back:recv() end)))
+    ch:send(4)
+    assert.same({ 4, 5 }, { back:recv(), thread:join() })
+  end)
+
+  for what, hold in pairs {
+    ["a lock of readers"] = function() local l = weft.rwlock() return l.lock, l end,
+    ["a semaphore"] = function() local s = weft.semaphore(1) return s.acquire, s end,
+    ["a mutex"] = function() local m = weft.mutex() return m.lock, m end,
+  } do
+    it(("is told with who waits for %s, also where Lua cannot yield"):format(what), function()
+      local calls = { log = function() end }
+      assert.equal("deadlock", (run(function()
+        local lock, object = hold()
+        lock(object)
+        weft.go(function() lock(object) end)
+        weft.go(function() table.sort({ 2, 1 }, function() lock(object) end) end)
+        weft.channel():recv()
+      end, session_new("operations", calls))))
+      assert.equal(3, #calls.stuck)
+      assert.equal(3, #calls.holders)
+      assert.equal(what == "a mutex" and 1 or 0, calls.holders[2][2])
+    end)
+  end
+end)
+
+describe("the clock of a run", function()
+  it("may go on at any point, by chance", function()
+    local s = core.explore_new({ failed = {}, stuck = {}, holders = {} }, "operations", 300, true, "@nothing")
+    local seen = {}
+    for seed = 1, 200 do
+      for _, policy in ipairs { "random", "pct" } do
+        local verdict, _, ok, text = core.explore_run(s, function()
+          local log = {}
+          for i = 1, 2 do
+            weft.go(function()
+              weft.sleep(i)
+              log[#log + 1] = i
+            end)
+          end
+          for _ = 1, 3 do
+            weft.yield()
+            log[#log + 1] = "y"
+          end
+          pcall(weft.timeout, 1, weft.sleep, 2)
+          weft.wait()
+          return table.concat(log)
+        end, 1, policy, seed, 3, 10)
+        assert.same({ "ended", true }, { verdict, ok })
+        seen[text] = true
+      end
+    end
+    assert.truthy(seen["12yyy"] and seen["y12yy"] and seen["1y2yy"])
+  end)
+end)
+
+describe("a plan", function()
+  it("that does not fit is told to have diverged", function()
+    local function f()
+      for _ = 1, 3 do weft.go(weft.yield) end
+      weft.wait()
+    end
+    local s = session_new()
+    for _, choice in ipairs { 1, 200 } do
+      local _, diverged = core.explore_run(s, f, 1, "plan", string.pack("=I4I4", 0, choice))
+      assert.equal(choice == 200, diverged)
+    end
+    local _, diverged = core.explore_run(s, f, 1, "plan", string.pack("=I4I4", 0, 1), 12345)
+    assert.is_true(diverged)
+  end)
+
+  it("has place for 255 cases of a select", function()
+    local _, _, ok, n = run(function()
+      local cases = {}
+      for i = 1, 300 do
+        local ch = weft.channel(1)
+        ch:send(i)
+        cases[i] = { ch }
+      end
+      return (weft.select(cases))
+    end)
+    assert.is_true(ok)
+    assert.truthy(n >= 1 and n <= 300)
+  end)
+end)
+
 describe("a task of a run", function()
   it("takes ten thousand arguments, no more, and there are not too many", function()
     local many = {}
@@ -186,12 +288,13 @@ describe("the C half", function()
       weft.wait()
       return table.concat(log)
     end
-    for _, seed in ipairs { 0, 1, -1, math.mininteger } do
+    for _, seed in ipairs { 0, 1, -1, math.mininteger, 0x6778a64cc8dc5f0b } do -- the last one makes a state of 0
       local s = session_new()
       local _, _, _, first = core.explore_run(s, f, 1, "random", seed)
       local _, _, _, again = core.explore_run(s, f, 1, "random", seed)
       assert.equal(first, again)
-      assert.equal(select(4, core.explore_run(s, f, 1, "pct", seed, 0, 0)), select(4, core.explore_run(s, f, 1, "pct", seed, 0, 0)))
+      first = select(4, core.explore_run(s, f, 1, "pct", seed, 0, 0))
+      assert.equal(first, (select(4, core.explore_run(s, f, 1, "pct", seed, 0, 0))))
     end
   end)
 

@@ -204,7 +204,7 @@ static void look_busy(wf_iso *iso, lua_State *L, wf_session *s) {
   }
   if (++s->busy < BUSY_MOST) return;
   s->busy = 0;
-  if (s->e.on_stuck != NULL) s->e.on_stuck(iso);
+  s->e.on_stuck(iso);
   wf_explore_stop(iso, WF_EXPLORE_STEPS);
   drain(iso, L, s, LUA_HOOKCOUNT);
 }

@@ -174,13 +174,13 @@ void wf_explore_admit(wf_iso *iso, lua_State *L, int nargs) {
 
 void wf_explore_started(wf_iso *iso, wf_task *t) {
   wf_explore *e = iso->explore;
-  if (e->hook != NULL) lua_sethook(t->co, e->hook, e->hook_mask, e->hook_count);
+  lua_sethook(t->co, e->hook, e->hook_mask, e->hook_count);
   uint32_t no = t->seq - e->base;
   t->flags |= WF_F_EXPLORED;
   e->tasks = no;
   e->info[no] = (wf_explored){.task = t, .priority = wf_explore_random(e) | 0x80000000u};
   if (e->draining) wf_task_cancel_bare(iso, t);
-  if (e->on_start != NULL) e->on_start(iso, t);
+  e->on_start(iso, t);
 }
 
 /* True when all that is left was meant to be left: detached tasks of a root that has ended. */
@@ -203,9 +203,9 @@ void wf_explore_ended(wf_iso *iso, lua_State *L, wf_task *t, int handle) {
   wf_explore *e = iso->explore;
   if (wf_explore_number(e, t) == 0) return;
   wf_explore_gone(iso, t);
-  if (e->hook != NULL && lua_gethook(L) == e->hook) lua_sethook(L, NULL, 0, 0);
+  if (lua_gethook(L) == e->hook) lua_sethook(L, NULL, 0, 0);
   if (e->draining) return;
-  if (e->on_end != NULL) e->on_end(iso, L, t, handle);
+  e->on_end(iso, L, t, handle);
 }
 
 void wf_explore_stop(wf_iso *iso, enum wf_explore_verdict verdict) {
@@ -231,7 +231,7 @@ static bool time_passes(wf_iso *iso, wf_explore *e) {
 /* One more step: false when it was one too many. */
 static bool step(wf_iso *iso, wf_explore *e) {
   if (++e->steps <= e->max_steps) return true;
-  if (e->on_stuck != NULL) e->on_stuck(iso);
+  e->on_stuck(iso);
   wf_explore_stop(iso, WF_EXPLORE_STEPS);
   return false;
 }
@@ -331,7 +331,7 @@ void wf_explore_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   } else if (e->drained <= DRAIN_MOST && time_passes(iso, e)) {
     return;
   } else if (!e->draining) {
-    if (e->on_stuck != NULL) e->on_stuck(iso);
+    e->on_stuck(iso);
     wf_explore_stop(iso, (int32_t)iso->outside > 0 ? WF_EXPLORE_OUTSIDE : WF_EXPLORE_DEADLOCK);
   } else if (t != e->host) {
     lua_pushliteral(L, "weft.explore: the run is over");
