@@ -151,7 +151,8 @@ describe("a shared lock", function()
     wg:add(1)
     local waits = {
       function(t) return take(m, "lock", t) end, function(t) return take(rw, "lock", t) end,
-      function(t) return take(rw, "rlock", t) end, function(t) return take(s, "acquire", t) end, function(t) return e:wait(t) end, function(t) return wg:wait(t) end,
+      function(t) return take(rw, "rlock", t) end, function(t) return take(s, "acquire", t) end,
+      function(t) return e:wait(t) end, function(t) return wg:wait(t) end,
       function(t) return b:wait(t) end,
       function(t)
         local own = weft.mutex()

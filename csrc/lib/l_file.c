@@ -126,9 +126,10 @@ static int lib_tempfile(lua_State *L) {
 
 /* Methods that are operations ---------------------------------------------------------------------- */
 
+/* EBADF: it is closed. */
 static int failed(lua_State *L, int err, const wf_stream *s) {
   const char *path = wf_file_path(s->file);
-  return err == EBADF && !wf_stream_open(s) ? lx_fail_closed(L, path) : lx_fail_errno(L, err, path);
+  return err == EBADF ? lx_fail_closed(L, path) : lx_fail_errno(L, err, path);
 }
 
 /* An operation with the descriptor of the file, which is argument 1. NULL: it is closed, three results were pushed. */

@@ -48,7 +48,6 @@ typedef struct file_job {
 } file_job;
 
 const char *wf_file_path(const wf_file *f) { return f->path; }
-int wf_file_fd(const wf_file *f) { return f->fd; }
 
 static void go_on(wf_file *f);
 

@@ -29,7 +29,6 @@ wf_stream *wf_file_push(wf_iso *iso, lua_State *L, int fd, const char *path, boo
 void wf_file_forget(wf_file *f);
 
 const char *wf_file_path(const wf_file *f);
-int wf_file_fd(const wf_file *f);
 
 /* An operation uses the descriptor; and no more. */
 void wf_file_hold(wf_file *f);

@@ -40,9 +40,39 @@ static const char *const scripts[] = {
     "local m = weft.mutex() locks = {m}\n"
     "go(function() m:lock() weft.yield() end) weft.yield()\n"
     "for _ = 1, 3 do go(function() m:lock() m:unlock() end) end",
+
+    /* the same, of locks that have crossed */
+    "locks = {shared.m}\n"
+    "for _ = 1, 4 do go(function() shared.m:with(weft.yield) if shared.m:try_lock(1e-5) then shared.m:unlock() end end) end",
+
+    "local rw = shared.rw locks = {rw}\n"
+    "for _ = 1, 3 do go(function() rw:reading(weft.yield) end) go(function() rw:writing(weft.yield) end) end\n"
+    "for _ = 1, 3 do go(function() if rw:try_rlock(1e-5) then rw:runlock() end end) end",
+
+    "local s = shared.s locks = {s}\n"
+    "for _ = 1, 6 do go(function() s:with(weft.yield) end) end",
+
+    "local e, g, b, m, c = shared.e, shared.g, shared.b, shared.m, shared.c locks = {m}\n"
+    "for _ = 1, 2 do go(function() e:wait(0.001) end) end e:set() g:add(2)\n"
+    "for _ = 1, 2 do go(function() g:wait(0.001) end) end g:add(-2)\n"
+    "go(function() weft.timeout(0.001, b.wait, b) end) weft.yield() pcall(weft.timeout, 0.001, b.wait, b)\n"
+    "go(function() m:with(function() c:wait(m, 1e-4) end) end) weft.yield() c:broadcast()",
+
+    "local o, bad = shared.o, shared.bad\n"
+    "for _ = 1, 3 do go(function() o() end) go(function() bad() end) end weft.wait() tostring(o)\n"
+    "after = function() assert(not pcall(o) or o() == 1) assert(not pcall(bad)) end",
+
+    "locks = {shared.m}\n"
+    "go(function() shared.m:lock() weft.yield() end) weft.yield()\n"
+    "for _ = 1, 3 do go(function() shared.m:lock() shared.m:unlock() end) end",
 };
 
-static const char setup[] = "function go(f) return weft.go(f):detach() end";
+static const char setup[] =
+    "function go(f) return weft.go(f):detach() end\n"
+    "weft.on_unhandled(function() end)\n"
+    "shared = {m = weft.mutex(), rw = weft.rwlock(), s = weft.semaphore(2), e = weft.event(), g = weft.waitgroup(), b = weft.barrier(2),\n"
+    "  c = weft.condition(), o = weft.once(function() return 1, 2, 3 end), bad = weft.once(function() error {} end)}\n"
+    "crossing = weft.thread(function() end, shared) crossing:wait()"; /* kept: without memory Lua loses finalisers */
 
 static const char check[] =
     FAULTS_NO_TASK_LEFT "for _, x in ipairs(locks or {}) do\n"
@@ -62,6 +92,7 @@ static int try_one(const fault *f) {
   int hit = faults_run(L, f, "weft.wait()");
   faults_check(L, f, check);
   lua_close(L);
+  for (int i = 0; i < 4000 && atomic_load(&c_heap.blocks) != 0; i++) usleep(500); /* the thread of the set-up is on its way out */
   faults_none_left(f);
   return hit;
 }
