@@ -424,7 +424,7 @@ describe("operations that are misused", function()
       local b, ch, m, c = weft.buffer("i32", 4), weft.channel(1), weft.mutex(), weft.condition()
       local results = {}
       for _, f in ipairs {
-        function() b:atomic_load(99) end, function() weft.select(5) end, function() weft.select { { 5 } } end,
+        function() b:load(99) end, function() weft.select(5) end, function() weft.select { { 5 } } end,
         function() weft.select { 5 } end, function() m:unlock() end, function() m:with() end, function() m.with() end,
         function() c:wait() end, function() c:wait(5) end, function() return ch.recv() end, function() return ch.send(5) end,
         function() return b[9] end, function() b[9] = 1 end, function() return b.nothing end,

@@ -65,17 +65,32 @@ static const char *const scripts[] = {
     "locks = {shared.m}\n"
     "go(function() shared.m:lock() weft.yield() end) weft.yield()\n"
     "for _ = 1, 3 do go(function() shared.m:lock() shared.m:unlock() end) end",
+
+    /* the crossing itself, by a channel that has crossed: of locks that are held and waited for, of jobs */
+    "local m, ch = weft.mutex(), shared.ch locks = {m} after = function() pcall(m.unlock, m) weft.wait() end m:lock()\n"
+    "for _ = 1, 2 do go(function() m:lock() m:unlock() end) end weft.yield()\n"
+    "ch:send(m) m:unlock() ch:recv()",
+
+    "local rw, ch = weft.rwlock(), shared.ch locks = {rw}\n"
+    "go(function() rw:rlock() weft.sleep(1e-5) rw:runlock() end) go(function() rw:writing(weft.yield) end) weft.yield()\n"
+    "ch:send(rw) ch:recv()",
+
+    "local o, done, ch = weft.once(function() weft.yield() return 1, 2 end), weft.once(function() return 3, 4 end), shared.ch done()\n"
+    "for _ = 1, 2 do go(o) end weft.yield() ch:send(o) ch:send(done) ch:recv() ch:recv()",
+
+    "local ch, j, k = shared.ch, weft.go({name = 'n'}, weft.yield), weft.go(error, {1}) k:wait()\n"
+    "ch:send(j) ch:send(k) j:wait() ch:recv() ch:recv() ch:send(j) ch:send(weft.go(weft.yield)) ch:recv() ch:recv()",
 };
 
 static const char setup[] =
     "function go(f) return weft.go(f):detach() end\n"
     "weft.on_unhandled(function() end)\n"
     "shared = {m = weft.mutex(), rw = weft.rwlock(), s = weft.semaphore(2), e = weft.event(), g = weft.waitgroup(), b = weft.barrier(2),\n"
-    "  c = weft.condition(), o = weft.once(function() return 1, 2, 3 end), bad = weft.once(function() error {} end)}\n"
+    "  c = weft.condition(), ch = weft.channel(9), o = weft.once(function() return 1, 2, 3 end), bad = weft.once(function() error {} end)}\n"
     "crossing = weft.thread(function() end, shared) crossing:wait()"; /* kept: without memory Lua loses finalisers */
 
 static const char check[] =
-    FAULTS_NO_TASK_LEFT "for _, x in ipairs(locks or {}) do\n"
+    "if after then after() end\n" FAULTS_NO_TASK_LEFT "for _, x in ipairs(locks or {}) do\n"
                         "  local text = tostring(x)\n"
                         "  if text:find('which has ended', 1, true) then\n"
                         "    local ok, err = pcall(x.lock, x)\n"
@@ -84,8 +99,7 @@ static const char check[] =
                         "  elseif x.acquire then assert(text:find('(2 free, 0 waiting)', 1, true), text)\n"
                         "  else assert(text:find('(free)', 1, true), text) end\n"
                         "  if x.lock then x:lock() x:unlock() end\n"
-                        "end\n"
-                        "if after then after() end";
+                        "end";
 
 static int try_one(const fault *f) {
   lua_State *L = faults_core(setup);
