@@ -127,6 +127,56 @@ describe("a recorder", function()
     assert.equal("signal", t.reason)
   end)
 
+  it("gives the signal back to who had it before", function()
+    local t, _, err, code = record [[
+      local mine = weft.signal "SIGUSR2"
+      local rec = weft.trace.recorder { path = PATH }
+      os.execute "kill -USR2 $PPID"
+      repeat weft.sleep(0.001) until io.open(PATH)
+      rec:stop()
+      os.execute "kill -USR2 $PPID"
+      assert(mine:recv())
+    ]]
+    assert.equal(0, code, err)
+    assert.equal("signal", t.reason)
+  end)
+
+  it("tells a stall once, by its task's number if it has no name, and then not another for a while", function()
+    local _, _, err, code = record [[
+      local rec <close> = weft.trace.recorder { path = PATH, stall = 0.01, signal = false }
+      weft.go(weft.sleep, 60)
+      weft.yield()
+      local function hog()
+        repeat until io.open(PATH)
+        local from = weft.now()
+        repeat until weft.now() - from > 0.05 -- it is looked at again
+      end
+      weft.go(hog):join()
+      weft.go(hog):join()
+      os.exit(0)
+    ]]
+    assert.equal(0, code)
+    assert.truthy(err:find "^weft: stall: task %d+ has not given way for [^\n]*\n$", err)
+  end)
+
+  it("does nothing any more once it has been stopped", function()
+    local rec = weft.trace.recorder { path = dir .. "/r", signal = false }
+    assert.is_nil((rec:dump("/none/such/file")))
+    rec:stop()
+    helper.raises("it is stopped", rec.dump, rec)
+    local core = require "weft.core"
+    helper.raises("not a signal for this", core.recorder_start, dir .. "/r", 0, 0, "SIGKILL", 10)
+    local handle = assert(core.recorder_start(dir .. "/r", 0, 0, nil, 10))
+    local second, message = core.recorder_start(dir .. "/r", 0, 0, nil, 10)
+    assert.same({ nil, "a trace is running already" }, { second, message })
+    assert.truthy(core.recorder_dump(handle, nil, "why"))
+    assert.truthy(core.recorder_stop(handle))
+    assert.is_nil((core.recorder_stop(handle)))
+    assert.is_nil((core.recorder_dump(handle, nil, "why")))
+    getmetatable(handle).__gc {}
+    getmetatable(handle).__gc(handle)
+  end)
+
   it("says when it cannot write", function()
     local _, err = helper.run_script [[
       local weft = require "weft"
