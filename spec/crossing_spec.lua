@@ -222,6 +222,22 @@ describe("a deadlock of several threads", function()
     assert.truthy(out:find("goes on\n", 1, true))
   end)
 
+  it("names fifty tasks, and says how many more there are", function()
+    local out, err, code = helper.run_script [[
+      local weft = require "weft"
+      for i = 1, 60 do weft.go({ name = "task " .. i }, function() weft.channel():recv() end) end
+      weft.yield()
+      local _, e = pcall(function() weft.channel():recv() end)
+      print(e.message)
+      os.exit(0)
+    ]]
+    assert.same({ "", 0 }, { err, code })
+    assert.truthy(out:find("deadlock: all 61 tasks are asleep", 1, true), out)
+    assert.truthy(out:find("\n  ... and 11 more\n", 1, true), out)
+    assert.truthy(out:find("task 49: waits in recv", 1, true))
+    assert.is_nil(out:find("task 50:", 1, true))
+  end)
+
   it("is no alarm while somebody sleeps, starts or ends", function()
     local ch = weft.channel()
     for _ = 1, helper.scale(500, 30) do

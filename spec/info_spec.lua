@@ -3,6 +3,8 @@
 local helper = require "spec.helper"
 local weft = require "weft"
 
+weft.exec({ "true" }):wait() -- the loop stays
+
 local function output(command)
   local p = assert(io.popen(command))
   local text = p:read "a"
@@ -231,6 +233,30 @@ describe("weft.info of another process", function()
       assert.equal("pipe", kinds[0])
       assert.equal("pipe", kinds[3])
     end)
+  end)
+
+  it("takes the lowest of a program's limits of memory for its limit", function()
+    for name, soft in pairs { as = 1 << 30, rss = 1 << 20, nofile = 50 } do
+      local c = weft.exec { "sleep", "100", limits = { [name] = soft } }
+      local limit = weft.info(c.pid).memory.limit
+      if name == "nofile" then assert.truthy(limit > 1 << 20) else assert.equal(soft, limit) end
+      c:kill()
+      c:wait()
+    end
+  end)
+
+  it("has no thread and no process for a task's job, or one that is over", function()
+    local core = require "weft.core"
+    local task, thread, process = weft.go(weft.yield), weft.thread(function() end), weft.process(function() end)
+    for _, ids in ipairs { core.job_tid, core.job_pid } do
+      assert.is_nil((ids(task)))
+      helper.raises("weft.job expected", ids, {})
+    end
+    for _, job in ipairs { task, thread, process } do
+      job:wait()
+      assert.is_nil((core.job_pid(job)))
+    end
+    for _, pid in ipairs { 0, -1, 2 ^ 31 } do helper.raises("above 0", core.process_facts, pid) end
   end)
 
   it("says what of a stranger's may not be read (needs root)", function()

@@ -84,6 +84,13 @@ describe("a worker process that says", function()
     fails(frame("end", ("=BBI4"):pack(99, 0, 0)))
     fails(frame("end", ("=BB"):pack(DONE, 1) .. message("", 1, "\9")))
     fails(frame("end", ("=BBI4"):pack(DONE, 0, 0)):sub(1, -2)) -- less than it promised
+    for _, n in ipairs { 1, 100, 0xffffffff } do -- a traceback that is not there is none
+      local job = job_of(frame("end", ("=BBI4"):pack(DONE, 0, n)))
+      assert.is_true(job:result())
+      assert.truthy(job:traceback():find "^%(done%)")
+    end
+    -- what is said after the end is not heard
+    assert.is_true(job_of(frame("end", ("=BBI4"):pack(DONE, 0, 0)) .. frame("end", ("=BBI4"):pack(FAILED, 0, 0))):result())
     fails "too few bytes for a head"
     fails ""
     for op = 0, 4 do
