@@ -224,25 +224,24 @@ static void looks_around(void) {
   wf_loop_near(loop);
   wf_loop_near(loop);
   wf_loop_not_near(loop);
-  CHECK(loop->spins == (wf_cpu_count() > 1));
-  loop->spins = true;
-  loop->spin_after = 0;
+  CHECK(loop->near == 1 && loop->spin.alone == (wf_cpus_at_first() == 1));
+  loop->spin.after = 0;
   p.interrupted = interrupted;
   interrupted_at = 1;
   looks = 0;
-  CHECK(wf_loop_wait(loop, &p, WF_PARK_FOREVER) == WF_PARK_EINTR && loop->spin_pause == 1);
+  CHECK(wf_loop_wait(loop, &p, WF_PARK_FOREVER) == WF_PARK_EINTR && loop->spin.pause == 1);
   interrupted_at = 0;
   wf_parker_wake(&p);
   CHECK(wf_loop_wait(loop, &p, WF_PARK_FOREVER) == WF_PARK_WOKEN);
   for (int i = 0; i < 20; i++) {
-    loop->spin_after = 0;
+    loop->spin.after = 0;
     is_not_woken(loop, &p); /* in vain: ever less often */
   }
-  CHECK(loop->spin_pause == 255);
-  loop->spin_after = 0;
+  CHECK(loop->spin.pause == 255);
+  loop->spin.after = 0;
   wakes(loop, &p);
   wf_loop_not_near(loop);
-  CHECK(!loop->spins);
+  CHECK(loop->near == 0);
   wf_loop_free(loop);
   wf_parker_destroy(&p);
 }

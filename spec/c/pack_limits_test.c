@@ -109,7 +109,7 @@ static void marks_are_full(void) {
 /* The marks of a scratch that never met a string or an object begin anew, too. */
 static void marks_without_tables(void) {
   lua_State *L = state_new(&here_heap);
-  wf_pack_state *st = wf_pack_state_push(L);
+  wf_pack_state *st = wf_pack_state_get(L);
   lua_settop(L, 0);
   luaL_dostring(L, "return 7, 'text'");
   for (int n = 1; n <= 2; n++) {
@@ -198,7 +198,7 @@ static void what_is_known(void) {
     lua_State *L = state_new(&here_heap);
     luaL_dostring(L, "local t = {} for i = 1, 300 do t[i] = {id = i, name = 'name'} end return t");
     letter = wf_pack(L, 1, 1, "value");
-    wf_pack_state *st = wf_pack_state_push(L);
+    wf_pack_state *st = wf_pack_state_get(L);
     lua_settop(L, 0);
     st->received = 64;
     letters_read = 0;

@@ -2,6 +2,11 @@
  * (lx/raw_args.c) can fail. What Lua's API answers there is the truth that the records are measured by; here it lies once in
  * each run, at every place in turn: the trial must say no. So do, each in its turn, what reads the records, what knows where they
  * lie, what makes and collects tables, and memory that is out. */
+/* Answers of its own: before anything says what they are called. */
+#define wf_raw_reading no_raw_reading
+#define wf_raw_filling no_raw_filling
+#define wf_raw_try_reading no_raw_try_reading
+#define wf_raw_try_filling no_raw_try_filling
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdarg.h>
@@ -180,10 +185,6 @@ static void *lie_calloc(size_t n, size_t size) { return lies() ? NULL : calloc(n
 #define lua_getmetatable lie_getmetatable
 #define wf_raw_args_try no_args_try
 #define wf_raw_args_work no_args_work
-#define wf_raw_reading no_raw_reading
-#define wf_raw_filling no_raw_filling
-#define wf_raw_try_reading no_raw_try_reading
-#define wf_raw_try_filling no_raw_try_filling
 extern atomic_int no_args_work;
 void no_args_try(void);
 #include "lx/raw_trial.c"
