@@ -12,7 +12,7 @@ local FIRST = 3 -- of the tests in a row
 local ROWS = {
   { "an allocation fails, alone, for ever, in bursts",
     "a clear error; what was half made is freed; all works again; nothing is left",
-    "fault_test", "sync_fault_test", "buffer_fault_test", "pack_fault_test",
+    "fault_test", "sync_fault_test", "share_fault_test", "buffer_fault_test", "pack_fault_test",
     "net_fault_test", "fs_fault_test", "explore_fault_test", "world_fault_test", "memory_spec: capped isolate" },
   { "a system call fails",
     "a clear error; nothing is left; all works again",
@@ -84,7 +84,7 @@ local ROWS = {
     "values_spec: what cannot cross", "misuse_spec: a method" },
   { "hostile bytes: messages, input, keys, command lines",
     "an error or a result; memory and time bounded; never a crash",
-    "pack_hostile_test", "fuzz_lua_test", "prompt_hostile_spec" },
+    "pack_hostile_test", "pack_limits_test", "fuzz_lua_test", "prompt_hostile_spec" },
   { "misuse of shared memory",
     "refused: bounds, alignment, order, size",
     "buffer_spec: refuses", "buffer_spec: says what was wrong", "buffer_bulk_spec: random ones agree",

@@ -27,7 +27,10 @@ bool wf_read_bad(wf_reader *r, const char *what) {
 bool wf_read_bad_cost(wf_reader *r) { return wf_read_bad(r, "it asks for more memory than its size allows"); }
 bool wf_read_bad_end(wf_reader *r) { return wf_read_bad(r, "it ends too early"); }
 
-bool wf_read_pay(wf_reader *r, uint64_t bytes) { return wf_likely(reader_pay(r, bytes)) ? true : wf_read_bad_cost(r); }
+bool wf_read_pay(wf_reader *r, uint64_t bytes) {
+  if (wf_unlikely(!reader_pay(r, bytes))) return wf_read_bad_cost(r);
+  return true;
+}
 
 /* ---- strings ---- */
 
