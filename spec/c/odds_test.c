@@ -42,7 +42,8 @@ static void blocks_of_any_size(void) {
       wf_free(block[i]);
     }
     volatile size_t half = SIZE_MAX / 2;
-    CHECK(wf_calloc(half, 3) == NULL && wf_calloc(3, half) == NULL);
+    if (own || (!WF_ASAN && !WF_TSAN)) /* a sanitizer's own calloc reports that */
+      CHECK(wf_calloc(half, 3) == NULL && wf_calloc(3, half) == NULL);
     char *zero = wf_calloc(10, 10);
     for (int i = 0; i < 100; i++) CHECK(zero[i] == 0);
     zero = wf_realloc(zero, 0);
