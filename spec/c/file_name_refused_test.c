@@ -94,6 +94,7 @@ static void renames_in_steps_that_fail_leave_nothing(void) {
 
 static void folders_with_their_parents(void) {
   wf_file_job j = job_on(in_folder("a/b/c"), NULL);
+  j.mode = 0755;
   ENDS(wf_file_mkdir, &j, ENOENT); /* not asked for */
   j.flags = 1;
   memory_ends_at(1);
