@@ -168,7 +168,7 @@ static int write_slowly(lua_State *L, wf_stream *s, size_t sent) {
 static int stream_write(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
   int top = lua_gettop(L);
-  size_t len;
+  size_t len = 0;
   wf_cancel_point(s->object.iso, L);
   if (wf_likely(top == FIRST && lua_type(L, FIRST) == LUA_TSTRING && wf_stream_open(s) && !s->writing && !s->shut && s->out_error == 0)) {
     const char *p = lua_tolstring(L, FIRST, &len);
@@ -191,7 +191,7 @@ static int stream_write(lua_State *L) {
   for (int i = FIRST; i <= top; i++) wf_check_bytes_arg(L, i);
   if (top > FIRST && wf_stream_open(s) && wf_stream_kept(s) > 0 && !s->writing && !s->shut && s->out_error == 0) {
     size_t total = 0;
-    const char *p;
+    const char *p = NULL;
     for (int i = FIRST; i <= top && total <= WF_CORK_MOST; i++) {
       wf_bytes_of(L, i, &p, &len);
       total += len;
