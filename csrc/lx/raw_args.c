@@ -34,6 +34,7 @@ static bool same_argument(lua_State *L, const wf_raw_blocks *b, int idx) {
 
 /* Is that pointer the first upvalue of the function that runs? `on`: its slot, which is there. */
 static bool same_upvalue(lua_State *L, const wf_raw_blocks *b, const wf_raw_value *on, const void *p) {
+  wf_assert(on != NULL); /* it lies in a block of theirs */
   if (on->tag != WF_RAW_CLOSURE || !wf_raw_blocks_hold(b, on->v.p, sizeof(wf_raw_closure))) return false;
   return wf_raw_upvalue_read(L) == p;
 }
