@@ -91,7 +91,7 @@ static void status_lines(void) {
   f = facts_of(long_one, "", 0);
   CHECK(strlen(f.name) == sizeof f.name - 1);
   wf_facts_free(&f);
-  wf_alloc_set(scarce, NULL);
+  wf_alloc_set(heap_plain, &memory);
   static const char *const lists[] = {"Groups:\t1 2 3 4 5 6 7 8 9\n", "Cpus_allowed_list:\t0-3\n"};
   for (int i = 0; i < 2; i++) {
     int refused = 0;
@@ -99,8 +99,7 @@ static void status_lines(void) {
       put_file("status", lists[i]);
       memory_ends_at(n);
       int e = wf_facts_read(ODD, 0, &f);
-      bool out = memory_left < 0;
-      memory_ends_at(0);
+      bool out = heap_heal(&memory);
       CHECK(e == 0 || (out && e == ENOMEM && f.groups == NULL && f.cpus == NULL));
       refused += e != 0;
       if (e == 0) wf_facts_free(&f);
@@ -158,7 +157,7 @@ static void files_of_any_size(void) {
   CHECK(truncate(in_folder("status"), 20000) == 0);
   CHECK(wf_proc_read(ODD, 0, "status", &text, &len) == 0 && len == 20000 && text[20000] == '\0');
   wf_free(text);
-  wf_alloc_set(scarce, NULL);
+  wf_alloc_set(heap_plain, &memory);
   memory_ends_at(3);
   CHECK(wf_proc_read(ODD, 0, "status", &text, &len) == ENOMEM);
   memory_ends_at(0);
@@ -182,7 +181,7 @@ static void numbers_of_a_folder(void) {
   CHECK(wf_proc_numbers(ODD, "fd", &list, &n) == 0 && n == 40);
   for (int i = 0; i < 40; i++) CHECK(list[i] == i + 1);
   wf_free(list);
-  wf_alloc_set(scarce, NULL);
+  wf_alloc_set(heap_plain, &memory);
   for (long at = 1; at <= 3; at++) {
     memory_ends_at(at);
     CHECK(wf_proc_numbers(ODD, "fd", &list, &n) == ENOMEM);

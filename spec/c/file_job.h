@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "check.h"
 #include "folder.h"
+#include "heap.h"
 #include "sys/file.h"
 #include "sys/inject.h"
 
@@ -72,17 +73,8 @@ static inline void empty_folder(void) {
   CHECK(j.err == 0 && mkdir(folder, 0700) == 0);
 }
 
-/* The n-th allocation from now on is refused, and those after it; 0: none is. */
-static long memory_left = -1;
-static inline void *scarce(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size == 0) {
-    free(block);
-    return NULL;
-  }
-  if (memory_left > 0 && --memory_left == 0) memory_left = -2;
-  return memory_left == -2 ? NULL : realloc(block, size);
-}
-static inline void memory_ends_at(long n) { memory_left = n; }
+/* The n-th allocation from now on is refused, and those after it; 0: none is. For wf_alloc_set(heap_plain, &memory). */
+static heap memory;
+static inline void memory_ends_at(long n) { heap_order(&memory, n, 1); }
 
 #endif

@@ -288,7 +288,7 @@ static int first_free(void) {
 
 int main(void) {
   CHECK(temporary_folder(folder, sizeof folder));
-  wf_alloc_set(scarce, NULL);
+  wf_alloc_set(heap_plain, &memory);
   int fd = first_free();
   calls_go_on_after_signals();
   renames_to_a_new_name_in_steps();

@@ -81,4 +81,17 @@ static inline void *heap_c(void *ud, void *block, size_t size) {
   return head + HEAD;
 }
 
+/* The same without sizes, so bytes are not counted: blocks from before wf_alloc_set may be given back. */
+static inline void *heap_plain(void *ud, void *block, size_t size) {
+  heap *h = ud;
+  if (size > 0 && heap_fails(h)) return NULL;
+  if (size == 0) {
+    if (block != NULL) atomic_fetch_sub(&h->blocks, 1);
+    free(block);
+    return NULL;
+  }
+  if (block == NULL) atomic_fetch_add(&h->blocks, 1);
+  return realloc(block, size);
+}
+
 #endif

@@ -12,20 +12,11 @@
 
 #include "base/alloc.h"
 #include "check.h"
+#include "heap.h"
 #include "lx/lean.h"
 #include "lx/lean_state.h"
 
-static long blocks, memory_left;
-
-static void *counted(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) memory_left = -1; /* and for ever */
-  if (size != 0 && memory_left < 0) return NULL;
-  blocks += (size != 0 && block == NULL) - (size == 0 && block != NULL);
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
+static heap ours;
 
 static bool gives(lua_State *L, const char *script, const char *wanted) {
   bool ok = luaL_dostring(L, script) == LUA_OK;
@@ -59,14 +50,14 @@ static void without_memory(void) {
   lua_State *L = NULL;
   long n = 0;
   while (L == NULL && n < 1000) {
-    memory_left = ++n;
+    heap_order(&ours, ++n, 1);
     L = wf_state_open(NULL);
-    memory_left = 0;
-    if (L == NULL) CHECK(blocks == 0);
+    heap_heal(&ours);
+    if (L == NULL) CHECK(ours.blocks == 0);
   }
   CHECK(n >= 2);
   is_whole(L);
-  CHECK(blocks == 0);
+  CHECK(ours.blocks == 0);
 }
 
 static int prepare_nothing(lua_State *L) { return (void)L, 0; }
@@ -106,7 +97,7 @@ static void too_large_for_an_image(lua_CFunction prepare, const char *field) {
     is_whole(L);
   }
   is_whole(opened_with(NULL, 0));
-  CHECK(blocks == 0);
+  CHECK(ours.blocks == 0);
 }
 static void one_large_block(void) { too_large_for_an_image(prepare_large, "large"); }
 static void some_blocks(void) { too_large_for_an_image(prepare_some, "list"); }
@@ -123,7 +114,7 @@ static void prepared_in_two_ways(void) {
     is_whole(other);
   }
   CHECK(opened_with(prepare_error, 0) == NULL);
-  CHECK(blocks == 0);
+  CHECK(ours.blocks == 0);
 }
 
 /* Too little for a state, at every size, with an image and without. */
@@ -133,14 +124,14 @@ static void under_a_cap(void) {
     lua_State *L = NULL;
     for (size_t cap = 64; L == NULL && cap < 1 << 20; cap += 64) {
       L = opened_with(way ? prepare_flag : prepare_nothing, cap);
-      if (L == NULL) CHECK(blocks == 0);
+      if (L == NULL) CHECK(ours.blocks == 0);
       least[way] = cap;
     }
     CHECK(L != NULL && least[way] > 1000);
     CHECK(wf_state_cap(L) == least[way]);
     wf_state_set_cap(L, 0);
     is_whole(L);
-    CHECK(blocks == 0);
+    CHECK(ours.blocks == 0);
   }
 }
 
@@ -311,7 +302,7 @@ static void as_in_any_state(void) {
 }
 
 int main(void) {
-  wf_alloc_set(counted, NULL);
+  wf_alloc_set(heap_plain, &ours);
   in_a_child(without_memory);
   in_a_child(one_large_block);
   in_a_child(some_blocks);
@@ -325,6 +316,6 @@ int main(void) {
   string_metatables();
   looks_while_it_opens();
   as_in_any_state();
-  CHECK(blocks == 0);
+  CHECK(ours.blocks == 0);
   return failures != 0;
 }

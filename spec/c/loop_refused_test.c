@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "check.h"
+#include "heap.h"
 #include "refusal.h"
 #include "sys/loop.h"
 #include "sys/thread.h"
@@ -21,14 +22,7 @@
 
 #define MS UINT64_C(1000000)
 
-static long memory_left;
-static void *scarce(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) return NULL;
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
+static heap memory;
 
 static wf_loop *loop_new(void) {
   int err = 1;
@@ -39,8 +33,8 @@ static wf_loop *loop_new(void) {
 
 static void loops_that_cannot_be(void) {
   int err = 0;
-  wf_alloc_set(scarce, NULL);
-  memory_left = 1;
+  wf_alloc_set(heap_plain, &memory);
+  heap_order(&memory, 1, 0);
   CHECK(wf_loop_new(&err) == NULL && err == ENOMEM);
   refuse_as(REFUSED_epoll_create1, REFUSED_ANY, 1, 1, EMFILE);
   CHECK(wf_loop_new(&err) == NULL && err == EMFILE);
@@ -53,7 +47,7 @@ static void loops_that_cannot_be(void) {
   CHECK(wf_loop_start_pool() != 0);
   refuse(-1, 0);
 #endif
-  memory_left = 1;
+  heap_order(&memory, 1, 0);
   CHECK(wf_loop_uv(loop, &err) == NULL && err == ENOMEM);
   refuse_as(REFUSED_epoll_ctl, REFUSED_ANY, 1, 1, ENOSPC);
   CHECK(wf_loop_uv(loop, &err) == NULL && err == ENOSPC && loop->uv == NULL && loop->own_watches == 0);
@@ -139,7 +133,7 @@ static void a_loop_that_stays_busy(void) {
   uv_loop_t *uv = loop->uv;
   wf_uv_calls before = wf_uv;
   wf_uv.loop_close = never_closes;
-  memory_left = 0;
+  heap_heal(&memory);
   wf_loop_free(loop);
   CHECK(closes > 1);
   wf_uv = before;

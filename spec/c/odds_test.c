@@ -13,29 +13,21 @@
 #include "base/tsc.h"
 #include "base/wheel.h"
 #include "check.h"
+#include "heap.h"
 #include "lx/host_heap.h"
 #include "lx/msg.h"
 #include "lx/raw.h"
 #include "lx/shape.h"
 #include "sys/heap_over.h"
 
-static long blocks, memory_left;
+static heap memory;
 
-static void *counted(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) return NULL;
-  blocks += (size != 0 && block == NULL) - (size == 0 && block != NULL);
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
-
-static void without_memory(void) { memory_left = 1; }
+static void without_memory(void) { heap_order(&memory, 1, 0); }
 
 /* A size of 0 gives a block, too; one that no number holds gives none. With the system's allocator and with another. */
 static void blocks_of_any_size(void) {
   for (int own = 0; own < 2; own++) {
-    wf_alloc_set(own ? counted : NULL, NULL);
+    wf_alloc_set(own ? heap_plain : NULL, &memory);
     void *block[] = {wf_malloc(0), wf_calloc(0, 0), wf_calloc(0, 8), wf_calloc(8, 0), wf_realloc(NULL, 0)};
     for (size_t i = 0; i < sizeof block / sizeof *block; i++) {
       CHECK(block[i] != NULL);
@@ -51,9 +43,9 @@ static void blocks_of_any_size(void) {
     wf_free(zero);
     wf_free(NULL);
   }
-  CHECK(blocks == 0);
+  CHECK(memory.blocks == 0);
   without_memory();
-  CHECK(wf_calloc(1, 1) == NULL && blocks == 0);
+  CHECK(wf_calloc(1, 1) == NULL && memory.blocks == 0);
 }
 
 /* ---- timers ---- */
@@ -68,7 +60,7 @@ static void timers(void) {
     memset(t, 0, sizeof t);
     if (way == 0) without_memory(); /* it cannot spread when it would; later it can */
     for (int i = 0; i < TIMERS; i++) wf_wheel_add(&w, &t[i], 2000 + (uint64_t)(i * 7919L % TIMERS)); /* no two run in order for long */
-    CHECK(wf_wheel_count(&w) == TIMERS && memory_left == 0);
+    CHECK(wf_wheel_count(&w) == TIMERS && memory.calls >= 1);
     uint64_t last = 0, n = 0;
     for (wf_timer *due; (due = wf_wheel_pop(&w, UINT64_MAX / 2)) != NULL; n++) {
       uint64_t when = 2000 + (uint64_t)((due - t) * 7919L % TIMERS);
@@ -78,7 +70,7 @@ static void timers(void) {
     CHECK(n == TIMERS && wf_wheel_count(&w) == 0);
     wf_wheel_fini(&w);
   }
-  CHECK(blocks == 0);
+  CHECK(memory.blocks == 0);
 }
 
 /* ---- the machine's counter ---- */
@@ -147,7 +139,7 @@ static void messages(void) {
   CHECK(wf_msg_new(NULL, 10) == NULL);
   wf_msg_free(NULL);
   wf_msg_pool_close(p);
-  CHECK(blocks == 0);
+  CHECK(memory.blocks == 0);
 }
 
 /* ---- shapes ---- */
@@ -178,7 +170,7 @@ static void shapes(void) {
     CHECK(shape_of(L, (uint32_t)fields + 1) == NULL && (fields == 1 || shape_of(L, (uint32_t)fields - 1) == NULL));
     without_memory();
     CHECK(shape_of(L, (uint32_t)fields) == NULL);
-    memory_left = 0;
+    heap_heal(&memory);
     wf_shape *s = shape_of(L, (uint32_t)fields);
     CHECK((s != NULL) == (fields <= WF_SHAPE_KEYS));
     if (s != NULL) {
@@ -202,7 +194,7 @@ static void shapes(void) {
   lua_setfield(L, 1, "key 1");
   CHECK(shape_of(L, 2) == NULL);
   lua_close(L);
-  CHECK(blocks == 0);
+  CHECK(memory.blocks == 0);
 }
 
 /* ---- heaps for hosts ---- */
@@ -239,7 +231,7 @@ static void heaps_for_hosts(void) {
   lua_Alloc theirs = lua_getallocf(L, &ud);
   lua_setallocf(L, theirs, &mine); /* the same function, but somebody's own record beside it */
   CHECK(!adopted(L));
-  CHECK(blocks == 0);
+  CHECK(memory.blocks == 0);
 }
 
 int main(void) {

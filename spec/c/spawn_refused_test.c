@@ -16,6 +16,7 @@
 #define REFUSED_OWN(X) X(waitpid, MINUS_ONE, EINTR)
 #include "base/alloc.h"
 #include "folder.h"
+#include "heap.h"
 #include "refusal.h"
 #include "spawn_util.h"
 
@@ -284,16 +285,7 @@ static void in_the_current_folder(void) {
 
 /* ---- memory ---- */
 
-static long memory_left, blocks;
-
-static void *scarce(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) return NULL;
-  blocks += (size != 0 && block == NULL) - (size == 0 && block != NULL);
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
+static heap memory;
 
 static void without_memory(void) {
   static const int cpu = 0;
@@ -302,13 +294,13 @@ static void without_memory(void) {
     o.file = path ? "true" : "/bin/true";
     o.cpus = &cpu;
     o.ncpus = 1;
-    wf_alloc_set(scarce, NULL);
+    wf_alloc_set(heap_plain, &memory);
     for (long n = 1; n <= 3; n++) {
-      memory_left = n;
+      heap_order(&memory, n, 0);
       fails_as(&o, ENOMEM, n == 1 ? "affinity" : "fork");
-      CHECK(blocks == 0);
+      CHECK(memory.blocks == 0);
     }
-    memory_left = 0;
+    heap_heal(&memory);
     wf_alloc_set(NULL, NULL);
   }
 }

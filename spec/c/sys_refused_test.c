@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/base.h"
 #include "check.h"
+#include "heap.h"
 #include "refusal.h"
 #include "sys/addr.h"
 #include "sys/area.h"
@@ -36,17 +37,7 @@
 
 #define ONCE(name, error) refuse_as(REFUSED_##name, REFUSED_ANY, 1, 1, error)
 
-static long memory_left;
-static long blocks;
-
-static void *scarce(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) return NULL;
-  blocks += (size != 0 && block == NULL) - (size == 0 && block != NULL);
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
+static heap memory;
 
 /* ---- descriptors ---- */
 
@@ -201,10 +192,10 @@ static void *no_base(void *ud, void *block, size_t osize, size_t nsize) {
 /* A heap over another that gives nothing: a block that is to be smaller is, whatever happens. */
 static void heaps_over_nothing(void) {
   bool out = false;
-  wf_alloc_set(scarce, NULL);
-  memory_left = 1;
+  wf_alloc_set(heap_plain, &memory);
+  heap_order(&memory, 1, 0);
   CHECK(wf_heap_over_new(no_base, &out, NULL) == NULL);
-  memory_left = 0;
+  heap_heal(&memory);
   void *last = no_base(&out, NULL, 0, 100);
   wf_heap_over *o = wf_heap_over_new(no_base, &out, last);
   char *large = wf_heap_over_alloc(o, NULL, 0, 100000), *small = wf_heap_over_alloc(o, NULL, 0, 20);

@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/base.h"
 #include "check.h"
+#include "heap.h"
 #include "refusal.h"
 #include "sys/attr.h"
 #include "sys/identity.h"
@@ -31,17 +32,7 @@
 
 #define ONCE(name, error) refuse_as(REFUSED_##name, REFUSED_ANY, 1, 1, error)
 
-static long memory_left;
-static long blocks;
-
-static void *scarce(void *ud, void *block, size_t size) {
-  (void)ud;
-  if (size != 0 && memory_left > 0 && --memory_left == 0) return NULL;
-  blocks += (size != 0 && block == NULL) - (size == 0 && block != NULL);
-  if (size != 0) return realloc(block, size);
-  free(block);
-  return NULL;
-}
+static heap memory;
 
 /* ---- threads ---- */
 
@@ -51,16 +42,16 @@ static void no_thread(int error) {
   wf_thread *t = NULL;
   atomic_bool ran = false;
   const char *what = NULL;
-  long before = blocks;
+  long before = memory.blocks;
   CHECK(wf_thread_start(&t, NULL, set, &ran, &what) == error && what != NULL && strcmp(what, "thread") == 0);
-  CHECK(!ran && blocks == before);
+  CHECK(!ran && memory.blocks == before);
 }
 
 static void threads_that_cannot_be(void) {
-  wf_alloc_set(scarce, NULL);
-  memory_left = 1;
+  wf_alloc_set(heap_plain, &memory);
+  heap_order(&memory, 1, 0);
   no_thread(ENOMEM);
-  memory_left = 0;
+  heap_heal(&memory);
   ONCE(pthread_mutex_init, ENOMEM);
   no_thread(ENOMEM);
   ONCE(pthread_condattr_init, ENOMEM);
