@@ -239,13 +239,13 @@ uint32_t wf_workers_count(void) {
 
 bool wf_workers_busy(void) {
   pthread_mutex_lock(&pools_lock);
-  uint32_t n = 0, asleep = 0;
-  if (current != NULL) {
-    n = atomic_load_explicit(&current->n, memory_order_relaxed);
-    asleep = atomic_load_explicit(&current->asleep, memory_order_relaxed);
-  }
+  wf_workers *p = current;
+  int32_t awake = 0;
+  if (p != NULL && atomic_load_explicit(&p->n, memory_order_relaxed) > 0)
+    awake = (int32_t)atomic_load_explicit(&p->target, memory_order_relaxed) + atomic_load_explicit(&p->surplus, memory_order_relaxed) -
+            (int32_t)atomic_load_explicit(&p->asleep, memory_order_relaxed);
   pthread_mutex_unlock(&pools_lock);
-  return n > asleep && n - asleep >= (uint32_t)wf_cpus_at_first();
+  return awake >= wf_cpus_at_first();
 }
 
 bool wf_workers_set(uint32_t n) {

@@ -268,6 +268,40 @@ static void is_replaced_while_blocked(void) {
   wf_unit_done(&other.unit);
 }
 
+static void keep_at_gate(act *a) { stand_at_gate(a->gate); }
+
+/* As many workers as there are processors, all of them running: not once they sleep, nor when they are blocked or spare. */
+static void takes_all_processors(void) {
+  enum { MOST = 64 };
+  static act acts[2][MOST];
+  static gate g[MOST];
+  uint32_t cpus = (uint32_t)wf_cpus_at_first();
+  if (cpus > MOST) return;
+  CHECK(!wf_workers_busy());
+  wf_workers *p = pool_of(cpus);
+  for (int blocks = 0; blocks < 2; blocks++) {
+    act *a = acts[blocks];
+    for (uint32_t i = 0; i < cpus; i++) {
+      g[i] = (gate)GATE;
+      act_init(&a[i], p, blocks ? block_at_gate : keep_at_gate);
+      a[i].gate = &g[i];
+      poke(&a[i].unit);
+    }
+    for (uint32_t i = 0; i < cpus; i++) wait_inside(&g[i]);
+    if (blocks) {
+      while (wf_workers_busy()) sched_yield(); /* until those in their place sleep */
+    } else {
+      CHECK(wf_workers_busy());
+    }
+    for (uint32_t i = 0; i < cpus; i++) open_gate(&g[i]);
+    for (uint32_t i = 0; i < cpus; i++) await(&a[i].done, 1);
+    while (wf_workers_busy()) sched_yield();
+  }
+  pool_end(p);
+  CHECK(!wf_workers_busy());
+  for (uint32_t i = 0; i < cpus; i++) wf_unit_done(&acts[0][i].unit), wf_unit_done(&acts[1][i].unit);
+}
+
 static void grows_only(void) {
   wf_worker_facts f;
   CHECK(wf_workers_set(3) && wf_workers_count() == 3 && wf_workers_set(2) && wf_workers_count() == 2);
@@ -427,6 +461,7 @@ int main(void) {
   } tests[] = {{"keeps time", keeps_time},
                {"stays where pinned", stays_where_pinned},
                {"is replaced while blocked", is_replaced_while_blocked},
+               {"takes all processors", takes_all_processors},
                {"grows only", grows_only},
                {"does without memory", does_without_memory},
                {"ends while units block", ends_while_units_block},
