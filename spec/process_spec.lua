@@ -105,6 +105,14 @@ describe("a worker process", function()
     helper.fails("ESRCH", weft.info, job)
   end)
 
+  it("finds weft's own module by its file, whatever the paths are", function()
+    local path, cpath = package.path, package.cpath
+    package.path, package.cpath = "", ""
+    local job = weft.process(function() return 7, package.cpath end)
+    package.path, package.cpath = path, cpath
+    assert.same({ 7, "" }, { job:join() })
+  end)
+
   it("goes without libuv unless it uses weft, which says when there is none", function()
     local function maps()
       local f <close> = assert(io.open "/proc/self/maps")

@@ -134,6 +134,31 @@ describe("a recorded trace", function()
     assert.equal(13, t.switches)
   end)
 
+  it("has one moment for who stops and who goes on, once tasks have switched often", function()
+    local function turns(count)
+      for _ = 1, 2 do
+        weft.go(function() for _ = 1, count do weft.yield() end end)
+      end
+    end
+    local shared, switches = 0, 0
+    weft.go(function()
+      turns(600) -- from 500 resumes on a task hands over to the next
+      weft.wait()
+    end):join()
+    weft.trace.start()
+    turns(100)
+    weft.wait()
+    local stopped
+    for e in weft.trace.stop():events() do
+      if e.ev == "run" and stopped then
+        switches = switches + 1
+        if e.time == stopped then shared = shared + 1 end
+      end
+      stopped = e.ev == "stop" and e.time or nil
+    end
+    assert.is_true(switches > 190 and shared > 150, shared .. " of " .. switches)
+  end)
+
   it("tells what each task waited for", function()
     local t = weft.trace(function()
       local ch = weft.channel()
