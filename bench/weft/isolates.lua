@@ -2,7 +2,8 @@
 --   start N BATCH           N empty functions started and joined, BATCH at a time
 --   parked N                N isolates that wait in a receive, then all are answered
 --   trip N WORKERS          an integer there and back between two isolates; with two workers also between two threads
---   channel N KIND [thread] one isolate (thread) sends n values through a channel of 128, another receives
+--   channel N KIND [HOW]    one isolate sends n values through a channel of 128, another receives; HOW: "thread" for two threads,
+--                           or how many workers, 2 unless given
 --   across N SIZE           a table of SIZE integers to an isolate and back; a crossing is half of that
 local clock, weft = require "bclock", require "weft"
 local what, n = arg[1], tonumber(arg[2])
@@ -91,8 +92,9 @@ local payload = {
   buffer = function() return weft.buffer("u8", 1 << 20) end,
 }
 
-local function channel(kind, start)
-  weft.workers(2)
+local function channel(kind, how)
+  local start = how == "thread" and weft.thread or weft.spawn
+  weft.workers(tonumber(how) or 2)
   local c, go, make = weft.channel(128), weft.channel(), payload[kind]
   local sender = start(function()
     local v = make(1)
@@ -137,4 +139,4 @@ local function across(size)
 end
 
 local modes = { start = births, parked = parked, trip = trip, across = across }
-if what == "channel" then channel(arg[3], arg[4] == "thread" and weft.thread or weft.spawn) else modes[what](tonumber(arg[3])) end
+if what == "channel" then channel(arg[3], arg[4]) else modes[what](tonumber(arg[3])) end
