@@ -36,7 +36,7 @@ weft.net = {}
 ---silence after which the system asks whether the peer is still there, or true for 60.
 ---
 ---Blocks: until it is connected.
----Errors: a port out of range; an unknown option.
+---Errors: a port out of range; an unknown option; a `keepalive` that is neither a boolean nor from 1 to 32767.
 ---
 ---```lua
 ---print(weft.net.connect("127.0.0.1", 1))
@@ -258,7 +258,8 @@ function stream:shutdown() end
 
 ---Closes. Tasks that wait for it get `ECANCELED`. Closing twice is harmless.
 ---
----Blocks: no; only for collected output that the system does not take at once, 5 s at most.
+---Blocks: no; only for collected output that the system does not take at once, for the stream's time-out or 5 s, then
+---`ETIMEDOUT`; it is closed all the same.
 ---Errors: none.
 ---
 ---```lua
