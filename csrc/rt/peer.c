@@ -353,7 +353,6 @@ wf_peer *wf_peer_new(wf_iso *iso, int fd, bool is_child, int *err) {
   wf_handle_open(iso, &p->handle, on_iso_end);
   wf_world_hold(iso);
   iso->npeers++;
-  wf_loop_near(iso->loop);
   return p;
 }
 
@@ -368,10 +367,7 @@ void wf_peer_free(wf_peer *p) {
   wf_list_unlink(&p->dirty);
   wf_peer_part_channels(p);
   wf_peer_part_buffers(p);
-  if (iso->loop != NULL) {
-    wf_poller_del(&iso->loop->poller, &p->watch);
-    wf_loop_not_near(iso->loop);
-  }
+  if (iso->loop != NULL) wf_poller_del(&iso->loop->poller, &p->watch);
   close(p->watch.fd);
   wf_handle_close(iso, &p->handle);
   wf_world_release(iso);

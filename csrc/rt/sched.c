@@ -382,12 +382,11 @@ static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
   return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
 }
 
-/* Look for what other threads send for a while, if they often send at once: true when something has come. */
-static bool iso_spin(wf_iso *iso, uint64_t next, uint64_t *began) {
-  *began = wf_clock_ns();
-  if (!wf_spin_due(&iso->spin, *began, next) || (iso->loop != NULL && iso->loop->near > 0 /* the loop does */)) return false;
-  if (wf_workers_busy()) return false;
-  bool came = wf_parker_spin(&iso->port->parker, WF_SPIN_NS);
+/* Look for what other threads and processes send for a while, if they often send at once: true when something has come. */
+static bool iso_spin(wf_iso *iso, uint64_t now, uint64_t next) {
+  wf_parker *p = &iso->port->parker;
+  if (!wf_spin_due(&iso->spin, now, next) || wf_workers_busy()) return false;
+  bool came = iso->npeers > 0 ? wf_loop_spin(iso->loop, p, WF_SPIN_NS) != WF_PARK_TIMEOUT : wf_parker_spin(p, WF_SPIN_NS);
   wf_spin_ended(&iso->spin, came);
   return came;
 }
@@ -397,6 +396,23 @@ static int worker_sleep(wf_iso *iso, uint64_t next) {
   uint64_t due = wf_worker_due();
   int woken = wf_worker_sleep(&iso->port->parker, due < next ? due : next);
   wf_worker_serve();
+  return woken;
+}
+
+/* Until something comes, or it is time. */
+static int rest(wf_iso *iso, uint64_t next) {
+  bool quiet = next == WF_NEVER && iso->world == 0;
+  if (quiet) wf_family_quiet(iso->member);
+  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
+  if (quiet) wf_family_awake(iso->member);
+  return woken;
+}
+
+static int spin_or_rest(wf_iso *iso, uint64_t next) {
+  uint64_t began = wf_clock_ns();
+  if (iso_spin(iso, began, next)) return WF_PARK_WOKEN;
+  int woken = rest(iso, next);
+  if (woken == WF_PARK_WOKEN || (woken == WF_PARK_FD && iso->npeers > 0)) wf_spin_slept(&iso->spin, wf_clock_ns() - began);
   return woken;
 }
 
@@ -435,16 +451,8 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     no_worker(iso, L, t);
     return;
   }
-  uint64_t began = 0;
-  if (!iso->pooled && iso_spin(iso, next, &began)) return;
-  bool quiet = next == WF_NEVER && iso->world == 0;
-  if (quiet) wf_family_quiet(iso->member);
-  int woken = iso->pooled ? worker_sleep(iso, next) : iso_sleep(iso, &iso->port->parker, next);
-  if (quiet) wf_family_awake(iso->member);
-  if (iso->pooled)
-    wf_worker_unblock();
-  else if (woken == WF_PARK_WOKEN)
-    wf_spin_slept(&iso->spin, wf_clock_ns() - began);
+  int woken = iso->pooled ? rest(iso, next) : spin_or_rest(iso, next);
+  if (iso->pooled) wf_worker_unblock();
   if (wf_unlikely(iso->npeers > 0)) iso->peers_looked = wf_clock_ns(); /* an answer at once goes with what is sent before the next sleep */
   if (woken == WF_PARK_EINTR && wf_iso_hook_changed(iso)) hook_run(iso, L, t);
 }

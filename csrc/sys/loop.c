@@ -226,34 +226,16 @@ static int sleep_whole(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
   return why == WF_PARK_TIMEOUT && ns > DOZE_NS ? sleep_masked(loop, p, until(deadline_ns)) : why;
 }
 
-/* Spinning -------------------------------------------------------------------------------------------- */
-
-void wf_loop_near(wf_loop *loop) {
-  if (loop->near++ == 0) wf_spin_init(&loop->spin);
-}
-
-void wf_loop_not_near(wf_loop *loop) { loop->near--; }
-
-/* WF_PARK_TIMEOUT: nothing has happened. */
-static int spin(wf_loop *loop, wf_parker *p, uint64_t end_ns) {
+int wf_loop_spin(wf_loop *loop, wf_parker *p, uint64_t ns) {
+  uint64_t end = wf_clock_ns() + ns;
   do {
     if (p->interrupted && p->interrupted(p->ud)) return WF_PARK_EINTR;
     if (wf_parker_take(p)) return WF_PARK_WOKEN;
-    if (wf_poller_wait(&loop->poller, 0, NULL) > 0) return WF_PARK_FD;
-  } while (wf_clock_ns() < end_ns);
+    int n = wf_poller_wait(&loop->poller, 0, NULL);
+    if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
+    if (n > 0) return WF_PARK_FD;
+  } while (wf_clock_ns() < end);
   return WF_PARK_TIMEOUT;
-}
-
-static int spin_or_sleep(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
-  uint64_t now = wf_clock_ns();
-  if (wf_spin_due(&loop->spin, now, deadline_ns)) {
-    int why = spin(loop, p, now + WF_SPIN_NS);
-    wf_spin_ended(&loop->spin, why != WF_PARK_TIMEOUT);
-    if (why != WF_PARK_TIMEOUT) return why;
-  }
-  int why = sleep_whole(loop, p, deadline_ns);
-  if (why != WF_PARK_TIMEOUT) wf_spin_slept(&loop->spin, wf_clock_ns() - now);
-  return why;
 }
 
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
@@ -265,7 +247,7 @@ int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns) {
     }
     if (next < deadline_ns) deadline_ns = next;
   }
-  int why = wf_unlikely(loop->near > 0) ? spin_or_sleep(loop, p, deadline_ns) : sleep_whole(loop, p, deadline_ns);
+  int why = sleep_whole(loop, p, deadline_ns);
   if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
   return why;
 }

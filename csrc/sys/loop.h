@@ -19,7 +19,6 @@
 #include "base/list.h"
 #include "sys/parker.h"
 #include "sys/poller.h"
-#include "sys/spin.h"
 #include "sys/uv.h"
 
 enum { WF_BLOCK_SIZE = 64 * 1024, WF_BLOCKS_KEPT = 16 };
@@ -32,8 +31,6 @@ typedef struct wf_loop {
   wf_watch uv_watch;
   bool uv_dirty;          /* libuv must look at what has been asked of it before the carrier sleeps */
   uint32_t own_watches;   /* of those in the poller: not somebody's descriptor */
-  uint32_t near;          /* connections to processes that may answer within microseconds */
-  wf_spin spin;           /* while there are such */
   uint64_t looked;        /* when the descriptors were looked at last */
   void *blocks[WF_BLOCKS_KEPT]; /* memory to read into: the one used last comes first */
   uint32_t nblocks;
@@ -60,10 +57,8 @@ int wf_loop_pool_size(int wanted, int *size);
  * nothing at all; WF_PARK_WOKEN the parker's notification. */
 int wf_loop_wait(wf_loop *loop, wf_parker *p, uint64_t deadline_ns);
 
-/* A connection to a process that may answer before a sleeper can be woken: while there is one, a wait may begin with a spin
- * (spin.h). And it is closed. */
-void wf_loop_near(wf_loop *loop);
-void wf_loop_not_near(wf_loop *loop);
+/* Look again and again, without a sleep, for so long: what wf_loop_wait gives. */
+int wf_loop_spin(wf_loop *loop, wf_parker *p, uint64_t ns);
 
 /* The parker's descriptor is watched from now on; false when there is none. For those who sleep elsewhere, on the
  * poller's descriptor. */

@@ -210,32 +210,18 @@ static void waits_for_a_parker(void) {
   wf_parker_destroy(&none);
 }
 
-/* Who waits for another process looks around before it sleeps, and sees what there is. */
+/* A look that does not sleep is ended by a signal, too. */
 static void looks_around(void) {
   wf_loop *loop = loop_new();
   wf_parker p;
   wf_parker_init(&p);
-  wf_loop_near(loop);
-  wf_loop_near(loop);
-  wf_loop_not_near(loop);
-  CHECK(loop->near == 1 && loop->spin.alone == (wf_cpus_at_first() == 1));
-  loop->spin.after = 0;
   p.interrupted = interrupted;
   interrupted_at = 1;
   looks = 0;
-  CHECK(wf_loop_wait(loop, &p, WF_PARK_FOREVER) == WF_PARK_EINTR && loop->spin.pause == 1);
+  CHECK(wf_loop_spin(loop, &p, MS) == WF_PARK_EINTR);
   interrupted_at = 0;
   wf_parker_wake(&p);
-  CHECK(wf_loop_wait(loop, &p, WF_PARK_FOREVER) == WF_PARK_WOKEN);
-  for (int i = 0; i < 20; i++) {
-    loop->spin.after = 0;
-    is_not_woken(loop, &p); /* in vain: ever less often */
-  }
-  CHECK(loop->spin.pause == 255);
-  loop->spin.after = 0;
-  wakes(loop, &p);
-  wf_loop_not_near(loop);
-  CHECK(loop->near == 0);
+  CHECK(wf_loop_spin(loop, &p, MS) == WF_PARK_WOKEN);
   wf_loop_free(loop);
   wf_parker_destroy(&p);
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "check.h"
+#include "sys/spin.h"
 
 typedef struct told {
   wf_watch watch;
@@ -58,7 +59,7 @@ static void wakes(void) {
   wf_loop_free(loop);
 }
 
-/* With a process that answers soon a wait begins with a spin: after short sleeps, less and less often in vain. */
+/* A look that does not sleep sees the same. */
 static void spins(void) {
   int err, s[2];
   char c;
@@ -68,26 +69,11 @@ static void spins(void) {
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s) == 0);
   wf_watch_init(&a.watch, s[0], on_told);
   CHECK(wf_poller_arm(&loop->poller, &a.watch, WF_IO_READ) == 0);
-  wf_loop_near(loop);
-  wf_loop_near(loop);
-  loop->spin.alone = false; /* on a machine with one processor too */
-  CHECK(loop->spin.after == 1);
-  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT && loop->spin.after == 1);
-  loop->spin.after = 0;
-  CHECK(wf_loop_wait(loop, &parker, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT); /* in vain */
-  CHECK(loop->spin.after == 3 && loop->spin.pause == 3);
-  uint64_t end = wf_clock_ns() + 20000000000u;
-  for (int told_before = 0; loop->spin.after > 0 && wf_clock_ns() < end; told_before = a.times) { /* as a rule thrice */
-    CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && a.times == told_before + 1);
-    CHECK(read(s[0], &c, 1) == 1);
-  }
-  CHECK(loop->spin.after == 0 && loop->spin.pause == 3);
-  CHECK(write(s[1], "x", 1) == 1 && wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_FD && loop->spin.pause == 1);
+  CHECK(wf_loop_spin(loop, &parker, 0) == WF_PARK_TIMEOUT && wf_loop_spin(loop, &parker, WF_SPIN_NS) == WF_PARK_TIMEOUT);
+  CHECK(write(s[1], "x", 1) == 1 && wf_loop_spin(loop, &parker, WF_SPIN_NS) == WF_PARK_FD && a.times == 1);
+  CHECK(read(s[0], &c, 1) == 1);
   wf_parker_wake(&parker);
-  CHECK(wf_loop_wait(loop, &parker, WF_NEVER) == WF_PARK_WOKEN && loop->spin.after == 0);
-  wf_loop_not_near(loop);
-  CHECK(loop->near == 1);
-  wf_loop_not_near(loop);
+  CHECK(wf_loop_spin(loop, &parker, 0) == WF_PARK_WOKEN && wf_loop_spin(loop, &parker, 0) == WF_PARK_TIMEOUT);
   wf_poller_del(&loop->poller, &a.watch);
   close(s[0]);
   close(s[1]);
@@ -157,6 +143,9 @@ static void libuv(void) {
   CHECK(uv_queue_work(uv, &work, on_work, on_done) == 0);
   while (dones == 0) wf_loop_wait(loop, &parker, WF_NEVER);
   CHECK(works == 1);
+  CHECK(uv_queue_work(wf_loop_uv(loop, &err), &work, on_work, on_done) == 0);
+  while (dones == 1) wf_loop_spin(loop, &parker, WF_SPIN_NS);
+  CHECK(works == 2);
   uv = wf_loop_uv(loop, &err);
   uv_timer_init(uv, &timer);
   uv_timer_start(&timer, on_timer, 3, 0);
