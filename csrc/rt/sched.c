@@ -378,7 +378,6 @@ static void hook_run(wf_iso *iso, lua_State *L, wf_task *t) {
 
 /* Sleep in the loop, if the carrier has one. */
 static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
-  wf_io_awake(iso);
   return iso->loop != NULL ? wf_loop_wait(iso->loop, p, deadline) : wf_parker_wait(p, -1, deadline);
 }
 
@@ -386,6 +385,7 @@ static int iso_sleep(wf_iso *iso, wf_parker *p, uint64_t deadline) {
 static bool iso_spin(wf_iso *iso, uint64_t now, uint64_t next) {
   wf_parker *p = &iso->port->parker;
   if (!wf_spin_due(&iso->spin, now, next) || wf_workers_busy()) return false;
+  if (iso->npeers > 0 && iso->loop->uv_dirty) return false; /* what libuv has been asked comes first */
   bool came = iso->npeers > 0 ? wf_loop_spin(iso->loop, p, WF_SPIN_NS) != WF_PARK_TIMEOUT : wf_parker_spin(p, WF_SPIN_NS);
   wf_spin_ended(&iso->spin, came);
   return came;
@@ -429,6 +429,7 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
     wf_wait_fail(iso, L, t);
     return;
   }
+  wf_io_awake(iso);
   /* First the hook: a call of the scheduler's own on the main thread would set it off, and eat what it raises. */
   if (wf_unlikely(wf_iso_hook_changed(iso))) hook_run(iso, L, t);
   /* A wake that has come so far, often one of the isolate's own mail, is for what is looked at now: it need not cut the sleep

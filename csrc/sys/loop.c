@@ -231,9 +231,12 @@ int wf_loop_spin(wf_loop *loop, wf_parker *p, uint64_t ns) {
   do {
     if (p->interrupted && p->interrupted(p->ud)) return WF_PARK_EINTR;
     if (wf_parker_take(p)) return WF_PARK_WOKEN;
-    int n = wf_poller_wait(&loop->poller, 0, NULL);
-    if (wf_unlikely(loop->uv_dirty)) run_uv(loop);
-    if (n > 0) return WF_PARK_FD;
+    bool seen = wf_poller_wait(&loop->poller, 0, NULL) > 0;
+    if (wf_unlikely(loop->uv_dirty)) {
+      run_uv(loop);
+      seen = true; /* it may have ended what somebody waits for, whatever the poller says */
+    }
+    if (seen) return WF_PARK_FD;
   } while (wf_clock_ns() < end);
   return WF_PARK_TIMEOUT;
 }
