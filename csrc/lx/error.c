@@ -91,8 +91,14 @@ void lx_source_home(lua_State *L) {
   }
 }
 
-bool lx_source_is_ours(const char *source) {
-  return atomic_load_explicit(&home.state, memory_order_acquire) == 2 && strncmp(source, home.text, home.len) == 0;
+static bool home_known(void) { return atomic_load_explicit(&home.state, memory_order_acquire) == 2; }
+
+bool lx_source_is_ours(const char *source) { return home_known() && strncmp(source, home.text, home.len) == 0; }
+
+bool lx_source_may_be_ours(const char *source) {
+  if (home_known()) return lx_source_is_ours(source);
+  const char *file = source[0] == '@' ? strrchr(source, '/') : NULL;
+  return file != NULL && file - source > 4 && strncmp(file - 4, "weft", 4) == 0;
 }
 
 void lx_place_push(lua_State *co, lua_State *L, int level) {

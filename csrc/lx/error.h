@@ -23,6 +23,9 @@ void lx_place_push(lua_State *co, lua_State *L, int level);
 void lx_source_home(lua_State *L);
 bool lx_source_is_ours(const char *source);
 
+/* Where it is not known where that half lies, what is in any folder `weft` may be. */
+bool lx_source_may_be_ours(const char *source);
+
 /* [-0, +0, e] Raise the error of kind "memory", or Lua's own when there is not even memory for that. Does not return. */
 int lx_raise_memory(lua_State *L) __attribute__((noreturn));
 

@@ -28,14 +28,12 @@ static enum wf_packed pack_c_function(wf_packer *p, int idx, int top) {
 
 /* ---- Lua functions ---- */
 
-/* Written in weft's own Lua files, .../weft/NAME.lua? Those go by name where they have one: their state is their
- * isolate's. */
+/* Weft's own functions go by name where they have one: their state is their isolate's. */
 static bool is_ours(wf_packer *p, int idx) {
   lua_Debug ar;
   lua_pushvalue(p->L, idx);
   lua_getinfo(p->L, ">S", &ar);
-  const char *file = ar.source[0] == '@' ? strrchr(ar.source, '/') : NULL;
-  return file != NULL && file - ar.source > 4 && strncmp(file - 4, "weft", 4) == 0;
+  return lx_source_may_be_ours(ar.source);
 }
 
 /* Leaves room for the number of upvalues. */

@@ -128,11 +128,13 @@ static void the_home_of_the_lua_half(void) {
   memcpy(far, "@/", 2);
   memcpy(far + 600, "/weft/init.lua", sizeof "/weft/init.lua");
   called_from(far); /* there is no room for that */
-  CHECK(!lx_source_is_ours("@/lib/weft/init.lua"));
+  CHECK(!lx_source_is_ours("@/lib/weft/init.lua") && lx_source_may_be_ours("@/lib/weft/init.lua"));
+  CHECK(!lx_source_may_be_ours("@/lib/other.lua") && !lx_source_may_be_ours("/lib/weft/init.lua") && !lx_source_may_be_ours("@/x.lua"));
   called_from("@/lib/weft/init.lua");
   CHECK(lx_source_is_ours("@/lib/weft/task.lua") && !lx_source_is_ours("@/lib/other.lua"));
   called_from("@/elsewhere/weft/init.lua"); /* once a process */
-  CHECK(!lx_source_is_ours("@/elsewhere/weft/task.lua"));
+  CHECK(!lx_source_is_ours("@/elsewhere/weft/task.lua") && !lx_source_may_be_ours("@/elsewhere/weft/task.lua"));
+  CHECK(lx_source_may_be_ours("@/lib/weft/task.lua"));
 }
 
 /* ---- failures of the world ---- */
