@@ -90,6 +90,7 @@ build = {
         "csrc/lib/open.c",
         "csrc/lx/error.c",
         "csrc/lx/host_heap.c",
+        "csrc/lx/late.c",
         "csrc/lx/lean.c",
         "csrc/lx/lean_image.c",
         "csrc/lx/lean_lazy.c",

@@ -175,6 +175,58 @@ local running = {
   ]], stuck = true },
 }
 
+-- A task in each wait there is, alone: what it waits with is then the first thing that the closing state finalises. And one that
+-- waits so again when it is cancelled.
+local waits = {
+  ["ps"] = "weft.thread(function() while true do end end) local f = weft.ps",
+  ["result"] = "local j = weft.thread(weft.sleep, 1e6) local function f() j:result() end",
+  ["race"] = "local a, b = weft.spawn(weft.sleep, 1e6), weft.go(weft.sleep, 1e6) local function f() weft.race { a, b } end",
+  ["completed"] = "local j = weft.thread(weft.sleep, 1e6) local function f() for _ in weft.completed { j } do end end",
+  ["a channel"] = [[local ch = weft.channel() weft.spawn(function(c) weft.sleep(1e6) c:recv() end, ch)
+    local function f() ch:recv() end]],
+  ["select"] = [[local ch, j = weft.channel(), weft.thread(weft.sleep, 1e6)
+    weft.spawn(function(c) weft.sleep(1e6) c:recv() end, ch)
+    local function f() weft.select { { ch, send = { 1 } }, { weft.channel() }, { j } } end]],
+  ["a shared mutex"] = [[local m = weft.mutex() weft.spawn(function(n) n:lock() weft.sleep(1e6) end, m) weft.sleep(0.01)
+    local function f() m:lock() end]],
+  ["a shared condition"] = [[local m, c = weft.mutex(), weft.condition()
+    weft.spawn(function(n, d) weft.sleep(1e6) n:lock() d:signal() end, m, c)
+    local function f() m:with(c.wait, c, m) end]],
+  ["a shared event"] = [[local e = weft.event() weft.spawn(function(x) weft.sleep(1e6) x:set() end, e)
+    local function f() e:wait() end]],
+  ["a buffer"] = [[local b = weft.buffer('i64', 1) weft.spawn(function(c) weft.sleep(1e6) c:wake(1) end, b)
+    local function f() b:wait(1, 0) end]],
+  ["poll"] = "local u = weft.net.udp('127.0.0.1', 0) local function f() weft.poll(u:fileno(), 'r') end",
+  ["accept"] = "local s = weft.net.listen('127.0.0.1', 0) local function f() s:accept() end",
+  ["read"] = [[local s = weft.net.listen('127.0.0.1', 0) local c, n = weft.net.connect(s:sockname()), 0
+    local function f() n = n + 1 if n % 2 == 0 then c:read(1) else c:write(('x'):rep(1 << 25)) end end]],
+  ["udp"] = "local u = weft.net.udp('127.0.0.1', 0) local function f() u:recv() end",
+  ["a child"] = "local c = weft.exec { 'cat', stdin = 'pipe', stdout = 'pipe' } local function f() c:wait() end",
+  ["a child's output"] = "local c = weft.exec { 'cat', stdin = 'pipe', stdout = 'pipe' } local function f() c.stdout:read 'a' end",
+  ["a process"] = "local function f() weft.process(weft.sleep, 1e6):join() end",
+  ["a fifo"] = "local function f() weft.fs.read(arg[1]) end",
+  ["a file"] = "local function f() for _ = 1, 1000 do weft.fs.write('/dev/null', ('x'):rep(1 << 20), { sync = true }) end end",
+  ["names"] = "local function f() weft.dns.resolve 'localhost' end",
+  ["blocking"] = "local function f() weft.blocking(function() os.execute 'sleep 0.02' end) end",
+  ["a ticker"] = "local t = weft.ticker(1e6) local function f() t:recv() end",
+  ["a signal"] = "local s = weft.signal 'WINCH' local function f() s:recv() end",
+  ["a watch"] = "local w = weft.fs.watch '/tmp' local function f() w:recv() end",
+  ["map"] = "local function f() weft.map(weft.sleep, { 1e6, 1e6 }, { kind = 'isolate' }) end",
+  ["a pool"] = "local p = weft.pool { kind = 'thread', size = 1 } local function f() p:submit(weft.sleep, 1e6):join() end",
+  ["a scope"] = "local function f() weft.scope(function(s) s:spawn(weft.sleep, 1e6) s:go(weft.sleep, 1e6) end) end",
+}
+for name, text in pairs(waits) do
+  running["a task that waits: " .. name] = { text .. [[
+
+    weft.go(f)
+    weft.go(function()
+      local _ <close> = setmetatable({}, { __close = function() pcall(weft.timeout, 1e-3, f) end })
+      f()
+    end)
+    weft.yield()
+  ]], few = true }
+end
+
 local function check(how, what, fifo)
   local delay = math.random(0, 3) * math.random() * 1e-3
   local script = string.format("local weft = require 'weft'\nmath.randomseed(%d)\n%s\n%s\n%s", math.random(1 << 30), what[1],
@@ -207,6 +259,7 @@ for what_name, what in pairs(running) do
     for how_name, how in pairs(ends) do
       -- A whole deadline each: not all of them, unless there is time.
       local skip = what.stuck and not DEEP and not how_name:find "chunk" and how_name ~= "os.exit(7)"
+        or what.few and not DEEP and not how_name:find "chunk" and how_name ~= "os.exit(.., true) in a task"
       -- The thread sanitizer holds signals back until its thread calls what it knows: a tight loop is not interrupted.
       local spins = what[1]:find("while true do end", 1, true)
       local deaf = helper.sanitizer == "tsan" and spins and (how_name:find "in an isolate" or what_name == "threads of threads")

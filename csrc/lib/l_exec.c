@@ -7,6 +7,7 @@
 #include "lib/l_exec.h"
 #include "lib/l_stream.h"
 #include "lx/error.h"
+#include "lx/late.h"
 #include "lx/opts.h"
 #include "rt/program.h"
 #include "rt/sched.h"
@@ -28,11 +29,7 @@ wf_exec *wf_exec_box_push(lua_State *L) {
   memset(e, 0, sizeof *e);
   wf_spawn_opts_init(&e->o);
   e->null_fd = e->slave = -1;
-  if (luaL_newmetatable(L, "weft.exec_box")) {
-    lua_pushcfunction(L, exec_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  lx_finaliser_set(L, "weft.exec_box", exec_gc);
   return e;
 }
 

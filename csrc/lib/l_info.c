@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "lx/late.h"
 #include "rt/card.h"
 #include "rt/child.h"
 #include "rt/family.h"
@@ -41,11 +42,7 @@ static int box_gc(lua_State *L) {
 static box *box_push(lua_State *L) {
   box *b = lua_newuserdatauv(L, sizeof *b, 0);
   memset(b, 0, sizeof *b);
-  if (luaL_newmetatable(L, "weft.facts_box")) {
-    lua_pushcfunction(L, box_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  lx_finaliser_set(L, "weft.facts_box", box_gc);
   return b;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/l_channel.h"
 #include "lib/lib.h"
 #include "lx/error.h"
+#include "lx/late.h"
 #include "lx/pack.h"
 #include "lx/release.h"
 #include "rt/child.h"
@@ -49,6 +50,7 @@ static sealed **box_push(lua_State *L) {
   *box = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &META);
   lua_setmetatable(L, -2);
+  lx_late_note(L);
   return box;
 }
 

@@ -1,21 +1,32 @@
 /* core.ps: what lives now, as a list of tables; lua/weft/ps.lua makes weft.ps of it. */
 #include "lib/lib.h"
+#include "lx/late.h"
 #include "rt/ps.h"
 #include "rt/sched.h"
+#include "rt/shutdown.h"
 #include "rt/trace.h"
 #include "sys/workers.h"
 
-/* Upvalue 1 of ps: the isolate; upvalue 2: the metatable of boxes. */
+/* Upvalue 1 of all: the isolate; upvalue 2 of ps: the metatable of boxes. */
 enum { TIMEOUT = 1, BOX = 2, LIST = 3 };
 
 typedef struct ps_box {
   wf_ps *ps;
+  bool waiting; /* its task does, for the answers */
 } ps_box;
 
-static int box_gc(lua_State *L) {
-  ps_box *b = lua_touserdata(L, 1);
-  if (b->ps != NULL) wf_ps_release(b->ps);
+static void box_drop(ps_box *b) {
+  if (b->ps == NULL) return;
+  wf_ps_waiter(b->ps, NULL);
+  wf_ps_release(b->ps);
   b->ps = NULL;
+}
+
+static int box_gc(lua_State *L) {
+  wf_iso *iso = wf_iso_up(L);
+  ps_box *b = lua_touserdata(L, 1);
+  if (b->waiting && !iso->closed && !iso->closing) wf_iso_shutdown(iso, L); /* the state closes */
+  box_drop(b);
   return 0;
 }
 
@@ -47,8 +58,7 @@ static int ps_end(lua_State *L) {
   lua_settop(L, LIST);
   wf_ps_collect(b->ps, L, LIST);
   push_workers(L);
-  wf_ps_release(b->ps);
-  b->ps = NULL;
+  box_drop(b);
   lua_settop(L, LIST);
   return 1;
 }
@@ -56,8 +66,10 @@ static int ps_end(lua_State *L) {
 static int ps_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   ps_box *b = lua_touserdata(L, BOX);
+  wf_task *t = (wf_task *)ctx;
+  b->waiting = false;
   wf_ps_waiter(b->ps, NULL); /* whatever ended the wait: the answers do not end another one */
-  wf_wait_end(L, (wf_task *)ctx);
+  wf_wait_end(L, t);
   return ps_end(L);
 }
 
@@ -67,9 +79,10 @@ static int lib_ps(lua_State *L) {
   uint64_t deadline = wf_check_deadline(iso, L, TIMEOUT);
   lua_settop(L, TIMEOUT);
   ps_box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  b->ps = NULL;
+  *b = (ps_box){NULL, false};
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, BOX);
+  lx_late_note(L);
   wf_cancel_point(iso, L);
   wf_ps_rows(iso, L);
   b->ps = wf_ps_ask(iso);
@@ -77,6 +90,7 @@ static int lib_ps(lua_State *L) {
   if (wf_ps_complete(b->ps)) return ps_end(L);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
   wf_ps_waiter(b->ps, t);
+  b->waiting = true;
   wf_wait_outside(iso, t);
   wf_wait_until(iso, t, deadline);
   return wf_wait_park(iso, L, t, 0, ps_k);
@@ -85,7 +99,8 @@ static int lib_ps(lua_State *L) {
 void wf_lib_ps(wf_iso *iso, lua_State *L) {
   lua_pushlightuserdata(L, iso);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, box_gc);
+  lua_pushlightuserdata(L, iso);
+  lua_pushcclosure(L, box_gc, 1);
   lua_setfield(L, -2, "__gc");
   lua_pushcclosure(L, lib_ps, 2);
   lua_setfield(L, -2, "ps");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/lib.h"
+#include "lx/late.h"
 #include "rt/announce.h"
 #include "rt/recorder.h"
 #include "rt/trace_dump.h"
@@ -49,10 +50,7 @@ static int recorder_start(lua_State *L) {
   luaL_argcheck(L, name == NULL || o.signo != 0, 4, "not a signal for this");
   uint32_t *id = lua_newuserdatauv(L, sizeof *id, 0);
   *id = 0;
-  luaL_newmetatable(L, HANDLE);
-  lua_pushcfunction(L, handle_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  lx_finaliser_set(L, HANDLE, handle_gc);
   int error = wf_recorder_start(&o, id);
   if (error != 0) return push_error(L, error);
   wf_iso_announce(wf_iso_up(L), L);

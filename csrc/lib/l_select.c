@@ -176,6 +176,7 @@ static int push_nothing(lua_State *L, const char *why) {
 
 /* What is encoded for shared channels must be freed when an error leaves the function. */
 static void needs_finaliser(wf_iso *iso, lua_State *L) {
+  wf_class_finalised(iso, L, BLOCK);
   lua_pushvalue(L, BLOCK);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SELECT]);
   lua_setmetatable(L, -2);

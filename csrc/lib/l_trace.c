@@ -19,6 +19,7 @@
 #endif
 
 #include "lib/lib.h"
+#include "lx/late.h"
 #include "rt/announce.h"
 #include "rt/buffer.h"
 #include "rt/shchan.h"
@@ -55,10 +56,7 @@ static int box_gc(lua_State *L) {
 wf_trace_shot *wf_trace_push_box(lua_State *L) {
   wf_trace_shot *shot = lua_newuserdatauv(L, sizeof *shot, 0);
   memset(shot, 0, sizeof *shot);
-  luaL_newmetatable(L, "weft.trace.snapshot");
-  lua_pushcfunction(L, box_gc); /* each time, for the first time may have run out of memory here */
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  lx_finaliser_set(L, "weft.trace.snapshot", box_gc);
   return shot;
 }
 

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "base/alloc.h"
+#include "lx/late.h"
 #include "lx/packer.h"
 
 /* The userdata. Owns one reference. */
@@ -84,11 +85,7 @@ wf_blob *wf_pack_code(wf_packer *p, int idx, int top) {
   lua_pushvalue(L, idx);
   box = lua_newuserdatauv(L, sizeof *box, 0);
   box->blob = NULL;
-  if (luaL_newmetatable(L, "weft.code")) {
-    lua_pushcfunction(L, code_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
+  lx_finaliser_set(L, "weft.code", code_gc);
   wf_blob *blob = box->blob = dump_function(L, idx);
   if (blob != NULL) {
     lua_rawset(L, top + 1); /* when it raises the userdata still owns the blob */

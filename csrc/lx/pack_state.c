@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/late.h"
 #include "lx/lean_state.h"
 #include "lx/pack.h"
 #include "lx/pack_state.h"
@@ -39,6 +40,7 @@ static wf_pack_state *state_create(lua_State *L) {
   lua_pushcfunction(L, state_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
+  lx_late_note(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STATE_KEY);
   wf_lean *s = wf_lean_of(L);
   if (s != NULL) s->packs = st;

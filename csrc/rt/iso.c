@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "lx/error.h"
+#include "lx/late.h"
 #include "lx/release.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
@@ -69,6 +70,13 @@ static void ext_give_back(wf_iso *iso, wf_task *t) {
   t->flags &= ~(uint32_t)WF_F_INNER;
 }
 
+/* Tasks that are left behind: what others send now must not go to them. */
+static void leave_queues(wf_iso *iso) {
+  wf_task *t;
+  for (wf_walk w = {0, NULL}; (t = wf_iso_walk(iso, &w)) != NULL;)
+    if (t->flags & WF_F_SHARED) wf_swait_abandon(t);
+}
+
 /* The sentinel: made before everything else of weft, hence finalised after it. */
 static int iso_gc(lua_State *L) {
   wf_iso *iso = lua_touserdata(L, 1);
@@ -77,6 +85,8 @@ static int iso_gc(lua_State *L) {
     return 0;
   }
   wf_iso_shutdown(iso, L);
+  lx_late_end(L);
+  leave_queues(iso);
   wf_holds_end(iso, NULL);
   wf_shjobs_close(iso);
   wf_children_forget(iso, L);
@@ -133,6 +143,7 @@ uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, mem
 int wf_iso_prepare(lua_State *L) {
   luaL_checkstack(L, 8, NULL);
   lx_unref_prepare(L);
+  lx_late_prepare(L);
   lua_createtable(L, 0, 1); /* the sentinel's metatable, before there is anything that it would have to free */
   lua_pushcfunction(L, iso_gc);
   lua_setfield(L, -2, "__gc");
@@ -281,13 +292,29 @@ void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c) {
   iso->open_class(iso, L, c);
 }
 
+/* A tombstone's finaliser speaks: it must not be called twice. */
+static void note_latecomer(lua_State *L, enum wf_class c) {
+  if (c == WF_CLASS_TOMBSTONE || luaL_getmetafield(L, -1, "__gc") == LUA_TNIL) return;
+  lua_pop(L, 1);
+  lx_late_note(L);
+}
+
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv) {
   if (wf_unlikely(iso->class_ref[c] == 0)) wf_class_open(iso, L, c);
   void *p = lua_newuserdatauv(L, size, nuv);
   memset(p, 0, size);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[c]);
   lua_setmetatable(L, -2);
+  if (wf_unlikely(iso->closing)) note_latecomer(L, c);
   return p;
+}
+
+void wf_class_finalised(wf_iso *iso, lua_State *L, int idx) {
+  if (wf_likely(!iso->closing)) return;
+  luaL_checkstack(L, 1, NULL);
+  lua_pushvalue(L, idx);
+  lx_late_note(L);
+  lua_pop(L, 1);
 }
 
 bool wf_iso_stack_left(wf_iso *iso) {

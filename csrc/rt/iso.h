@@ -434,6 +434,9 @@ void wf_class_open(wf_iso *iso, lua_State *L, enum wf_class c);
 /* Push a new userdata of the class with `nuv` user values. [-0, +1, m] */
 void *wf_class_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int nuv);
 
+/* The userdata at idx, of a class without finaliser, is to get the metatable of one that has it (lx/late.h). [-0, +0, m] */
+void wf_class_finalised(wf_iso *iso, lua_State *L, int idx);
+
 /* A new number for an isolate. Any thread. */
 uint32_t wf_iso_number(void);
 

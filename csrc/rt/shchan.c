@@ -479,6 +479,7 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
   if (c->shared != NULL) return c->shared;
   self = lua_absindex(L, self);
   luaL_checkstack(L, 8, NULL);
+  wf_class_finalised(iso, L, self);
   wf_shchan *s = wf_shchan_new(c->capacity);
   if (s == NULL) lx_raise_memory(L);
   lua_pushcfunction(L, share_prepare);
@@ -507,6 +508,7 @@ void wf_channel_push_shared(wf_iso *iso, lua_State *L, wf_shchan *s) {
   if (lua_rawgetp(L, -1, s) == LUA_TNIL) {
     lua_pop(L, 1);
     wf_channel *c = wf_channel_new(iso, L, s->capacity);
+    wf_class_finalised(iso, L, -1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[WF_CLASS_SHARED_CHANNEL]);
     lua_setmetatable(L, -2);
     wf_shared_hold(&s->shared);

@@ -57,6 +57,7 @@ static wf_shlock *share(lua_State *L, int idx) {
   if (s->shared != NULL) return s->shared;
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 8, NULL);
+  wf_class_finalised(iso, L, idx);
   enum wf_class c = class_of_object(s);
   wf_shlock *to = wf_shlock_new(c);
   if (to == NULL) lx_raise_memory(L);
@@ -96,6 +97,7 @@ static void lock_give(lua_State *L, void *handle) {
     const wf_lock_class *c = class_of(iso, shared->class);
     lua_pop(L, 1);
     wf_sync *s = wf_sync_push(iso, L, shared->class, c->size, c->nuv);
+    wf_class_finalised(iso, L, -1);
     if (c->reset != NULL) c->reset(s, true);
     lua_rawgeti(L, LUA_REGISTRYINDEX, iso->class_ref[shared_class(shared->class)]);
     lua_setmetatable(L, -2);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "lx/error.h"
+#include "lx/late.h"
 #include "rt/cancel.h"
 #include "rt/child.h"
 #include "rt/copool.h"
@@ -115,10 +116,11 @@ static int wait_all(lua_State *L) {
 }
 
 /* True: something runs still, and has been cancelled. */
-static bool shutdown_begin(wf_iso *iso, bool quiet) {
+static bool shutdown_begin(wf_iso *iso, lua_State *L, bool quiet) {
   if (iso->closing || iso->closed) return false;
   if (iso->explore != NULL) wf_explore_abandon(iso);
   iso->closing = 1;
+  lx_late_begin(L);
   if (wf_forked()) return false;
   if (!iso->is_child) wf_family_ends(iso->member);
   if (!quiet && !(iso->is_child && wf_family_ending(iso->member))) say_what_ran(iso);
@@ -128,7 +130,7 @@ static bool shutdown_begin(wf_iso *iso, bool quiet) {
 }
 
 static void end_all(wf_iso *iso, lua_State *L, bool quiet) {
-  if (shutdown_begin(iso, quiet) && lua_checkstack(L, 8)) {
+  if (shutdown_begin(iso, L, quiet) && lua_checkstack(L, 8)) {
     lua_pushcfunction(L, wait_all);
     lua_pushlightuserdata(L, iso);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
@@ -164,7 +166,7 @@ static int parked_k(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet) {
-  if (!shutdown_begin(iso, quiet)) return 0;
+  if (!shutdown_begin(iso, L, quiet)) return 0;
   wf_press_begin(iso, wf_clock_ns() + DEADLINE_MS * 1000000ull);
   return park(iso, L);
 }
