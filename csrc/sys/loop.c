@@ -171,14 +171,18 @@ void wf_loop_free(wf_loop *loop) {
 
 /* Sleeping ----------------------------------------------------------------------------------------- */
 
-bool wf_loop_watch(wf_loop *loop, wf_parker *p) {
-  int fd = wf_parker_fd(p);
-  if (wf_likely(loop->parker == p && fd == loop->parker_watch.fd)) return fd >= 0;
+void wf_loop_unwatch(wf_loop *loop) {
   if (loop->parker_watch.listed) {
     wf_poller_del(&loop->poller, &loop->parker_watch);
     loop->own_watches--;
   }
   loop->parker = NULL;
+}
+
+bool wf_loop_watch(wf_loop *loop, wf_parker *p) {
+  int fd = wf_parker_fd(p);
+  if (wf_likely(loop->parker == p && fd == loop->parker_watch.fd)) return fd >= 0;
+  wf_loop_unwatch(loop);
   if (fd < 0) return false;
   wf_watch_init(&loop->parker_watch, fd, on_parker);
   if (wf_poller_arm(&loop->poller, &loop->parker_watch, WF_POLLER_EPOLL ? WF_IO_READ : WF_IO_READ | WF_IO_LEVEL) != 0) return false;

@@ -64,6 +64,9 @@ int wf_loop_spin(wf_loop *loop, wf_parker *p, uint64_t ns);
  * poller's descriptor. */
 bool wf_loop_watch(wf_loop *loop, wf_parker *p);
 
+/* No parker is any more. To be called before a parker that the loop has slept with is destroyed. */
+void wf_loop_unwatch(wf_loop *loop);
+
 /* Serve what is ready; never blocks. */
 void wf_loop_poll(wf_loop *loop);
 

@@ -92,7 +92,10 @@ wf_loop *wf_worker_loop(int *err) {
 
 int wf_worker_sleep(wf_parker *p, uint64_t deadline_ns) {
   wf_worker *w = wf_worker_here;
-  return w != NULL && w->loop != NULL ? wf_loop_wait(w->loop, p, deadline_ns) : wf_parker_wait(p, -1, deadline_ns);
+  if (w == NULL || w->loop == NULL) return wf_parker_wait(p, -1, deadline_ns);
+  int why = wf_loop_wait(w->loop, p, deadline_ns);
+  if (p != &w->parker) wf_loop_unwatch(w->loop); /* a unit's may be gone, and its descriptor be another's, by the next sleep */
+  return why;
 }
 
 void wf_unit_signal(wf_unit *u, int sig) {

@@ -10,10 +10,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/base.h"
 #include "base/clock.h"
+#include "sys/loop.h"
 #include "sys/workers.h"
 #include "thread_gate.h"
 
@@ -268,6 +271,53 @@ static void is_replaced_while_blocked(void) {
   wf_unit_done(&other.unit);
 }
 
+/* ---- a parker that goes, and its descriptor's number to somebody else's ---- */
+
+static int pair[2];
+static wf_watch seen;
+static _Atomic uint32_t told;
+
+static void on_told(wf_watch *w, unsigned events) {
+  (void)w, (void)events;
+  atomic_fetch_add(&told, 1);
+}
+
+static void sleep_elsewhere(act *a) {
+  (void)a;
+  int err;
+  wf_parker p;
+  wf_loop *loop = wf_worker_loop(&err);
+  CHECK(loop != NULL && wf_worker_block());
+  wf_parker_init(&p);
+  CHECK(wf_worker_sleep(&p, wf_clock_ns() + 1000000) == WF_PARK_TIMEOUT);
+  wf_worker_unblock();
+  int fd = p.rfd;
+  CHECK(fd >= 0);
+  wf_parker_destroy(&p);
+  CHECK(dup2(pair[0], fd) == fd);
+  wf_watch_init(&seen, fd, on_told);
+  CHECK(wf_poller_arm(&loop->poller, &seen, WF_IO_READ) == 0);
+}
+
+static void sleeps_with_a_parker_that_goes(void) {
+  static act a;
+  wf_worker_facts f;
+  wf_workers *p = pool_of(1);
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+  act_init(&a, p, sleep_elsewhere);
+  poke(&a.unit);
+  await(&a.done, 1);
+  while (wf_workers_facts(1, &f) && !f.asleep) sched_yield();
+  CHECK(write(pair[1], "x", 1) == 1);
+  for (int i = 0; i < 2000 && atomic_load(&told) == 0; i++) usleep(1000);
+  CHECK(atomic_load(&told) == 1);
+  pool_end(p);
+  wf_unit_done(&a.unit);
+  close(seen.fd);
+  close(pair[0]);
+  close(pair[1]);
+}
+
 static void keep_at_gate(act *a) { stand_at_gate(a->gate); }
 
 /* As many workers as there are processors, all of them running: not once they sleep, nor when they are blocked or spare. */
@@ -461,6 +511,7 @@ int main(void) {
   } tests[] = {{"keeps time", keeps_time},
                {"stays where pinned", stays_where_pinned},
                {"is replaced while blocked", is_replaced_while_blocked},
+               {"sleeps with a parker that goes", sleeps_with_a_parker_that_goes},
                {"takes all processors", takes_all_processors},
                {"grows only", grows_only},
                {"does without memory", does_without_memory},
