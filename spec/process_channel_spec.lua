@@ -392,6 +392,31 @@ describe("a buffer between processes", function()
     assert.same({ 2.5, 2.5, 0.0 }, { b[5], part[4], b[9] })
   end)
 
+  it("comes with others in one message, either way", function()
+    for _, n in ipairs { 2, 40 } do
+      local list, ch = {}, weft.channel(1)
+      for i = 1, n do
+        list[i] = weft.buffer("i64", 2)
+        list[i][1] = i
+      end
+      local job = weft.process(function()
+        local more, sum = {}, 0
+        for i, b in ipairs(list) do
+          sum = sum + b[1]
+          b[2] = 2 * i
+          more[i] = weft.buffer("i64", 1)
+          more[i][1] = 3 * i
+        end
+        ch:send(more)
+        return sum, list, more
+      end)
+      local more = ch:recv()
+      local sum, same, again = job:join()
+      assert.equal(n * (n + 1) // 2, sum)
+      for i = 1, n do assert.same({ 2 * i, 2 * i, 3 * i, 3 * i }, { list[i][2], same[i][2], more[i][1], again[i][1] }) end
+    end
+  end)
+
   it("comes from there", function()
     local ch = weft.channel(1)
     local job = weft.process(function()

@@ -25,6 +25,7 @@ enum {
   READ_ROOM = 64 * 1024,
   FLUSH_AT = 128 * 1024, /* so much is sent without waiting for the next look around */
   KEEP_ROOM = 256 * 1024,
+  FDS_MOST = 4096, /* descriptors of a frame that is not whole yet: more is not meant well */
 };
 
 /* Sending ------------------------------------------------------------------------------------------- */
@@ -132,14 +133,16 @@ void wf_peer_send(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg) {
   wf_peer_end(p);
 }
 
-/* One system call: up to the next descriptor, or with it. */
+/* One system call: up to the next descriptor, or with it. The descriptors of a frame belong to its beginning: they go with its first
+ * bytes, one with each (a frame has more bytes than descriptors), the last one with all the rest. */
 static ssize_t send_some(wf_peer *p) {
   size_t end = p->out_len;
   char control[CMSG_SPACE(sizeof(int))];
   struct msghdr m = {0};
-  bool with_fd = p->nfds_out > 0 && p->fds_out[0].at == p->out_head;
+  bool with_fd = p->nfds_out > 0 && p->fds_out[0].at <= p->out_head;
   size_t next = with_fd ? 1 : 0;
-  if (p->nfds_out > next) end = p->fds_out[next].at;
+  if (p->nfds_out > next) end = p->fds_out[next].at > p->out_head ? p->fds_out[next].at : p->out_head + 1;
+  wf_assert(end > p->out_head && end <= p->out_len);
   struct iovec iov = {p->out + p->out_head, end - p->out_head};
   m.msg_iov = &iov;
   m.msg_iovlen = 1;
@@ -182,6 +185,7 @@ void wf_peer_flush(wf_peer *p, bool wait) {
     if (poll(&fd, 1, -1) > 0 && (fd.revents & POLLIN)) wf_peer_read(p); /* or both could wait for each other */
   }
   wf_list_unlink(&p->dirty);
+  wf_assert(p->lost || p->nfds_out == 0);
   p->out_head = p->out_len = 0;
   if (p->out_room > KEEP_ROOM) {
     wf_free(p->out);
@@ -223,7 +227,7 @@ int wf_peer_get_fd(wf_peer *p) {
   if (p->nfds_in == 0) return -1;
   int fd = p->fds_in[0];
   p->nfds_in--;
-  memmove(p->fds_in, p->fds_in + 1, (size_t)p->nfds_in * sizeof fd);
+  memmove(p->fds_in, p->fds_in + 1, p->nfds_in * sizeof fd);
   return fd;
 }
 
@@ -267,6 +271,24 @@ static bool in_reserve(wf_peer *p) {
   return true;
 }
 
+/* -1: one that was lost. */
+static void keep_fd(wf_peer *p, int fd) {
+  if (p->nfds_in == p->fds_in_room && p->fds_in_room < FDS_MOST) {
+    size_t room = p->fds_in_room == 0 ? 4 : p->fds_in_room * 2;
+    int *grown = wf_realloc(p->fds_in, room * sizeof *grown);
+    if (grown != NULL) {
+      p->fds_in = grown;
+      p->fds_in_room = room;
+    }
+  }
+  if (p->nfds_in < p->fds_in_room) {
+    p->fds_in[p->nfds_in++] = fd;
+    return;
+  }
+  if (fd >= 0) close(fd);
+  p->failed = true;
+}
+
 static void take_fds(wf_peer *p, struct msghdr *m) {
   for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -274,12 +296,10 @@ static void take_fds(wf_peer *p, struct msghdr *m) {
     for (size_t i = 0; i < n; i++) {
       int fd;
       memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      if (p->nfds_in < (int)(sizeof p->fds_in / sizeof *p->fds_in))
-        p->fds_in[p->nfds_in++] = fd;
-      else
-        close(fd);
+      keep_fd(p, fd);
     }
   }
+  if (m->msg_flags & MSG_CTRUNC) keep_fd(p, -1); /* there was no room for one: those that follow keep their places */
 }
 
 /* > 0: there may be more. */
@@ -372,8 +392,10 @@ void wf_peer_free(wf_peer *p) {
   wf_handle_close(iso, &p->handle);
   wf_world_release(iso);
   iso->npeers--;
-  while (p->nfds_in > 0) close(p->fds_in[--p->nfds_in]);
+  while (p->nfds_in > 0)
+    if (p->fds_in[--p->nfds_in] >= 0) close(p->fds_in[p->nfds_in]);
   while (p->nfds_out > 0) close(p->fds_out[--p->nfds_out].fd);
+  wf_free(p->fds_in);
   wf_free(p->fds_out);
   wf_free(p->in);
   wf_free(p->out);

@@ -68,8 +68,8 @@ struct wf_peer {
   size_t frame;      /* the frame that has begun, from out_head */
   wf_peer_fd *fds_out;
   size_t nfds_out, fds_out_room;
-  int fds_in[16];    /* descriptors that have come before their frames were looked at */
-  int nfds_in;
+  int *fds_in;       /* descriptors that have come before their frames were looked at; -1: lost */
+  size_t nfds_in, fds_in_room;
   bool lost;         /* memory ran out, or the other side is gone */
   bool deaf;         /* it does not take anything any more; what it has sent before is still to be read */
   bool failed;       /* frames made no sense, or memory ran out: not in order */
