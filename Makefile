@@ -273,7 +273,8 @@ faults: tests-check
 deep: tests-check tests-asan tests-tsan $(DIR_asan)/lua $(DIR_tsan)/lua
 	@export WEFT_QUICK=0; bad=0; \
 	WEFT_FAULT_WAYS=$${WEFT_FAULT_WAYS:-14} WEFT_MESSAGES=$${WEFT_MESSAGES:-10000000} WEFT_SOAK=$${WEFT_SOAK:-10000,600} \
-	  WEFT_ROUNDS=$${WEFT_ROUNDS:-1000} WEFT_KILLS=$${WEFT_KILLS:-10000} SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),172800) \
+	  WEFT_ROUNDS=$${WEFT_ROUNDS:-1000} WEFT_KILLS=$${WEFT_KILLS:-10000} WEFT_PROGRAMS=$${WEFT_PROGRAMS:-2000} \
+	  SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),172800) \
 	  $(LUA) scripts/faults.lua -d $(DIR_check) -l '$(LUA)' -j $(JOBS) $(ROWS) || bad=1; \
 	export SPEC_TIMEOUT=$(or $(SPEC_TIMEOUT),3600); \
 	$(TEST) -d $(DIR_check) -l '$(LUA)' || bad=1; \
