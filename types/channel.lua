@@ -99,7 +99,7 @@ function channel:try_send(v) end
 
 ---Receives a value. A closed channel first gives what it kept.
 ---
----Blocks: while there is none.
+---Blocks: while there is none; gives way now and then even if there always is one.
 ---
 ---```lua
 ---local ch = weft.channel(1)

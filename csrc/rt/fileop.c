@@ -109,7 +109,7 @@ static int turn_over(lua_State *L, int status, lua_KContext ctx) {
 
 int wf_file_at_once(wf_iso *iso, lua_State *L, int n) {
   enum { TURN = 16 };
-  if (wf_likely(++iso->at_once % TURN != 0)) return n;
+  if (wf_likely(++iso->files_at_once % TURN != 0)) return n;
   if (n < lua_gettop(L)) {
     lua_rotate(L, 1, n);
     lua_settop(L, n);

@@ -257,7 +257,9 @@ struct wf_iso {
   uint32_t nhandles;   /* how many there are in `handles` */
   wf_link handles;     /* what is open on the loop */
   wf_link ops;         /* operations that a box holds */
-  uint32_t at_once;    /* file calls that were answered without a wait (fileop.h) */
+  uint32_t at_once;    /* what has been done without a wait since the last one (sched.h, wf_turn_over) */
+  uint64_t turn_ended; /* when a turn was last ended for that */
+  uint32_t files_at_once; /* file calls that were answered without a wait (fileop.h) */
   wf_link corked;      /* streams with output to send at the next look (stream.h) */
   wf_link programs;    /* that run (program.h) */
   wf_spin spin;        /* before a sleep for what other threads do; not of a worker's isolates */

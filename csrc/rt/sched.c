@@ -189,6 +189,17 @@ void wf_turn_end(wf_iso *iso, lua_State *L, wf_task *t) {
   iso->tick = WF_POLL_EVERY; /* timers and mail may be what it made room for */
 }
 
+bool wf_turn_may_end(wf_iso *iso, lua_State *L) {
+  enum { TURN_NS = 2000000 };
+  iso->at_once = 0;
+  if (iso->cur->claim != WF_IDLE || iso->closed || iso->atomic > 0 || iso->explore != NULL || wf_forked()) return false;
+  if (L != iso->L && (L != iso->running || !lua_isyieldable(L))) return false;
+  uint64_t now = wf_clock_ns();
+  if (now - iso->turn_ended < TURN_NS) return false;
+  iso->turn_ended = now;
+  return true;
+}
+
 /* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
 static __attribute__((noinline, cold)) int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k);
 

@@ -65,6 +65,18 @@ static inline void wf_cancel_point(wf_iso *iso, lua_State *L) {
   if (wf_unlikely(iso->cur->flags & WF_F_CANCEL)) wf_cancel_raise_in_turn(iso, L, iso->cur);
 }
 
+/* A task that always finds what it asks for would keep all others from their turn, and the clock, which may be about to cancel it.
+ * So operations that need not wait count, and after so many, once some time has passed, the next one gives way before it begins:
+ * `wf_turn_over` says so, and then `return wf_yield(iso, L, again)`, where `again` is the operation from its start, after wf_wait_end.
+ * Not where giving way is not allowed, nor where it would take a C frame, but for the main chunk. */
+enum { WF_AT_ONCE_MOST = 64 };
+
+bool wf_turn_may_end(wf_iso *iso, lua_State *L);
+
+static inline bool wf_turn_over(wf_iso *iso, lua_State *L) {
+  return wf_unlikely(++iso->at_once > WF_AT_ONCE_MOST) && wf_turn_may_end(iso, L);
+}
+
 /* Put the armed task at the end of a queue. */
 static inline void wf_wait_queue(wf_task *t, wf_link *queue) {
   t->u.node.task = t;
@@ -92,6 +104,7 @@ static inline int wf_task_park(wf_iso *iso, lua_State *L, wf_task *t, lua_KFunct
 static inline int wf_wait_park(wf_iso *iso, lua_State *L, wf_task *t, uint64_t resource, lua_KFunction k) {
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)t->why, iso->id, wf_task_id(iso, t), resource);
   t->state = WF_WAITING;
+  iso->at_once = 0;
   if (wf_likely(L == iso->running && lua_isyieldable(L))) return wf_task_park(iso, L, t, k);
   return wf_wait_park_inline(iso, L, t, k);
 }
