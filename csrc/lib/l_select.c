@@ -423,8 +423,8 @@ static int lib_select(lua_State *L) {
   int n = (int)len;
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many cases");
   wf_cancel_point(iso, L);
-  if (wf_turn_over(iso, L)) return wf_yield(iso, L, select_again);
   const char *dont_wait = check_options(iso, L, &deadline);
+  if (dont_wait == NULL && wf_turn_over(iso, L)) return wf_yield(iso, L, select_again);
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;

@@ -73,6 +73,7 @@ static void ext_give_back(wf_iso *iso, wf_task *t) {
 /* Tasks that are left behind: what others send now must not go to them. */
 static void leave_queues(wf_iso *iso) {
   wf_task *t;
+  if (wf_forked()) return; /* the queues are the parent's */
   for (wf_walk w = {0, NULL}; (t = wf_iso_walk(iso, &w)) != NULL;)
     if (t->flags & WF_F_SHARED) wf_swait_abandon(t);
 }
