@@ -352,7 +352,10 @@ void wf_child_gc(wf_iso *iso, lua_State *L) {
     return;
   }
   lua_settop(L, 1);
-  if (is_unseen(r)) call_protected(iso, L, report, r, 1);
+  if (is_unseen(r)) {
+    lua_pushvalue(L, 1); /* the handle stays here too: short of memory, Lua collects even now */
+    call_protected(iso, L, report, r, 1);
+  }
   c->run = NULL;
   wf_run_release(r);
 }
