@@ -2,6 +2,7 @@
 
 local core = require "weft.core"
 local helper = require "spec.helper"
+local lfs = require "lfs"
 local net = require "spec.net"
 local weft = require "weft"
 
@@ -25,6 +26,14 @@ local function written()
   local job = weft.go(function() return f:write(big) end)
   weft.yield()
   return f, job
+end
+
+local function is_open(path)
+  for fd in lfs.dir "/proc/self/fd" do
+    local target = lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
+    if target and target:find(path, 1, true) then return true end
+  end
+  return false
 end
 
 describe("a flush", function()
@@ -67,6 +76,10 @@ describe("a flush", function()
     ok, _, code = waits:join()
     assert.truthy(ok or code == "ECANCELED" or code == "EBADF", code)
     helper.fails("EBADF", f.flush, f)
+    helper.eventually(function() -- what was being written goes out first, and the loop must run for that
+      weft.sleep(1e-3)
+      return not is_open(dir .. "/f")
+    end, "the file closed")
   end)
 
   it("tells what has failed before, once, the first of it", function()
