@@ -82,6 +82,14 @@ local always = {
     local host, port = u:sockname()
     return function() u:send("text", host, port) u:recv() end, function() u:close() end
   end,
+  ["accepts connections"] = function(dir)
+    local server = weft.net.unix.listen(dir .. "/socket")
+    return function()
+      local client = weft.net.unix.connect(dir .. "/socket")
+      server:accept():close()
+      client:close()
+    end, function() server:close() end
+  end,
   ["reads files"] = function(dir)
     local path = file(dir .. "/file")
     return function() weft.fs.read(path) end
@@ -143,4 +151,23 @@ describe("a task that never has to wait and", function()
       end)
     end)
   end
+end)
+
+describe("operations that are not to wait", function()
+  it("do not give way", function()
+    local core = require "weft.core"
+    local ch, kept = weft.channel(1), weft.channel(1)
+    local ran = false
+    local other = weft.go(function() ran = true end)
+    local function busy(op)
+      local stop = weft.nanotime() + 5000000
+      while weft.nanotime() < stop do op() end
+      assert.is_false(ran)
+    end
+    busy(function() ch:try_send(1) ch:try_recv() end)
+    busy(function() weft.select { { ch, send = 1 }, default = true } weft.select { { ch }, timeout = 0 } end)
+    core.atomically(busy, function() kept:send(1) kept:recv() end)
+    other:join()
+    assert.is_true(ran)
+  end)
 end)

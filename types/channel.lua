@@ -4,7 +4,8 @@
 ---# Channels and select
 ---
 ---A channel is a queue between tasks, with room for a number of values. Who cannot send or receive at once waits, and who
----waits is served in the order of coming. A value goes to one receiver.
+---waits is served in the order of coming. A value goes to one receiver. A task that never has to wait gives way now and then all the
+---same when it sends, receives or selects; `try_send`, `try_recv` and a `select` that is not to wait never do.
 ---
 ---Within a Lua state channels pass references: what is received is the very table that was sent. A channel that is given
 ---to a thread, by argument, upvalue, result or another channel, is shared from then on: both sides have the same one, and what it
@@ -99,7 +100,7 @@ function channel:try_send(v) end
 
 ---Receives a value. A closed channel first gives what it kept.
 ---
----Blocks: while there is none; gives way now and then even if there always is one.
+---Blocks: while there is none.
 ---
 ---```lua
 ---local ch = weft.channel(1)

@@ -27,8 +27,6 @@ int wf_channel_send_k(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-static int send_again(lua_State *L, int status, lua_KContext ctx);
-
 static int channel_send(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
@@ -38,7 +36,7 @@ static int channel_send(lua_State *L) {
   else if (wf_unlikely(top < VALUE))
     luaL_checkany(L, VALUE);
   wf_cancel_point(iso, L);
-  if (wf_turn_over(iso, L)) return wf_yield(iso, L, send_again);
+  if (wf_turn_over(iso, L)) return wf_turn_give(iso, L);
   if (wf_channel_hand_over(iso, L, c)) return 0;
   if (wf_trace_on() == 0 && wf_list_empty(&c->receivers) && wf_channel_keep_integer(L, c, VALUE)) return 0;
   if (wf_unlikely(c->shared != NULL)) return wf_channel_shared_send(L, c);
@@ -51,12 +49,6 @@ static int channel_send(lua_State *L) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_SEND);
   wf_wait_queue(t, &c->senders);
   return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_send_k);
-}
-
-static int send_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return channel_send(L);
 }
 
 static int channel_try_send(lua_State *L) {
@@ -91,15 +83,13 @@ static inline int recv_wait(wf_iso *iso, lua_State *L, wf_channel *c) {
   return wf_wait_park(iso, L, t, wf_channel_id(iso, c), wf_channel_recv_k);
 }
 
-static int recv_again(lua_State *L, int status, lua_KContext ctx);
-
 /* ch:recv(), and ch() as the iterator of a for loop. */
 static int channel_recv(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
   if (wf_channel_is_bare(c)) return recv_wait(iso, L, c);
   wf_cancel_point(iso, L);
-  if (wf_turn_over(iso, L)) return wf_yield(iso, L, recv_again);
+  if (wf_turn_over(iso, L)) return wf_turn_give(iso, L);
   if (wf_trace_on() == 0 && wf_list_empty(&c->senders) && wf_channel_unkeep_integer(L, c)) {
     lua_pushboolean(L, 1);
     return 2;
@@ -110,12 +100,6 @@ static int channel_recv(lua_State *L) {
     case WF_CHANNEL_CLOSED: return push_end(L);
     default: return recv_wait(iso, L, c);
   }
-}
-
-static int recv_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return channel_recv(L);
 }
 
 /* Push the next value if there is one now. */
@@ -176,8 +160,6 @@ static int recv_many_shared(lua_State *L, wf_channel *c) {
   return recv_list(L, c);
 }
 
-static int recv_many_again(lua_State *L, int status, lua_KContext ctx);
-
 static int channel_recv_many(lua_State *L) {
   wf_channel *c = check_channel(L);
   wf_iso *iso = c->object.iso;
@@ -185,7 +167,7 @@ static int channel_recv_many(lua_State *L) {
   luaL_argcheck(L, max >= 1 && max <= LIST_MAX, VALUE, "a number of values from 1 to 2^26 expected");
   lua_settop(L, VALUE);
   wf_cancel_point(iso, L);
-  if (wf_turn_over(iso, L)) return wf_yield(iso, L, recv_many_again);
+  if (wf_turn_over(iso, L)) return wf_turn_give(iso, L);
   push_list(L, c, max);
   switch (recv_now(L, c)) {
     case WF_CHANNEL_OK: return recv_list(L, c);
@@ -196,12 +178,6 @@ static int channel_recv_many(lua_State *L) {
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
   wf_wait_queue(t, &c->receivers);
   return wf_wait_park(iso, L, t, wf_channel_id(iso, c), recv_many_k);
-}
-
-static int recv_many_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return channel_recv_many(L);
 }
 
 static int channel_close(lua_State *L) {

@@ -26,27 +26,19 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   return push_taken(L, s, wf_wait_end(L, (wf_task *)ctx) == WF_GOT);
 }
 
-static int recv_again(lua_State *L, int status, lua_KContext ctx);
-
 /* s:recv(): what is received, true; nil, false once it is closed. s() in a for loop. */
 int wf_notifier_recv(lua_State *L) {
   wf_notifier *s = check_notifier(L);
   wf_iso *iso = s->object.iso;
   lua_settop(L, SELF);
   wf_cancel_point(iso, L);
-  if (wf_turn_over(iso, L)) return wf_yield(iso, L, recv_again);
+  if (wf_turn_over(iso, L)) return wf_turn_give(iso, L);
   if (wf_notifier_ready(s)) return push_taken(L, s, wf_notifier_take(s));
   wf_io_label(wf_notifier_id(s), &s->labelled, "%s %u", s->ops->kind, s->seq);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_RECV);
   wf_wait_queue(t, &s->waiters);
   if (s->ops->arm != NULL) s->ops->arm(s);
   return wf_wait_park(iso, L, t, wf_notifier_id(s), recv_k);
-}
-
-static int recv_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return wf_notifier_recv(L);
 }
 
 /* s:try_recv(): the same, or nil, false, "empty" | "closed". */

@@ -410,8 +410,6 @@ static void refuse_unknown(lua_State *L, int n) {
   }
 }
 
-static int select_again(lua_State *L, int status, lua_KContext ctx);
-
 /* weft.select(cases): index, what came[, true]. */
 static int lib_select(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
@@ -424,7 +422,7 @@ static int lib_select(lua_State *L) {
   luaL_checkstack(L, 2 * n + LUA_MINSTACK, "too many cases");
   wf_cancel_point(iso, L);
   const char *dont_wait = check_options(iso, L, &deadline);
-  if (dont_wait == NULL && wf_turn_over(iso, L)) return wf_yield(iso, L, select_again);
+  if (dont_wait == NULL && wf_turn_over(iso, L)) return wf_turn_give(iso, L);
   block *b = lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->cases, 0);
   memset(b, 0, sizeof *b + (size_t)n * sizeof *b->cases);
   b->n = n;
@@ -442,12 +440,6 @@ static int lib_select(lua_State *L) {
     if (settled) return select_wait(iso, L, b, deadline);
     settled = prepare_wait(iso, L, b);
   }
-}
-
-static int select_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return lib_select(L);
 }
 
 void wf_lib_select(wf_iso *iso, lua_State *L) {

@@ -188,15 +188,13 @@ static int accept_k(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
-static int accept_again(lua_State *L, int status, lua_KContext ctx);
-
 /* v:accept([timeout]): the next connection. */
 static int server_accept(lua_State *L) {
   wf_server *v = check_server(L);
   lua_settop(L, 2);
   uint64_t span = wf_check_span(L, 2);
   wf_cancel_point(v->object.iso, L);
-  if (wf_turn_over(v->object.iso, L)) return wf_yield(v->object.iso, L, accept_again);
+  if (wf_turn_over(v->object.iso, L)) return wf_turn_give(v->object.iso, L);
   lua_pushnil(L);
   lua_replace(L, HANDLER);
   if (span == WF_NEVER)
@@ -204,12 +202,6 @@ static int server_accept(lua_State *L) {
   else
     lua_pushinteger(L, (lua_Integer)wf_clock_ns() + (lua_Integer)span);
   return accept_more(L, v);
-}
-
-static int accept_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return server_accept(L);
 }
 
 /* The task of a server with a handler. Stack: server, handler. */

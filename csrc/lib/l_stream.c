@@ -205,23 +205,15 @@ static void check_what(lua_State *L, int arg) {
     luaL_argerror(L, arg, lua_pushfstring(L, "a number, \"l\", \"L\" or \"a\" expected, got \"%s\"", how));
 }
 
-static int read_again(lua_State *L, int status, lua_KContext ctx);
-
 /* Read with the arguments in place. */
 static int read_begin(lua_State *L, wf_stream *s) {
   wf_cancel_point(s->object.iso, L);
-  if (wf_turn_over(s->object.iso, L)) return wf_yield(s->object.iso, L, read_again);
+  if (wf_turn_over(s->object.iso, L)) return wf_turn_give(s->object.iso, L);
   if (wf_unlikely(s->timeout != WF_NEVER)) lua_pushinteger(L, (lua_Integer)wf_stream_deadline(s));
   if (wf_likely(wf_list_empty(&s->readers))) return read_more(L, s);
   uint64_t deadline = s->timeout == WF_NEVER ? WF_NEVER : (uint64_t)lua_tointeger(L, DEADLINE);
   wf_stream_prepare(L, s, 0, deadline);
   return wf_stream_wait(L, s, &s->readers, deadline, read_k);
-}
-
-static int read_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return read_begin(L, lua_touserdata(L, SELF));
 }
 
 /* s:read([n | "l" | "L" | "a" [, longest]]). */

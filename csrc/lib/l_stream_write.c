@@ -164,15 +164,13 @@ static int write_slowly(lua_State *L, wf_stream *s, size_t sent) {
   return wf_stream_wait(L, s, &s->turn, deadline, turn_k);
 }
 
-static int write_again(lua_State *L, int status, lua_KContext ctx);
-
 /* s:write(...): true when the system has taken all of it. */
 static int stream_write(lua_State *L) {
   wf_stream *s = wf_check_stream(L);
   int top = lua_gettop(L);
   size_t len = 0;
   wf_cancel_point(s->object.iso, L);
-  if (wf_turn_over(s->object.iso, L)) return wf_yield(s->object.iso, L, write_again);
+  if (wf_turn_over(s->object.iso, L)) return wf_turn_give(s->object.iso, L);
   if (wf_likely(top == FIRST && lua_type(L, FIRST) == LUA_TSTRING && wf_stream_open(s) && !s->writing && !s->shut && s->out_error == 0)) {
     const char *p = lua_tolstring(L, FIRST, &len);
     if (wf_stream_cork(s, p, len)) {
@@ -213,12 +211,6 @@ static int stream_write(lua_State *L) {
     }
   }
   return write_slowly(L, s, 0);
-}
-
-static int write_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return stream_write(L);
 }
 
 /* Ending ------------------------------------------------------------------------------------------- */

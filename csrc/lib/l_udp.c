@@ -178,22 +178,14 @@ static int recv_k(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
-static int recv_again(lua_State *L, int status, lua_KContext ctx);
-
 /* u:recv(): data, host, port. */
 static int udp_recv(lua_State *L) {
   udp *u = check_udp(L);
   lua_settop(L, SELF);
   wf_cancel_point(u->object.iso, L);
-  if (wf_turn_over(u->object.iso, L)) return wf_yield(u->object.iso, L, recv_again);
+  if (wf_turn_over(u->object.iso, L)) return wf_turn_give(u->object.iso, L);
   push_deadline(L, u);
   return recv_more(L, u);
-}
-
-static int recv_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return udp_recv(L);
 }
 
 /* Sending ------------------------------------------------------------------------------------------ */
@@ -238,8 +230,6 @@ static int send_k(lua_State *L, int status, lua_KContext ctx) {
   }
 }
 
-static int send_again(lua_State *L, int status, lua_KContext ctx);
-
 /* u:send(data [, host, port]): one datagram. */
 static int udp_send(lua_State *L) {
   udp *u = check_udp(L);
@@ -252,15 +242,9 @@ static int udp_send(lua_State *L) {
   }
   lua_settop(L, PORT);
   wf_cancel_point(u->object.iso, L);
-  if (wf_turn_over(u->object.iso, L)) return wf_yield(u->object.iso, L, send_again);
+  if (wf_turn_over(u->object.iso, L)) return wf_turn_give(u->object.iso, L);
   push_deadline(L, u);
   return send_more(L, u);
-}
-
-static int send_again(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  wf_wait_end(L, (wf_task *)ctx);
-  return udp_send(L);
 }
 
 /* The rest ----------------------------------------------------------------------------------------- */

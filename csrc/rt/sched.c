@@ -200,6 +200,21 @@ bool wf_turn_may_end(wf_iso *iso, lua_State *L) {
   return true;
 }
 
+/* The C function that runs, from its start. */
+static int run_again(lua_State *L, int status, lua_KContext ctx) {
+  lua_Debug ar;
+  (void)status;
+  wf_wait_end(L, (wf_task *)ctx);
+  luaL_checkstack(L, 1, NULL);
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  lua_CFunction f = lua_tocfunction(L, -1);
+  lua_pop(L, 1);
+  return f(L);
+}
+
+int wf_turn_give(wf_iso *iso, lua_State *L) { return wf_yield(iso, L, run_again); }
+
 /* The rest of wf_yield: nobody else is ready, or it must wait inline, or not at all. */
 static __attribute__((noinline, cold)) int yield_rare(wf_iso *iso, lua_State *L, lua_KFunction k);
 

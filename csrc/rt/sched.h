@@ -67,11 +67,12 @@ static inline void wf_cancel_point(wf_iso *iso, lua_State *L) {
 
 /* A task that always finds what it asks for would keep all others from their turn, and the clock, which may be about to cancel it.
  * So operations that need not wait count, and after so many, once some time has passed, the next one gives way before it begins:
- * `wf_turn_over` says so, and then `return wf_yield(iso, L, again)`, where `again` is the operation from its start, after wf_wait_end.
- * Not where giving way is not allowed, nor where it would take a C frame, but for the main chunk. */
+ * `wf_turn_over` says so, and then `return wf_turn_give(iso, L)`: the C function is called once more when its turn comes, with what is
+ * on the stack now. Not where giving way is not allowed, nor where it would take a C frame, but for the main chunk. */
 enum { WF_AT_ONCE_MOST = 64 };
 
 bool wf_turn_may_end(wf_iso *iso, lua_State *L);
+int wf_turn_give(wf_iso *iso, lua_State *L);
 
 static inline bool wf_turn_over(wf_iso *iso, lua_State *L) {
   return wf_unlikely(++iso->at_once > WF_AT_ONCE_MOST) && wf_turn_may_end(iso, L);
