@@ -12,7 +12,6 @@ enum { TIMEOUT = 1, BOX = 2, LIST = 3 };
 
 typedef struct ps_box {
   wf_ps *ps;
-  bool waiting; /* its task does, for the answers */
 } ps_box;
 
 static void box_drop(ps_box *b) {
@@ -25,7 +24,7 @@ static void box_drop(ps_box *b) {
 static int box_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   ps_box *b = lua_touserdata(L, 1);
-  if (b->waiting && !iso->closed && !iso->closing) wf_iso_shutdown(iso, L); /* the state closes */
+  wf_iso_closes_if(b->ps != NULL && wf_ps_waited(b->ps), iso, L);
   box_drop(b);
   return 0;
 }
@@ -66,10 +65,8 @@ static int ps_end(lua_State *L) {
 static int ps_k(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   ps_box *b = lua_touserdata(L, BOX);
-  wf_task *t = (wf_task *)ctx;
-  b->waiting = false;
   wf_ps_waiter(b->ps, NULL); /* whatever ended the wait: the answers do not end another one */
-  wf_wait_end(L, t);
+  wf_wait_end(L, (wf_task *)ctx);
   return ps_end(L);
 }
 
@@ -79,7 +76,7 @@ static int lib_ps(lua_State *L) {
   uint64_t deadline = wf_check_deadline(iso, L, TIMEOUT);
   lua_settop(L, TIMEOUT);
   ps_box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  *b = (ps_box){NULL, false};
+  b->ps = NULL;
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, BOX);
   lx_late_note(L);
@@ -90,7 +87,6 @@ static int lib_ps(lua_State *L) {
   if (wf_ps_complete(b->ps)) return ps_end(L);
   wf_task *t = wf_wait_begin(iso, L, WF_WHY_WAIT);
   wf_ps_waiter(b->ps, t);
-  b->waiting = true;
   wf_wait_outside(iso, t);
   wf_wait_until(iso, t, deadline);
   return wf_wait_park(iso, L, t, 0, ps_k);

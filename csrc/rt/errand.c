@@ -103,7 +103,7 @@ static int errand_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   box *b = wf_iso_test(iso, L, 1, WF_CLASS_ERRAND);
   if (b == NULL || b->errand == NULL) return 0;
-  if (!iso->closed && !iso->closing && b->errand->task != NULL) wf_iso_shutdown(iso, L); /* the state closes */
+  wf_iso_closes_if(b->errand->task != NULL, iso, L);
   wf_errand_drop(L, 1);
   return 0;
 }

@@ -213,7 +213,7 @@ static int op_gc(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
   box *b = wf_iso_test(iso, L, 1, WF_CLASS_OP);
   if (b == NULL || b->op == NULL) return 0;
-  if (!iso->closed && !iso->closing && b->op->task != NULL) wf_iso_shutdown(iso, L); /* the state closes */
+  wf_iso_closes_if(b->op->task != NULL, iso, L);
   wf_op_drop(L, 1);
   return 0;
 }

@@ -238,6 +238,8 @@ bool wf_ps_complete(const wf_ps *p) { return atomic_load_explicit(&p->awaited, m
 
 void wf_ps_waiter(wf_ps *p, wf_task *t) { p->task = t; }
 
+bool wf_ps_waited(const wf_ps *p) { return p->task != NULL; }
+
 static void push_unanswered(lua_State *L, const question *q) {
   static const char *const kinds[] = {
       [WF_MEMBER_ROOT] = "main", [WF_MEMBER_THREAD] = "thread", [WF_MEMBER_ISOLATE] = "isolate"};

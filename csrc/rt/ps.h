@@ -24,6 +24,7 @@ void wf_ps_release(wf_ps *p);
 bool wf_ps_complete(const wf_ps *p);
 /* Whom to wake with WF_GOT when they have; NULL: nobody any more. */
 void wf_ps_waiter(wf_ps *p, wf_task *t);
+bool wf_ps_waited(const wf_ps *p);
 
 /* Append to the list at idx what has come, and what is known of those who have not answered. [-0, +0, e] */
 void wf_ps_collect(wf_ps *p, lua_State *L, int idx);

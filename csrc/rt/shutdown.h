@@ -10,6 +10,12 @@
 void wf_iso_shutdown(wf_iso *iso, lua_State *L);
 void wf_iso_shutdown_quietly(wf_iso *iso, lua_State *L);
 
+/* In the finaliser of what a task waits with, which its stack keeps: if one waits, the state closes. All must end before more of
+ * what they use is finalised. [-0, +0, -] */
+static inline void wf_iso_closes_if(bool waited, wf_iso *iso, lua_State *L) {
+  if (waited && !iso->closed && !iso->closing) wf_iso_shutdown(iso, L);
+}
+
 /* The same as the last act of a function that may park: an isolate of the worker pool leaves its worker while it waits.
  * The calling C function returns what this returns. [-0, +0, -] */
 int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet);
