@@ -46,12 +46,8 @@ static inline void heap_add(heap *h, size_t old, size_t size) {
   if (now > atomic_load(&h->peak)) atomic_store(&h->peak, now);
 }
 
-/* As lua_Alloc: what shrinks never fails. */
-static inline void *heap_lua(void *ud, void *block, size_t old, size_t size) {
-  heap *h = ud;
-  if (block == NULL) old = 0; /* it is the kind of the object */
-  if (size > old && heap_fails(h)) return NULL;
-  heap_add(h, old, size);
+/* The system's, with the blocks counted. */
+static inline void *heap_system(heap *h, void *block, size_t size) {
   if (size == 0) {
     if (block != NULL) atomic_fetch_sub(&h->blocks, 1);
     free(block);
@@ -59,6 +55,15 @@ static inline void *heap_lua(void *ud, void *block, size_t old, size_t size) {
   }
   if (block == NULL) atomic_fetch_add(&h->blocks, 1);
   return realloc(block, size);
+}
+
+/* As lua_Alloc: what shrinks never fails. */
+static inline void *heap_lua(void *ud, void *block, size_t old, size_t size) {
+  heap *h = ud;
+  if (block == NULL) old = 0; /* it is the kind of the object */
+  if (size > old && heap_fails(h)) return NULL;
+  heap_add(h, old, size);
+  return heap_system(h, block, size);
 }
 
 /* As wf_alloc_fn. Sizes stand in front of the blocks. */
@@ -69,13 +74,8 @@ static inline void *heap_c(void *ud, void *block, size_t size) {
   size_t old = head == NULL ? 0 : *(size_t *)(void *)head;
   if (size > 0 && heap_fails(h)) return NULL;
   heap_add(h, old, size);
-  if (size == 0) {
-    atomic_fetch_sub(&h->blocks, 1);
-    free(head);
-    return NULL;
-  }
-  if (head == NULL) atomic_fetch_add(&h->blocks, 1);
-  head = realloc(head, HEAD + size);
+  head = heap_system(h, head, size == 0 ? 0 : HEAD + size);
+  if (size == 0) return NULL;
   if (head == NULL) abort();
   *(size_t *)(void *)head = size;
   return head + HEAD;
@@ -84,14 +84,7 @@ static inline void *heap_c(void *ud, void *block, size_t size) {
 /* The same without sizes, so bytes are not counted: blocks from before wf_alloc_set may be given back. */
 static inline void *heap_plain(void *ud, void *block, size_t size) {
   heap *h = ud;
-  if (size > 0 && heap_fails(h)) return NULL;
-  if (size == 0) {
-    if (block != NULL) atomic_fetch_sub(&h->blocks, 1);
-    free(block);
-    return NULL;
-  }
-  if (block == NULL) atomic_fetch_add(&h->blocks, 1);
-  return realloc(block, size);
+  return size > 0 && heap_fails(h) ? NULL : heap_system(h, block, size);
 }
 
 #endif

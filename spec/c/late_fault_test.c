@@ -1,16 +1,10 @@
 /* late_fault_test.c: what tasks make while their state closes is finalised, and the world that is in it closed, though each
- * allocation of the end fails in turn. See faults.h.
+ * allocation of the end fails in turn. See faults_world.h.
  *
  *   late_fault_test [N]      only the N-th script */
-#include <signal.h>
-#include <stdint.h>
+#include <sys/stat.h>
 
-#include "faults.h"
-#include "folder.h"
-
-enum { LIMIT_S = 60 };
-
-static char folder[300];
+#include "faults_world.h"
 
 /* What the last task does, once all else has been cancelled. */
 static const char *const scripts[] = {
@@ -34,16 +28,6 @@ static const char before[] =
     "pool = weft.pool{kind = 'thread', size = 1} pool:submit(weft.now):join()\n"
     "function last(f) weft.go(function() pcall(weft.sleep, 100) weft.shield(pcall, weft.timeout, 0.5, f) end) weft.yield() end";
 
-static const fault *now;
-
-static void on_alarm(int sig) {
-  char text[200];
-  int n = snprintf(text, sizeof text, "%s: allocation %ld: it hangs\n", now->name, now->at);
-  (void)sig;
-  if (n > 0 && write(STDOUT_FILENO, text, (size_t)n) < 0) _exit(3);
-  abort();
-}
-
 static int try_end(const fault *f) {
   now = f;
   alarm(LIMIT_S);
@@ -61,33 +45,16 @@ static int try_end(const fault *f) {
   heap_order(f->victim, f->at, f->way);
   lua_close(L);
   int hit = heap_heal(f->victim);
-  for (int i = 0; i < 4000 && (atomic_load(&c_heap.blocks) != 0 || descriptors() != open); i++) usleep(500);
-  faults_none_left(f);
-  if (descriptors() != open) wrong(f, "%d descriptors are left", descriptors() - open);
+  world_none_left(f, open);
+  char file[300];
+  snprintf(file, sizeof file, "%s/f", folder);
+  unlink(file);
+  if (rmdir(folder) != 0 || mkdir(folder, 0700) != 0) wrong(f, "a file is left in %s", folder);
   return hit;
 }
 
 static long step(const fault *f) { return getenv("WEFT_QUICK") != NULL ? 1 + f->at / 4 : 1; }
 
 int main(int argc, char **argv) {
-  enum { N = sizeof scripts / sizeof *scripts };
-  size_t only = argc > 1 ? (size_t)atol(argv[1]) : 0;
-  signal(SIGALRM, on_alarm);
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  if (freopen("/dev/null", "w", stderr) == NULL) return 1;
-  if (!temporary_folder(folder, sizeof folder)) return 1;
-  wf_alloc_set(heap_c, &c_heap);
-  for (size_t i = 0; i < N; i++) try_end(&(fault){.name = "warm", .script = scripts[i], .victim = &lua_heap});
-  failures = 0; /* what libuv opens once for the process is open now */
-  for (size_t i = 0; i < N; i++) {
-    char name[40];
-    if (only != 0 && only != i + 1) continue;
-    snprintf(name, sizeof name, "script %d", (int)i + 1);
-    faults_each((fault){.name = name, .script = scripts[i]}, try_end, step);
-  }
-  char file[320];
-  snprintf(file, sizeof file, "%s/f", folder);
-  unlink(file);
-  if (rmdir(folder) != 0) wrong(&(fault){.name = "the end", .victim = &c_heap}, "a file is left in %s", folder);
-  return faults_end();
+  return world_main(argc, argv, scripts, sizeof scripts / sizeof *scripts, NULL, try_end, step);
 }

@@ -4,17 +4,8 @@
  * For each script: once without a failure, to count the calls; then for each function that it calls (refusal.h) and
  * n = 1, 2, ..., in a new state, the n-th call fails. The script may end or raise. It must not hang; afterwards no task,
  * no memory and no descriptor is left, and weft works. */
-#include <dirent.h>
-#include <signal.h>
-#include <string.h>
-
-#include "faults.h"
-#include "folder.h"
+#include "faults_world.h"
 #include "refusal.h"
-
-enum { LIMIT_S = 30 };
-
-static char folder[200];
 
 /* Globals of a script: weft; dir, an empty folder, which may be left with files. */
 static const char *const scripts[] = {
@@ -119,30 +110,6 @@ static const char check[] =
     "local o = assert(s:accept()) c:write('x') c:close() assert(o:read('a') == 'x') o:close() s:close()\n"
     "assert(weft.fs.write(dir..'/check', 'y')) assert(weft.fs.read(dir..'/check') == 'y')\n";
 
-static const char *now_what = "allocation";
-static const fault *now;
-
-static void on_alarm(int sig) {
-  (void)sig;
-  char text[2000];
-  int n = snprintf(text, sizeof text, "%s: %s %ld: it hangs\n", now->name, now_what, now->at);
-  if (n > 0 && write(STDOUT_FILENO, text, (size_t)n) < 0) _exit(3);
-  abort();
-}
-
-static void empty_folder(const char *path, int depth) {
-  DIR *d = opendir(path);
-  const struct dirent *e;
-  while (d != NULL && (e = readdir(d)) != NULL) {
-    char name[600];
-    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    snprintf(name, sizeof name, "%s/%s", path, e->d_name);
-    if (depth < 9 && unlink(name) != 0) empty_folder(name, depth + 1);
-  }
-  if (d != NULL) closedir(d);
-  if (depth > 0) rmdir(path);
-}
-
 static lua_State *state_new(void) {
   lua_State *L = faults_state();
   host_preload(L);
@@ -160,13 +127,10 @@ static lua_State *state_new(void) {
   return L;
 }
 
-/* Look-ups and others that the end of the state has left behind free what they have when they come back. */
 static void state_end(lua_State *L, const fault *f, int open) {
   faults_check(L, f, check);
   lua_close(L);
-  for (int i = 0; i < 4000 && (atomic_load(&c_heap.blocks) != 0 || descriptors() != open); i++) usleep(500);
-  faults_none_left(f);
-  if (descriptors() != open) wrong(f, "%d descriptors are left", descriptors() - open);
+  world_none_left(f, open);
   if (chdir("/") == 0) empty_folder(folder, 0);
 }
 
@@ -221,27 +185,10 @@ static long step(const fault *f) { return getenv("WEFT_QUICK") != NULL ? 1 + f->
 
 /* world_fault_test [N [a]]: all scripts, or the N-th; allocations only. */
 int main(int argc, char **argv) {
-  enum { N = sizeof scripts / sizeof *scripts };
-  size_t only = argc > 1 ? (size_t)atol(argv[1]) : 0;
-  signal(SIGALRM, on_alarm);
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  if (argc < 2 && freopen("/dev/null", "w", stderr) == NULL) return 1;
-  if (!temporary_folder(folder, sizeof folder)) return 1;
-  wf_alloc_set(heap_c, &c_heap);
-  for (size_t i = 0; i < N; i++) try_allocation(&(fault){.name = "warm", .script = scripts[i], .victim = &lua_heap});
-  failures = 0; /* what libuv opens once for the process is open now */
-  for (size_t i = 0; i < N; i++) {
-    if (only != 0 && only != i + 1) continue;
-    char name[40];
-    snprintf(name, sizeof name, "script %d", (int)i + 1);
-    fault f = {.name = name, .script = scripts[i], .victim = &c_heap};
 #if REFUSALS
-    if (argc < 3) calls_fail(f);
+  void (*before)(fault) = argc < 3 ? calls_fail : NULL;
+#else
+  void (*before)(fault) = NULL;
 #endif
-    now_what = "allocation";
-    faults_each(f, try_allocation, step);
-  }
-  empty_folder(folder, 0);
-  rmdir(folder);
-  return faults_end();
+  return world_main(argc, argv, scripts, sizeof scripts / sizeof *scripts, before, try_allocation, step);
 }
