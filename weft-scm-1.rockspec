@@ -116,6 +116,7 @@ build = {
         "csrc/lx/unpack_func.c",
         "csrc/lx/unpack_strict.c",
         "csrc/lx/unpack_table.c",
+        "csrc/rt/alarm.c",
         "csrc/rt/announce.c",
         "csrc/rt/buffer.c",
         "csrc/rt/buffer_map.c",

@@ -3,8 +3,6 @@
  * in the ready queue, except as the marker of its own yield. */
 #include "rt/sched.h"
 
-#include <math.h>
-
 #include "lx/error.h"
 #include "rt/announce.h"
 #include "rt/explore.h"
@@ -41,14 +39,6 @@ void wf_wait_prepare(wf_iso *iso, lua_State *L, wf_task *t) {
   note_inner(iso, L, t);
 }
 
-/* Where the timers of the task are. */
-static inline wf_wheel *wheel_of(wf_iso *iso, const wf_task *t) {
-  if (wf_likely(iso->explore == NULL) || t == NULL || !(t->flags & WF_F_EXPLORED)) return &iso->wheel;
-  return &iso->explore->wheel;
-}
-
-uint64_t wf_iso_now(const wf_iso *iso) { return wf_likely(iso->explore == NULL) ? wf_clock_ns() : iso->explore->now; }
-
 void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
   if (when == WF_NEVER) return;
   if (t->flags & WF_F_NODE) {
@@ -56,7 +46,7 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
     t->flags |= WF_F_TIMEOUT;
   } else {
     t->u.timer.next = NULL;
-    wf_wheel_add(wheel_of(iso, t), &t->u.timer, (when + 1) & ~(uint64_t)1);
+    wf_wheel_add(wf_wheel_of(iso, t), &t->u.timer, (when + 1) & ~(uint64_t)1);
     t->flags |= WF_F_TIMER;
   }
 }
@@ -64,7 +54,7 @@ void wf_wait_until(wf_iso *iso, wf_task *t, uint64_t when) {
 /* Take the task out of its queue and the wheel. */
 static void wait_unlink(wf_iso *iso, wf_task *t) {
   if (t->flags & WF_F_NODE) wf_list_unlink(&t->u.node.link);
-  if (t->flags & WF_F_TIMER) wf_wheel_del(wheel_of(iso, t), &t->u.timer);
+  if (t->flags & WF_F_TIMER) wf_wheel_del(wf_wheel_of(iso, t), &t->u.timer);
   if (t->flags & WF_F_TIMEOUT) wf_alarm_stop(iso, &t->ext->timeout);
   if (t->flags & WF_F_OUTSIDE) iso->outside--;
   if (t->flags & WF_F_WORLD) iso->world--;
@@ -579,36 +569,4 @@ void wf_wait_inline(wf_iso *iso, lua_State *L, wf_task *t) {
   t->state = WF_RUNNING;
   wf_press_check(iso, L);
   wf_trace(WF_TRACE_RUN, WF_WHY_NONE, iso->id, wf_task_id(iso, t), 0);
-}
-
-/* Alarms ----------------------------------------------------------------------------------- */
-
-/* The lowest bit of `when` tells an alarm from a sleeping task's own timer. */
-void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *)) {
-  wf_alarm_stop(iso, a);
-  a->wheel = wheel_of(iso, t);
-  a->task = t;
-  a->fire = fire;
-  wf_wheel_add(a->wheel, &a->timer, when | 1);
-}
-
-void wf_alarm_stop(wf_iso *iso, wf_alarm *a) {
-  (void)iso;
-  if (a->wheel != NULL) wf_wheel_del(a->wheel, &a->timer);
-}
-
-static uint64_t deadline_of(const wf_iso *iso, lua_State *L, int arg, lua_Number s) {
-  if (!(s >= 0)) luaL_argerror(L, arg, lua_pushfstring(L, "seconds >= 0 expected, got %f", s));
-  uint64_t now = wf_iso_now(iso);
-  /* Past 2^62 ns (146 years) is never. */
-  if (s >= 4.6e9) return WF_NEVER;
-  return now + (uint64_t)ceil(s * 1e9);
-}
-
-uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg) {
-  return deadline_of(iso, L, arg, luaL_checknumber(L, arg));
-}
-
-uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg) {
-  return lua_isnoneornil(L, arg) ? WF_NEVER : wf_check_deadline(iso, L, arg);
 }

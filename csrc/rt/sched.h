@@ -17,6 +17,7 @@
 #ifndef WF_RT_SCHED_H
 #define WF_RT_SCHED_H
 
+#include "rt/alarm.h"
 #include "rt/iso.h"
 #include "rt/press.h"
 #include "rt/seat.h"
@@ -275,19 +276,8 @@ void wf_iso_step(wf_iso *iso);
 
 /* When there will be something to run: 0 now, WF_NEVER when only the loop's descriptor can say. */
 uint64_t wf_iso_due(wf_iso *iso);
+
 /* Fire the timers of the wheel that are due at `now`: how many. */
 uint32_t wf_timers_fire(wf_iso *iso, wf_wheel *wheel, uint64_t now);
-
-/* The isolate's time: the monotonic clock, but for a schedule that is explored. */
-uint64_t wf_iso_now(const wf_iso *iso);
-
-/* Arm and disarm an alarm of a task. */
-void wf_alarm_set(wf_iso *iso, wf_alarm *a, wf_task *t, uint64_t when, void (*fire)(wf_iso *, wf_alarm *));
-void wf_alarm_stop(wf_iso *iso, wf_alarm *a);
-
-/* A relative time in seconds as a deadline; negative and NaN are errors that name the argument,
- * nil (where allowed) and infinity are WF_NEVER. [-0, +0, e] */
-uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg);
-uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg);
 
 #endif
