@@ -9,17 +9,17 @@ weft.exec({ "true" }):wait() -- the loop stays, and the pool
 weft.fs.access "/"
 
 local OP = {
-  run = 1, cancel = 2, ["end"] = 3, forget = 4, demand = 5, bounce = 6, offer = 7, put = 8, noput = 9, close = 10, release = 11,
-  leave = 12, value = 13, grant = 14, shut = 15, drained = 16, left = 17,
+  run = 1, cancel = 2, ["end"] = 3, fail = 4, forget = 5, demand = 6, bounce = 7, offer = 8, put = 9, noput = 10, close = 11, release = 12,
+  leave = 13, value = 14, grant = 15, shut = 16, drained = 17, left = 18,
 }
 local DONE, FAILED = 3, 4
 local CELL, MSG, HANDLE = "\0", "\1", "\2" -- how a value comes
 local CHANNEL, BUFFER, MESSAGE = "\1", "\2", "\3" -- what a handle is
 local NIL = CELL .. ("\0"):rep(16)
 
-local function frame(op, body, chan, arg, fds)
+local function frame(op, body, chan, arg)
   body = body or ""
-  return ("=I4BBI2I8I8"):pack(#body, OP[op] or op, fds or 0, 0, chan or 0, arg or 0) .. body
+  return ("=I4BI3I8I8"):pack(#body, OP[op] or op, 0, chan or 0, arg or 0) .. body
 end
 
 local function channel(mine, id, capacity) return ("=BI8I8I8I8"):pack(mine, id, capacity or 1, 7, 8) end
@@ -93,7 +93,7 @@ describe("a worker process that says", function()
     assert.is_true(job_of(frame("end", ("=BBI4"):pack(DONE, 0, 0)) .. frame("end", ("=BBI4"):pack(FAILED, 0, 0))):result())
     fails "too few bytes for a head"
     fails ""
-    for op = 0, 4 do
+    for op = 0, 5 do
       if op ~= OP["end"] then fails(frame(op, "whatever", 5, 6)) end
     end
     fails(frame(200, "no such thing"))
@@ -194,7 +194,7 @@ describe("a worker process that says", function()
       for i = 1, 1 + below(20) do
         local body = {}
         for k = 1, below(40) do body[k] = string.char(below(below(2) == 0 and 4 or 256)) end
-        said[i] = frame(1 + below(16), table.concat(body), below(3), below(4), below(2))
+        said[i] = frame(1 + below(18), table.concat(body), below(3), below(4))
       end
       job_of(table.concat(said), ch, b):wait()
       while ch:try_recv() do end

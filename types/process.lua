@@ -43,7 +43,8 @@
 ---tasks of one process. A buffer that threads share already cannot go to a process: send it there first.
 ---
 ---Standard streams are inherited. Ctrl-C is for the starter, which ends its workers. A worker dies with its starter, however
----that ends. One that dies first fails with an error of kind "process"; `os.exit` there ends that process alone.
+---that ends. One that dies first fails with an error of kind "process"; `os.exit` there ends that process alone. So does one
+---whose connection cannot go on because a side has no memory or no descriptors left for what came.
 
 ---Starts a function in a process of its own: a fresh interpreter that finds the same modules.
 ---

@@ -37,6 +37,11 @@ static void lose(wf_peer *p) {
   if (p->on_lost != NULL) p->on_lost(p);
 }
 
+void wf_peer_break(wf_peer *p, int err) {
+  wf_peer_fail(p, err);
+  lose(p);
+}
+
 /* The other side does not read any more. A worker that has ended in good order has sent its last values and its end before
  * that: they lie in the socket, and are read when the descriptor or the end of the process says so. */
 static void deafen(wf_peer *p) {
@@ -62,8 +67,7 @@ static bool out_reserve(wf_peer *p, size_t n) {
   while (room < p->out_len + n) room *= 2;
   char *grown = wf_realloc(p->out, room);
   if (grown == NULL) {
-    p->failed = true;
-    lose(p);
+    wf_peer_break(p, ENOMEM);
     return false;
   }
   p->out = grown;
@@ -88,20 +92,19 @@ void wf_peer_begin(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg) 
   wf_peer_put(p, &h, sizeof h);
 }
 
-void wf_peer_attach(wf_peer *p, int fd) {
+void wf_peer_attach(wf_peer *p, int fd, wf_shared *owner) {
   if (p->nfds_out == p->fds_out_room) {
     size_t room = p->fds_out_room == 0 ? 4 : p->fds_out_room * 2;
     wf_peer_fd *grown = wf_realloc(p->fds_out, room * sizeof *grown);
     if (grown == NULL) {
-      close(fd);
-      p->failed = true;
-      lose(p);
+      wf_peer_break(p, ENOMEM);
       return;
     }
     p->fds_out = grown;
     p->fds_out_room = room;
   }
-  p->fds_out[p->nfds_out++] = (wf_peer_fd){p->out_head + p->frame, fd};
+  wf_shared_hold(owner);
+  p->fds_out[p->nfds_out++] = (wf_peer_fd){p->out_head + p->frame, fd, owner};
 }
 
 void wf_peer_end(wf_peer *p) {
@@ -162,7 +165,7 @@ static ssize_t send_some(wf_peer *p) {
   if (put <= 0) return put;
   p->out_head += (size_t)put;
   if (with_fd) {
-    close(p->fds_out[0].fd);
+    wf_shared_release(p->fds_out[0].owner);
     p->nfds_out--;
     memmove(p->fds_out, p->fds_out + 1, p->nfds_out * sizeof *p->fds_out);
   }
@@ -226,6 +229,7 @@ const char *wf_peer_get_bytes(wf_peer_bytes *b, size_t n) {
 int wf_peer_get_fd(wf_peer *p) {
   if (p->nfds_in == 0) return -1;
   int fd = p->fds_in[0];
+  if (fd < 0) wf_peer_fail(p, EMFILE);
   p->nfds_in--;
   memmove(p->fds_in, p->fds_in + 1, p->nfds_in * sizeof fd);
   return fd;
@@ -245,7 +249,7 @@ static void serve(wf_peer *p, const wf_peer_head *h, const char *bytes) {
 static void serve_all(wf_peer *p) {
   size_t at = 0;
   wf_peer_head h;
-  while (!p->failed && p->in_len - at >= sizeof h) {
+  while (p->failed == 0 && p->in_len - at >= sizeof h) {
     memcpy(&h, p->in + at, sizeof h);
     if (p->in_len - at - sizeof h < h.size) break;
     serve(p, &h, p->in + at + sizeof h);
@@ -286,7 +290,7 @@ static void keep_fd(wf_peer *p, int fd) {
     return;
   }
   if (fd >= 0) close(fd);
-  p->failed = true;
+  wf_peer_fail(p, p->fds_in_room < FDS_MOST ? ENOMEM : EBADMSG);
 }
 
 static void take_fds(wf_peer *p, struct msghdr *m) {
@@ -302,11 +306,11 @@ static void take_fds(wf_peer *p, struct msghdr *m) {
   if (m->msg_flags & MSG_CTRUNC) keep_fd(p, -1); /* there was no room for one: those that follow keep their places */
 }
 
-/* > 0: there may be more. */
+/* > 0: there may be more; -1: there will be nothing any more. */
 static ssize_t read_some(wf_peer *p) {
   char control[CMSG_SPACE(8 * sizeof(int))];
   if (!in_reserve(p)) {
-    p->failed = true;
+    wf_peer_fail(p, ENOMEM);
     return -1;
   }
   struct iovec iov = {p->in + p->in_len, p->in_room - p->in_len};
@@ -314,7 +318,11 @@ static ssize_t read_some(wf_peer *p) {
   ssize_t got;
   do got = wf_inject_errno(WF_CALL_RECV) ? -1 : recvmsg(p->watch.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
-  if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  if (got < 0) {
+    if (errno != ECONNRESET) wf_peer_fail(p, errno); /* else the other side has closed, and did not read all */
+    return -1;
+  }
   take_fds(p, &m);
   if (got == 0) return -1;
   p->in_len += (size_t)got;
@@ -324,16 +332,17 @@ static ssize_t read_some(wf_peer *p) {
 void wf_peer_read(wf_peer *p) {
   if (p->reading || p->lost) return;
   p->reading = true;
-  for (ssize_t got = 1; got > 0 && !p->failed;) {
+  ssize_t got = 1;
+  while (got > 0 && p->failed == 0) {
     got = read_some(p);
     if (got >= 0) serve_all(p);
-    if (got < 0) p->failed = true;
   }
   p->reading = false;
-  if (p->failed) {
-    serve_all(p);
-    lose(p);
+  if (p->failed != 0 && p->is_child) {
+    wf_peer_send(p, WF_PEER_FAIL, 0, (uint64_t)p->failed);
+    wf_peer_flush(p, false);
   }
+  if (got < 0 || p->failed != 0) lose(p);
 }
 
 static void on_ready(wf_watch *w, unsigned events) {
@@ -394,7 +403,7 @@ void wf_peer_free(wf_peer *p) {
   iso->npeers--;
   while (p->nfds_in > 0)
     if (p->fds_in[--p->nfds_in] >= 0) close(p->fds_in[p->nfds_in]);
-  while (p->nfds_out > 0) close(p->fds_out[--p->nfds_out].fd);
+  while (p->nfds_out > 0) wf_shared_release(p->fds_out[--p->nfds_out].owner);
   wf_free(p->fds_in);
   wf_free(p->fds_out);
   wf_free(p->in);

@@ -20,6 +20,7 @@ typedef struct wf_peer wf_peer;
 enum wf_peer_op {
   /* Jobs; for whom the connection is made (process.c). */
   WF_PEER_RUN = 1, WF_PEER_CANCEL, WF_PEER_END,
+  WF_PEER_FAIL,    /* the worker ends: what came to it could not be taken; arg: an errno */
   WF_PEER_FORGET,  /* a buffer's memory, chan: its number; arg: how often it has come */
   /* Channels, to the side where the channel is at home. */
   WF_PEER_DEMAND,  /* arg: how many may come, at least one of them is waited for */
@@ -41,15 +42,15 @@ enum wf_peer_op {
 typedef struct wf_peer_head {
   uint32_t size; /* of what follows */
   uint8_t op;
-  uint8_t fds;   /* 0 or 1 */
-  uint16_t spare;
+  uint8_t spare[3];
   uint64_t chan; /* number of the channel */
   uint64_t arg;
 } wf_peer_head;
 
 typedef struct wf_peer_fd {
   size_t at; /* offset in `out` of the frame that it goes with */
-  int fd;    /* closed once sent */
+  int fd;
+  wf_shared *owner; /* of the descriptor, held until it is sent */
 } wf_peer_fd;
 
 /* A part of what has come. */
@@ -70,9 +71,9 @@ struct wf_peer {
   size_t nfds_out, fds_out_room;
   int *fds_in;       /* descriptors that have come before their frames were looked at; -1: lost */
   size_t nfds_in, fds_in_room;
-  bool lost;         /* memory ran out, or the other side is gone */
+  bool lost;         /* it has failed, or the other side is gone */
   bool deaf;         /* it does not take anything any more; what it has sent before is still to be read */
-  bool failed;       /* frames made no sense, or memory ran out: not in order */
+  int failed;        /* an errno: what came made no sense (EBADMSG), or could not be taken; or memory ran out. 0: in order */
   bool reading;
   bool is_child;     /* this is the worker's side */
   wf_link taps;      /* of channels, both kinds */
@@ -99,6 +100,14 @@ void wf_peer_between(wf_peer *p, pid_t here, pid_t there); /* before anything is
 /* Close the connection: channels are parted. Frees it; not from on_frame. */
 void wf_peer_free(wf_peer *p);
 
+/* It is out of order from now on, for this reason, if it was not before. */
+static inline void wf_peer_fail(wf_peer *p, int err) {
+  if (p->failed == 0) p->failed = err;
+}
+
+/* The same, and nothing can be sent any more. */
+void wf_peer_break(wf_peer *p, int err);
+
 /* Read and serve all that is there. No Lua. */
 void wf_peer_read(wf_peer *p);
 
@@ -123,14 +132,15 @@ void wf_peer_begin(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg);
 void wf_peer_put(wf_peer *p, const void *bytes, size_t n);
 void wf_peer_put_u32(wf_peer *p, uint32_t v);
 void wf_peer_put_u64(wf_peer *p, uint64_t v);
-void wf_peer_attach(wf_peer *p, int fd); /* goes with the frame that has begun; takes the descriptor over */
+void wf_peer_attach(wf_peer *p, int fd, wf_shared *owner); /* goes with the frame that has begun */
 void wf_peer_end(wf_peer *p);
 void wf_peer_send(wf_peer *p, enum wf_peer_op op, uint64_t chan, uint64_t arg); /* without bytes */
 
-/* Take what a frame has; false: it is shorter. */
+/* Take what a frame has; false: it is shorter. What returns NULL or false below because of something else than the frame calls
+ * wf_peer_fail. */
 bool wf_peer_get(wf_peer_bytes *b, void *to, size_t n);
 const char *wf_peer_get_bytes(wf_peer_bytes *b, size_t n);
-int wf_peer_get_fd(wf_peer *p); /* -1: none has come */
+int wf_peer_get_fd(wf_peer *p); /* -1: none has come, or it was lost */
 
 /* Messages for peers (wf_pack_for, WF_REACH_PEERS) and parcels (peer_value.c). A message that was made for states of
  * this process is made anew, on iso->bench; NULL, or false, when that cannot be, with a line on stderr. */
@@ -142,7 +152,7 @@ bool wf_peer_get_parcel(wf_peer *p, wf_peer_bytes *b, wf_parcel *v);
 /* Channels (peer_chan.c). */
 struct wf_shchan;
 void wf_peer_put_channel(wf_peer *p, struct wf_shchan *s);
-struct wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b); /* with a hold; NULL: malformed, or no memory */
+struct wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b); /* with a hold */
 void wf_peer_on_channel(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b);
 void wf_peer_part_channels(wf_peer *p);
 void wf_peer_settle(wf_peer *p); /* the worker ends; waits for its starter: see peer_chan.c */

@@ -1,8 +1,7 @@
 /* See peer.h: buffers between processes. The memory goes as a descriptor, once; views of it as numbers. The side that sent
  * the memory first has numbered it and keeps it until the other says that it has no view any more. */
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "rt/buffer.h"
@@ -50,18 +49,18 @@ void wf_peer_put_view(wf_peer *p, wf_view *v) {
   for (wf_link *l = p->memories.next; l != &p->memories && k == NULL; l = l->next)
     if (wf_list_entry(l, peer_memory, link)->memory == v->memory) k = wf_list_entry(l, peer_memory, link);
   if (k == NULL) {
-    int fd = fcntl(v->memory->fd, F_DUPFD_CLOEXEC, 3);
-    k = fd < 0 ? NULL : note(p, v->memory, ++p->last_memory, true);
-    if (k != NULL)
-      wf_peer_attach(p, fd);
-    else if (fd >= 0)
-      close(fd);
-    first = k != NULL;
+    k = note(p, v->memory, ++p->last_memory, true);
+    if (k == NULL) {
+      wf_peer_break(p, ENOMEM);
+      return;
+    }
+    wf_peer_attach(p, v->memory->fd, &v->memory->shared);
+    first = true;
   }
-  if (k != NULL && k->own) k->times++;
+  if (k->own) k->times++;
   const wf_elems_view *w = &v->memory->whole.v;
-  view_frame f = {.id = k == NULL ? 0 : k->id, .bytes = w->n * w->stride, .offset = (uint64_t)(v->v.data - w->data), .n = v->v.n, .stride = v->v.stride,
-                  .yours = k != NULL && !k->own, .first = first, .type = (uint8_t)v->v.type};
+  view_frame f = {.id = k->id, .bytes = w->n * w->stride, .offset = (uint64_t)(v->v.data - w->data), .n = v->v.n, .stride = v->v.stride,
+                  .yours = !k->own, .first = first, .type = (uint8_t)v->v.type};
   wf_peer_put(p, &f, sizeof f);
 }
 
@@ -101,8 +100,12 @@ static peer_memory *memory_come(wf_peer *p, const view_frame *f) {
   int fd = wf_peer_get_fd(p);
   if (fd < 0) return NULL;
   wf_memory *m = wf_memory_of_fd(fd, (size_t)f->bytes);
-  if (m == NULL) return NULL;
+  if (m == NULL) {
+    if (errno == ENOMEM) wf_peer_fail(p, ENOMEM);
+    return NULL;
+  }
   peer_memory *k = note(p, m, f->id, false);
+  if (k == NULL) wf_peer_fail(p, ENOMEM);
   wf_view_release(&m->whole);
   return k;
 }
@@ -117,5 +120,7 @@ wf_view *wf_peer_get_view(wf_peer *p, wf_peer_bytes *b) {
   const wf_elems_view *w = &k->memory->whole.v;
   uint64_t bytes = w->n * w->stride, size = wf_elem_size((enum wf_elem)f.type);
   if (f.stride < size || f.stride % size != 0 || f.offset % size != 0 || f.offset > bytes || f.n > (bytes - f.offset) / f.stride) return NULL;
-  return wf_view_new(k->memory, (wf_elems_view){w->data + f.offset, (size_t)f.n, (size_t)f.stride, (enum wf_elem)f.type});
+  wf_view *v = wf_view_new(k->memory, (wf_elems_view){w->data + f.offset, (size_t)f.n, (size_t)f.stride, (enum wf_elem)f.type});
+  if (v == NULL) wf_peer_fail(p, ENOMEM);
+  return v;
 }

@@ -16,6 +16,7 @@
  * was on its way to the other process is lost with it; what came from there stays. A worker that ends in good order
  * takes leave: it says that it receives no more, waits until home has heard it, and gives back what has come till then.
  */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
@@ -234,7 +235,10 @@ wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
     if (mine) return NULL;
     sweep(p);
     wf_shchan *s = wf_shchan_new((size_t)capacity);
-    if (s == NULL) return NULL;
+    if (s == NULL) {
+      wf_peer_fail(p, ENOMEM);
+      return NULL;
+    }
     s->mirror = true;
     s->home_id = home_id;
     s->home_pid = home_pid;
@@ -243,7 +247,10 @@ wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
     atomic_store_explicit(&s->peers, true, memory_order_relaxed);
     t = tap_new(p, s, id, false);
     wf_shared_release(&s->shared);
-    if (t == NULL) return NULL;
+    if (t == NULL) {
+      wf_peer_fail(p, ENOMEM);
+      return NULL;
+    }
     t->leave = window_of(s);
   }
   if (!t->home) t->came++;
@@ -543,7 +550,7 @@ void wf_peer_on_channel(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
   bool valued = h->op == WF_PEER_VALUE || h->op == WF_PEER_PUT || h->op == WF_PEER_BOUNCE;
   wf_parcel v = {.msg = NULL};
   if (valued && !wf_peer_get_parcel(p, b, &v)) {
-    p->failed = true;
+    wf_peer_fail(p, EBADMSG);
     return;
   }
   wf_tap *t = tap_of(p, h->chan, home);

@@ -1,5 +1,6 @@
 /* See peer.h: values between processes. A message is its size, the number of objects beside it, its bytes (lx/pack.h,
  * WF_REACH_PEERS), then each object: its kind and what that needs. */
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +54,10 @@ static bool get_object(wf_peer *p, wf_peer_bytes *b, const wf_transfer **ops, vo
   uint8_t kind;
   if (!wf_peer_get(b, &kind, sizeof kind) || kind == KIND_NONE || kind > KIND_MESSAGE) return false;
   *ops = ops_of(p->iso, kind);
-  if (*ops == NULL) return false;
+  if (*ops == NULL) {
+    wf_peer_fail(p, ENOMEM);
+    return false;
+  }
   *held = NULL;
   if (kind == KIND_CHANNEL) {
     *held = wf_peer_get_channel(p, b);
@@ -61,7 +65,10 @@ static bool get_object(wf_peer *p, wf_peer_bytes *b, const wf_transfer **ops, vo
     *held = wf_peer_get_view(p, b);
   } else {
     wf_msg *m = wf_peer_get_msg(p, b);
-    if (m != NULL && (*held = (*ops)->of_msg(m)) == NULL) wf_msg_free(m);
+    if (m != NULL && (*held = (*ops)->of_msg(m)) == NULL) {
+      wf_peer_fail(p, ENOMEM);
+      wf_msg_free(m);
+    }
   }
   return *held != NULL;
 }
@@ -80,15 +87,19 @@ wf_msg *wf_peer_get_msg(wf_peer *p, wf_peer_bytes *b) {
   uint32_t len, nside;
   if (!wf_peer_get(b, &len, sizeof len) || !wf_peer_get(b, &nside, sizeof nside)) return NULL;
   const char *bytes = wf_peer_get_bytes(b, len);
-  wf_msg *m = bytes == NULL ? NULL : wf_msg_new(NULL, len);
-  if (m == NULL) return NULL;
+  if (bytes == NULL) return NULL;
+  wf_msg *m = wf_msg_new(NULL, len);
+  if (m == NULL) {
+    wf_peer_fail(p, ENOMEM);
+    return NULL;
+  }
   m->peer = true;
   m->len = len;
   memcpy(m->data, bytes, len);
   for (uint32_t i = 0; i < nside; i++) {
     wf_side one, *side = NULL;
     bool got = get_object(p, b, &one.ops, &one.held);
-    if (got) side = wf_msg_side(m);
+    if (got && (side = wf_msg_side(m)) == NULL) wf_peer_fail(p, ENOMEM);
     if (side == NULL) {
       if (got) one.ops->drop(one.held);
       wf_msg_free(m);

@@ -35,6 +35,7 @@ typedef struct worker {
   wf_run *run;
   wf_program *program;
   bool said;       /* the last frame has come */
+  int failed;      /* an errno: it could not take what came, and ends */
   bool cancel_due; /* the signal goes when the frame has */
 } worker;
 
@@ -50,7 +51,10 @@ static void on_end_frame(worker *w, wf_peer *p, wf_peer_bytes *b) {
   if (w->said || !wf_peer_get(b, &outcome, sizeof outcome) || !wf_peer_get(b, &has_output, sizeof has_output)) return;
   if (outcome != WF_DONE && outcome != WF_FAILED && outcome != WF_CANCELLED) return;
   r->outcome = outcome;
-  if (has_output && (r->output = wf_peer_get_msg(p, b)) == NULL) return;
+  if (has_output && (r->output = wf_peer_get_msg(p, b)) == NULL) {
+    wf_peer_fail(p, EBADMSG);
+    return;
+  }
   if (wf_peer_get(b, &len, sizeof len) && len > 0) {
     const char *text = wf_peer_get_bytes(b, len);
     if (text != NULL && (r->traceback = wf_malloc(len + 1)) != NULL) {
@@ -62,7 +66,15 @@ static void on_end_frame(worker *w, wf_peer *p, wf_peer_bytes *b) {
 }
 
 static void on_worker_frame(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
-  if (h->op == WF_PEER_END) on_end_frame(p->owner, p, b);
+  worker *w = p->owner;
+  if (h->op == WF_PEER_END) on_end_frame(w, p, b);
+  if (h->op == WF_PEER_FAIL) w->failed = (int)h->arg;
+}
+
+/* Without a connection that is in order it has nobody to work for, and its job will not end otherwise. */
+static void on_worker_lost(wf_peer *p) {
+  const worker *w = p->owner;
+  if (p->failed != 0) wf_program_signal(w->program, SIGKILL, false);
 }
 
 static void on_sent(wf_peer *p) {
@@ -81,6 +93,10 @@ static int keep_death(lua_State *L) {
   if (r->cancelled) {
     if (r->reason == NULL || wf_unpack(L, r->reason) != 1) lua_pushnil(L);
     wf_cancel_error(L, lua_gettop(L));
+  } else if (r->peer->failed != 0) {
+    lx_error_new(L, "process", "the process was killed: the connection to it failed here: %s", strerror(r->peer->failed));
+  } else if (w->failed != 0) {
+    lx_error_new(L, "process", "the process ended: its connection failed there: %s", strerror(w->failed));
   } else if (e->signal != 0) {
     lx_error_new(L, "process", "the process was killed by %s before its function had ended", wf_signal_text(e->signal, buf, sizeof buf));
   } else {
@@ -97,7 +113,7 @@ static void on_exit_of(wf_iso *iso, wf_program *program) {
   wf_peer *p = r->peer;
   lua_State *L = iso->bench;
   program->on_ended = NULL;
-  if (p != NULL) wf_peer_read(p);
+  wf_peer_read(p);
   if (!w->said) {
     r->outcome = r->cancelled ? WF_CANCELLED : WF_FAILED;
     wf_msg_free(r->output);
@@ -110,7 +126,7 @@ static void on_exit_of(wf_iso *iso, wf_program *program) {
     }
   }
   r->peer = NULL;
-  if (p != NULL) wf_peer_free(p);
+  wf_peer_free(p);
   wf_free(w);
   r->mail.deliver(iso, &r->mail); /* with the worker's hold */
 }
@@ -169,8 +185,9 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   wf_peer_between(p, getpid(), process.pid);
   p->on_frame = on_worker_frame;
   p->on_sent = on_sent;
-  send_run(p, r);
+  p->on_lost = on_worker_lost;
   wf_program_started(iso, o->program, process, WF_NEVER);
+  send_run(p, r);
   wf_peer_flush(p, false);
   return 0;
 }
@@ -201,8 +218,9 @@ static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_b
     r->name[len] = '\0';
   }
   r->input = wf_peer_get_msg(p, b);
-  if (wf_peer_get(b, &has_locals, sizeof has_locals) && has_locals) r->locals = wf_peer_get_msg(p, b);
-  if (r->input == NULL) p->failed = true;
+  bool whole = r->input != NULL && wf_peer_get(b, &has_locals, sizeof has_locals);
+  if (whole && has_locals) whole = (r->locals = wf_peer_get_msg(p, b)) != NULL;
+  if (!whole) wf_peer_fail(p, EBADMSG);
   wf_peer_land(p, WF_WHY_PROCESS, 0);
 }
 
