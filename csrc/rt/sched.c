@@ -402,7 +402,7 @@ static bool iso_spin(wf_iso *iso, uint64_t now, uint64_t next) {
   wf_parker *p = &iso->port->parker;
   if (!wf_spin_due(&iso->spin, now, next) || wf_workers_busy()) return false;
   if (iso->npeers > 0 && iso->loop->uv_dirty) return false; /* what libuv has been asked comes first */
-  bool came = iso->npeers > 0 ? wf_loop_spin(iso->loop, p, WF_SPIN_NS) != WF_PARK_TIMEOUT : wf_parker_spin(p, WF_SPIN_NS);
+  bool came = iso->npeers > 0 ? wf_loop_spin(iso->loop, p, iso->spin.ns) != WF_PARK_TIMEOUT : wf_parker_spin(p, iso->spin.ns);
   wf_spin_ended(&iso->spin, came);
   return came;
 }

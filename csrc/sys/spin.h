@@ -1,8 +1,11 @@
 /* Whether to look around for a while before a sleep.
  *
  * Being put to sleep and woken costs both sides more than a short answer takes (DESIGN.md D4): a sleeper whose sleeps are short had
- * better spin. Whether they are is learnt: after a spin in vain a number of short sleeps must come before the next, twice as many each
- * time, so that who waits for something slower pays little. Where there is one processor nobody spins.
+ * better spin, for as long as it takes to wake the other side: what it is woken for answers within the spin then, and from there on
+ * neither sleeps. How long that is depends on the machine (5 to 50 us have been seen); a sleep for an answer is two such wakes, so
+ * somewhat more than half of the last one will do. Whether sleeps are short is learnt: after a spin in vain a number of short ones
+ * must come before the next, twice as many each time, so that who waits for something slower pays little. Where there is one
+ * processor nobody spins.
  *
  * One for each sleeper; the carrier alone. */
 #ifndef WF_SYS_SPIN_H
@@ -11,22 +14,23 @@
 #include "base/base.h"
 #include "sys/thread.h"
 
-#define WF_SPIN_NS ((uint64_t)20000)  /* about what it costs to be put to sleep and woken */
-#define WF_SHORT_NS ((uint64_t)60000) /* a sleep that a spin might have spared */
+#define WF_SPIN_NS ((uint64_t)20000)   /* at least so long */
+#define WF_SHORT_NS ((uint64_t)120000) /* a sleep that a spin might have spared */
 
 typedef struct wf_spin {
   uint32_t after;   /* so many short sleeps until the next spin */
   uint32_t pause;   /* and as it was last set */
+  uint32_t ns;      /* how long */
   bool alone;       /* there is one processor */
 } wf_spin;
 
 enum { WF_SPIN_PAUSE = 255 }; /* short sleeps between two spins, at most */
 
-static inline void wf_spin_init(wf_spin *s) { *s = (wf_spin){.after = 1, .pause = 1, .alone = wf_cpus_at_first() == 1}; }
+static inline void wf_spin_init(wf_spin *s) { *s = (wf_spin){.after = 1, .pause = 1, .ns = WF_SPIN_NS, .alone = wf_cpus_at_first() == 1}; }
 
 /* Is it time to, before a sleep that begins now and may last until the deadline? */
 static inline bool wf_spin_due(const wf_spin *s, uint64_t now, uint64_t deadline_ns) {
-  return s->after == 0 && deadline_ns > now + WF_SPIN_NS;
+  return s->after == 0 && deadline_ns > now + s->ns;
 }
 
 /* It was long enough: something has come; or it was not. */
@@ -41,7 +45,10 @@ static inline void wf_spin_ended(wf_spin *s, bool came) {
 
 /* A sleep was ended by what was waited for, after so long. */
 static inline void wf_spin_slept(wf_spin *s, uint64_t ns) {
-  if (s->after > 0 && ns < WF_SHORT_NS && !s->alone) s->after--;
+  if (ns >= WF_SHORT_NS || s->alone) return;
+  uint64_t wake = ns * 5 / 8;
+  s->ns = (uint32_t)(wake > WF_SPIN_NS ? wake : WF_SPIN_NS);
+  if (s->after > 0) s->after--;
 }
 
 #endif

@@ -81,7 +81,7 @@ static void spins(void) {
   wf_loop_free(loop);
 }
 
-/* Long sleeps do not count, and where there is one processor nobody spins. */
+/* Long sleeps do not count, short ones say how long it takes to be woken, and where there is one processor nobody spins. */
 static void spins_seldom(void) {
   wf_spin s;
   wf_spin_init(&s);
@@ -90,6 +90,9 @@ static void spins_seldom(void) {
   CHECK(!wf_spin_due(&s, 0, WF_NEVER));
   wf_spin_slept(&s, 1);
   CHECK(wf_spin_due(&s, 0, WF_NEVER) && !wf_spin_due(&s, 0, WF_SPIN_NS));
+  CHECK(s.ns == WF_SPIN_NS);
+  wf_spin_slept(&s, 80000); /* a wake takes 40 us: that long, and somewhat more */
+  CHECK(s.ns == 50000 && !wf_spin_due(&s, 0, 50000));
   for (uint32_t pause = 3; pause <= WF_SPIN_PAUSE; pause = pause * 2 + 1) {
     wf_spin_ended(&s, false);
     CHECK(s.after == pause);
