@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "base/clock.h"
 #include "sys/fd.h"
+#include "sys/thread.h"
 
 #define DOZE_NS ((uint64_t)3000000)  /* a first, short sleep that needs no signal mask */
 #define BLIND_NS ((uint64_t)5000000) /* between looks at a parker without a descriptor */
@@ -63,7 +64,9 @@ static int loop_init(uv_loop_t *uv) {
   return err;
 }
 
+/* Its threads take the name and the signal mask of the one that first wants them. */
 static int start_pool_locked(void) {
+  char name[WF_THREAD_NAME];
   sigset_t all, before;
   uv_loop_t uv;
   uv_work_t w;
@@ -71,7 +74,10 @@ static int start_pool_locked(void) {
   if (err != 0) return err;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  wf_thread_get_name(name);
+  if (name[0] != '\0') wf_thread_set_name("weft files");
   err = -wf_uv.queue_work(&uv, &w, no_work, after_no_work);
+  if (name[0] != '\0') wf_thread_set_name(name);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (err == 0) wf_uv.run(&uv, UV_RUN_DEFAULT);
   wf_uv.loop_close(&uv);

@@ -104,6 +104,13 @@ int wf_thread_set_name(const char *name) {
 #endif
 }
 
+void wf_thread_get_name(char name[WF_THREAD_NAME]) {
+  name[0] = '\0';
+#if defined(__APPLE__) || defined(__linux__)
+  if (pthread_getname_np(pthread_self(), name, WF_THREAD_NAME) != 0) name[0] = '\0';
+#endif
+}
+
 static const struct policy {
   const char *name;
   int policy;

@@ -115,6 +115,9 @@ int wf_thread_signal(wf_thread *t, int sig);
 /* Names the calling thread. Cut as above. 0 or an errno. */
 int wf_thread_set_name(const char *name);
 
+/* The name of the calling thread, "" on systems without. */
+void wf_thread_get_name(char name[WF_THREAD_NAME]);
+
 /* The calling thread's kernel id, 0 on systems without. */
 int64_t wf_thread_self_tid(void);
 
