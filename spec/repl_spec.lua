@@ -84,6 +84,7 @@ ch:recv()
     end
     assert.equal("7\n2\n", plain "quit = 7\nquit\n2\n")
     assert.is_nil(plain("x = quit\n2\n"):find "attempt")
+    assert.equal("1\n", plain "do setmetatable(_G, { __index = function(_, n) error(n .. ' is not declared') end }) end\n1\nquit\n2\n")
   end)
 
   it("takes another table for globals", function()

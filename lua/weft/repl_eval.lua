@@ -15,11 +15,17 @@ function M.compile(code, name, env)
   return nil, message
 end
 
+-- Globals that must be declared raise when they are not.
+local function has(env, name)
+  local ok, value = pcall(function() return env[name] end)
+  return ok and value ~= nil
+end
+
 -- ".trace f(1)" -> "trace", "f(1)"; nil for a line that is no command. ".5" and the like are not. `exit` and `quit()` are,
 -- as elsewhere, unless there is such a global.
 function M.command(line, env)
   local word = line:match "^%s*(%a+)%s*$" or line:match "^%s*(%a+)%s*%(%s*%)%s*$"
-  if (word == "exit" or word == "quit") and env[word] == nil then return "quit", "" end
+  if (word == "exit" or word == "quit") and not has(env, word) then return "quit", "" end
   return line:match "^%s*%.(%a+)%s*(.-)%s*$"
 end
 

@@ -86,8 +86,9 @@ local function entered(text, env)
   check_text(text, "a line")
   local f, message = eval.compile(text, "=stdin", env)
   check(type(f) == "function" or type(message) == "string" and message ~= "", "%q compiles to nothing", text)
-  local name, rest = eval.command(text)
-  check(name == nil or type(rest) == "string" and text:match "^%s*%.%a", "%q is a command", text)
+  local name, rest = eval.command(text, env)
+  local leaves = name == "quit" and (text:find "exit" or text:find "quit")
+  check(name == nil or type(rest) == "string" and (leaves or text:match "^%s*%.%a"), "%q is a command", text)
   check(type(eval.error_text(message or env, text)) == "string", "an error without a text")
 end
 
