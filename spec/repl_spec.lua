@@ -84,7 +84,8 @@ ch:recv()
     end
     assert.equal("7\n2\n", plain "quit = 7\nquit\n2\n")
     assert.is_nil(plain("x = quit\n2\n"):find "attempt")
-    assert.equal("1\n", plain "do setmetatable(_G, { __index = function(_, n) error(n .. ' is not declared') end }) end\n1\nquit\n2\n")
+    local strict = "do setmetatable(_G, { __index = function(_, n) error(n .. ' is not declared') end }) end\n1\nquit\n2\n"
+    assert.same({ "1\n", "over", 0 }, { plain(strict) })
   end)
 
   it("takes another table for globals", function()
