@@ -33,6 +33,7 @@ fi
 case $goal in
   test | faults | versions | asan | tsan | valgrind | deep | coverage)
     have busted || need lua-busted
+    have ps || need procps
     have luarocks || need luarocks
     have curl || want curl
     have nc || want netcat-openbsd
