@@ -183,8 +183,10 @@ describe("the streams of a child", function()
     local f = assert(io.open("/dev/zero")) -- C's, open at exec
     assert.equal("0 1 2 ", (sh(FDS)))
     assert.equal("0 1 2 7 20 ", (sh(FDS, { fds = { [7] = "null", [20] = 1 } })))
-    local out = sh("cat <&5", { fds = { [5] = { path = helper.root .. "/LICENSE" } } })
-    assert.equal("", out) -- written to, as numbers above 0 are
+    local license = helper.read_file(helper.root .. "/LICENSE")
+    assert.equal(license, sh("cat <&5", { fds = { [5] = { path = helper.root .. "/LICENSE", mode = "r" } } }))
+    assert.equal("data", sh("cat <&5", { fds = { [5] = { data = "data" } } }))
+    assert.equal(license, helper.read_file(helper.root .. "/LICENSE"))
     f:close()
   end)
 

@@ -32,6 +32,11 @@ describe("the source tree", function()
     assert(code == 0, out)
   end)
 
+  it("has no file that a test has emptied", function()
+    assert.equal("", (sh("find . -name .git -prune -o -name build -prune -o -type f -size 0 -print")))
+    assert.truthy(helper.read_file("LICENSE"):find "^MIT License")
+  end)
+
   it("has every source in the rockspec", function()
     local out, code = sh("lua5.4 scripts/rockspec.lua --check")
     assert(code == 0, out)

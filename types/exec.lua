@@ -33,15 +33,16 @@ function weft.exec(opts) end
 ---Options of weft.exec. What is not given is as in this process.
 ---
 ---A standard stream is one of: "inherit" (the default), "null", "pipe" (a stream in the handle), a path, a descriptor's number, a
----stream, `{ path =, append = }`. A stream of a socket or a pipe is given away: it is closed here once the child has it, so two
+---stream, `{ path =, mode = }`, where mode is "r", "w", "a" or "r+": stdin is read, the others are made new, or longer with
+---`append = true`, if it is not given. A stream of a socket or a pipe is given away: it is closed here once the child has it, so two
 ---programs joined by one see each other end. `stdin` may also be `{ data = s }`, the bytes themselves, or simply a string; one that
 ---begins with `/`, `./` or `../` and has no line end is a path. For bytes that come from elsewhere say `{ data = s }`.
 ---@class weft.exec.options
 ---@field [integer] string  the program and its arguments
 ---@field stdin? any
----@field stdout? any  a path is made new, or longer with `append`
+---@field stdout? any
 ---@field stderr? any  also "stdout": where stdout goes
----@field fds? table  further descriptors: number (3 and up) -> as above, but "pipe"
+---@field fds? table  further descriptors: number (3 and up) -> "null", "inherit", a descriptor's number, a stream, `{ data = }`, or `{ path =, mode = }`: here nothing but the mode tells whether the file is read
 ---@field pty? boolean|table  a pseudo-terminal, `{ rows = 24, cols = 80 }`, as the three streams and as the controlling terminal of a new session; `child.pty` is our side
 ---@field env? table  the whole environment, name -> value; with `inherit = true` what is to be different in this process's, where false removes
 ---@field cwd? string  entered with the new identity

@@ -51,8 +51,11 @@ static int from_null(wf_exec *e) {
   return e->null_fd;
 }
 
-static int from_path(wf_exec *e, const char *path, bool input, bool append) {
-  int flags = input ? O_RDONLY : O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC);
+/* How a path is opened. */
+static const char *const mode_names[] = {"r", "w", "a", "r+", NULL};
+static const int modes[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND, O_RDWR};
+
+static int from_path(wf_exec *e, const char *path, int flags) {
   int fd;
   do fd = open(path, flags | O_CLOEXEC | O_NOCTTY, MODE_NEW);
   while (fd < 0 && errno == EINTR);
@@ -145,21 +148,46 @@ static void check_path(lua_State *L, const char *name, const char *path, size_t 
   if (n == 0 || strlen(path) != n) option_error(L, name, "a path without zeros expected");
 }
 
-/* A table { path =, append = } or { data = } at the top. */
-static int from_table(lua_State *L, wf_exec *e, const char *name, bool input, const char **what) {
+static void refuse_unknown(lua_State *L, const char *name) {
+  static const char *const known[] = {"path", "mode", "append", "data"};
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    bool found = false;
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) found |= strcmp(key, known[i]) == 0;
+    if (!found) option_error(L, name, lua_pushfstring(L, "unknown field '%s' in the table (it has path, mode, append, data)", key));
+  }
+}
+
+/* How the table at the top says that its path is opened. What is read by a program, or written, its number tells up to 2. */
+static int table_mode(lua_State *L, const char *name, int target) {
+  int type = lua_getfield(L, -1, "mode"), at = -1;
+  for (int i = 0; type == LUA_TSTRING && mode_names[i] != NULL; i++)
+    if (strcmp(lua_tostring(L, -1), mode_names[i]) == 0) at = i;
+  if (type != LUA_TNIL && at < 0) option_error(L, name, "the table's mode is \"r\", \"w\", \"a\" or \"r+\"");
+  lua_getfield(L, -2, "append");
+  if (at < 0 && lua_toboolean(L, -1) && target != 0) at = 2;
+  if (at < 0 && target > 2) option_error(L, name, "say how the path is opened: { path = ..., mode = \"r\", \"w\", \"a\" or \"r+\" }");
+  lua_pop(L, 2);
+  return at >= 0 ? modes[at] : modes[target != 0];
+}
+
+/* A table { path =, mode =, append = } or { data = } at the top. */
+static int from_table(lua_State *L, wf_exec *e, const char *name, int target, const char **what) {
+  bool output = target == 1 || target == 2;
   size_t n;
-  if (lua_getfield(L, -1, "data") == LUA_TSTRING && input) {
+  refuse_unknown(L, name);
+  if (lua_getfield(L, -1, "data") == LUA_TSTRING && !output) {
     const char *data = lua_tolstring(L, -1, &n);
     return from_data(e, data, n);
   }
   lua_pop(L, 1);
   if (lua_getfield(L, -1, "path") != LUA_TSTRING)
-    option_error(L, name, input ? "the table has neither a path nor data" : "the table has no path");
+    option_error(L, name, output ? "the table has no path" : "the table has neither a path nor data");
   const char *path = lua_tolstring(L, -1, &n);
   check_path(L, name, path, n);
-  lua_getfield(L, -2, "append");
+  lua_pushvalue(L, -2);
   *what = path;
-  return from_path(e, path, input, lua_toboolean(L, -1));
+  return from_path(e, path, table_mode(L, name, target));
 }
 
 static int from_string(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, int target, const char **what) {
@@ -174,9 +202,10 @@ static int from_string(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, 
   }
   if (target == 2 && strcmp(s, "stdout") == 0) return e->fds[1].parent;
   if (input && !looks_like_path(s, n)) return from_data(e, s, n);
+  if (target > 2) option_error(L, name, "\"null\", \"inherit\", { path =, mode = }, { data = }, a descriptor or a stream expected, got a string");
   check_path(L, name, s, n);
   *what = s;
-  return from_path(e, s, input, false);
+  return from_path(e, s, modes[!input]);
 }
 
 /* The descriptor for the value at the top, which is the program's `target`. */
@@ -186,7 +215,7 @@ static int resolve(wf_iso *iso, lua_State *L, wf_exec *e, const char *name, int 
   switch (lua_type(L, -1)) {
     case LUA_TNIL: return e->slave >= 0 ? e->slave : target; /* a standard stream: fds has no nil */
     case LUA_TSTRING: return from_string(iso, L, e, name, target, what);
-    case LUA_TTABLE: return from_table(L, e, name, target == 0, what);
+    case LUA_TTABLE: return from_table(L, e, name, target, what);
     case LUA_TNUMBER: {
       int ok;
       lua_Integer fd = lua_tointegerx(L, -1, &ok);
