@@ -99,6 +99,31 @@ describe("a channel that crosses", function()
     assert.truthy(tostring(ch):find("weft.channel %d+ %(0 of 2%)"))
   end)
 
+  it("has the number of its own isolate everywhere", function()
+    local ch, m = weft.channel(), weft.mutex()
+    local function number(o) return tostring(o):match "^weft%.%a+ ([%d.]+) %(" end
+    local own, there, mutex, unlocked = weft.thread(function()
+      local ok, why = pcall(m.unlock, m)
+      assert(not ok)
+      return number(require "weft".channel()), number(ch), number(m), why
+    end):join()
+    assert.same({ "1." .. number(ch), "1." .. number(m) }, { there, mutex })
+    assert.truthy(own:find "^%d+$")
+    assert.truthy(unlocked:find("cannot unlock mutex 1." .. number(m) .. ":", 1, true))
+    ch:close()
+    assert.truthy(tostring(select(2, pcall(ch.send, ch, 1))):find("channel " .. number(ch) .. " is closed", 1, true))
+    assert.truthy(tostring(weft.thread(function() return select(2, pcall(ch.send, ch, 1)) end):join())
+      :find("channel 1." .. number(ch) .. " is closed", 1, true))
+    local job = weft.thread(function(a, b) -- two channels have two numbers
+      require "weft".all { require "weft".go(a.recv, a), require "weft".go(b.recv, b) }
+    end, weft.channel(), weft.channel())
+    local _, told = pcall(job.join, job)
+    local first, second = tostring(told):match "recv for weft.channel 1%.(%d+) .-recv for weft.channel 1%.(%d+) "
+    assert.truthy(first and first ~= second, tostring(told))
+    job:cancel()
+    job:wait()
+  end)
+
   it("does not hold a task that is cancelled or out of time", function()
     local ch = weft.channel()
     weft.thread(function() end, ch):join()

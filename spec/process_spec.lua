@@ -243,6 +243,33 @@ describe("the end of a worker process", function()
     assert.is_nil((weft.info(pid)))
   end)
 
+  it("ends by os.exit as it says, with what it had written and sent", function()
+    local out = helper.run_ok [[
+      local weft = require "weft"
+      for _, close in ipairs { false, true } do
+        for _, code in ipairs { 0, 3, true, false } do
+          local ch = weft.channel(10)
+          local job = weft.process(function()
+            setmetatable({}, { __gc = function() io.write "finalised " end })
+            io.write "written "
+            ch:send "sent"
+            os.exit(code, close)
+          end)
+          local _, err = job:result()
+          print(code, close, (ch:try_recv()), (tostring(err):match "exited with code %d+"))
+        end
+      end
+    ]]
+    local expected = {}
+    for _, close in ipairs { false, true } do
+      for i, code in ipairs { "0", "3", "true", "false" } do
+        expected[#expected + 1] = ("%s%s\t%s\tsent\texited with code %d\n"):format(close and "written finalised " or "written ", code,
+          close, ({ 0, 3, 0, 1 })[i])
+      end
+    end
+    assert.equal(table.concat(expected), out)
+  end)
+
   it("is an error of kind process when it dies", function()
     local job = weft.process(function() os.exit(3) end)
     local err = select(2, job:result())

@@ -15,8 +15,14 @@ static inline wf_channel *check_channel(lua_State *L) {
   return c;
 }
 
+/* The number that it has in the isolate where it was made; one of another process has one here. */
+static const char *number_of(const wf_channel *c, char buf[WF_NUMBER_ROOM]) {
+  const wf_iso *iso = c->object.iso;
+  return wf_object_number(iso, c->shared != NULL && !c->shared->mirror ? c->shared->id : wf_channel_id(iso, c), buf);
+}
+
 int wf_channel_raise_closed(lua_State *L, const wf_channel *c) {
-  lx_error_new(L, "closed", "cannot send: channel %d is closed", (int)c->seq);
+  lx_error_new(L, "closed", "cannot send: channel %s is closed", number_of(c, (char[WF_NUMBER_ROOM]){0}));
   lx_error_place(L);
   return lua_error(L);
 }
@@ -216,12 +222,12 @@ static int channel_capacity(lua_State *L) {
 
 static int channel_tostring(lua_State *L) {
   const wf_channel *c = check_channel(L);
-  const char *closed = is_closed(c) ? ", closed" : "";
+  const char *closed = is_closed(c) ? ", closed" : "", *number = number_of(c, (char[WF_NUMBER_ROOM]){0});
   lua_Integer count = (lua_Integer)count_of(c), capacity = capacity_of(c);
   if (capacity == LUA_MAXINTEGER)
-    lua_pushfstring(L, "weft.channel %d (%I of any number%s)", (int)c->seq, count, closed);
+    lua_pushfstring(L, "weft.channel %s (%I of any number%s)", number, count, closed);
   else
-    lua_pushfstring(L, "weft.channel %d (%I of %I%s)", (int)c->seq, count, capacity, closed);
+    lua_pushfstring(L, "weft.channel %s (%I of %I%s)", number, count, capacity, closed);
   return 1;
 }
 

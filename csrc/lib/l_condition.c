@@ -118,7 +118,7 @@ static int condition_broadcast(lua_State *L) {
 
 static int condition_tostring(lua_State *L) {
   wf_sync *c = check_condition(L);
-  lua_pushfstring(L, "weft.condition %d (%d waiting)", (int)c->seq, (int)wf_sync_waiting(c));
+  lua_pushfstring(L, "weft.condition %s (%d waiting)", WF_SYNC_NUMBER(c), (int)wf_sync_waiting(c));
   return 1;
 }
 

@@ -61,10 +61,10 @@ static int mutex_try_lock(lua_State *L) {
 
 /* Why this task must not unlock it; nothing when its holder has ended. */
 static void refuse_unlock(wf_iso *iso, lua_State *L, const wf_mutex *m) {
-  if (m->holder == 0) luaL_error(L, "cannot unlock mutex %d: nobody holds it", (int)m->s.seq);
+  if (m->holder == 0) luaL_error(L, "cannot unlock mutex %s: nobody holds it", WF_SYNC_NUMBER(&m->s));
   if (wf_holder_task(iso, m->holder) == NULL) return;
   wf_holder_push(iso, L, m->holder);
-  luaL_error(L, "cannot unlock mutex %d: %s holds it, not this task", (int)m->s.seq, lua_tostring(L, -1));
+  luaL_error(L, "cannot unlock mutex %s: %s holds it, not this task", WF_SYNC_NUMBER(&m->s), lua_tostring(L, -1));
 }
 
 static int mutex_unlock(lua_State *L) {
@@ -135,15 +135,15 @@ static int mutex_tostring(lua_State *L) {
   wf_iso *iso = m->s.object.iso;
   if (m->s.shared != NULL) {
     wf_lock_describe(iso, L, &m->s);
-    lua_pushfstring(L, "weft.mutex %d (%s)", (int)m->s.seq, lua_tostring(L, -1));
+    lua_pushfstring(L, "weft.mutex %s (%s)", WF_SYNC_NUMBER(&m->s), lua_tostring(L, -1));
     return 1;
   }
   if (m->holder == 0) {
-    lua_pushfstring(L, "weft.mutex %d (free)", (int)m->s.seq);
+    lua_pushfstring(L, "weft.mutex %s (free)", WF_SYNC_NUMBER(&m->s));
     return 1;
   }
   wf_holder_push(iso, L, m->holder);
-  lua_pushfstring(L, "weft.mutex %d (held by %s)", (int)m->s.seq, lua_tostring(L, -1));
+  lua_pushfstring(L, "weft.mutex %s (held by %s)", WF_SYNC_NUMBER(&m->s), lua_tostring(L, -1));
   return 1;
 }
 

@@ -239,7 +239,7 @@ static int call_shared_k(lua_State *L, int status, lua_KContext ctx) {
 static int call_shared(wf_iso *iso, lua_State *L, once *o) {
   if (o->state == ONCE_DONE || o->state == ONCE_FAILED) return push_results(L, o);
   if (wf_lock_mine(iso, &o->s) != NULL)
-    return luaL_error(L, "cannot call once %d: its function is running in this very task", (int)o->s.seq);
+    return luaL_error(L, "cannot call once %s: its function is running in this very task", WF_SYNC_NUMBER(&o->s));
   for (;;) {
     switch (wf_shlock_take(iso, L, o->s.shared, WF_SHWANT_WRITE)) {
       case WF_SHLOCK_OK: return have_it(iso, L, o);
@@ -269,7 +269,7 @@ static int call(wf_iso *iso, lua_State *L, once *o) {
   if (o->state >= ONCE_DONE) return push_results(L, o);
   if (o->state == ONCE_NEW) return run(iso, L, o);
   if (o->runner == wf_holder_of(iso->cur))
-    return luaL_error(L, "cannot call once %d: its function is running in this very task", (int)o->s.seq);
+    return luaL_error(L, "cannot call once %s: its function is running in this very task", WF_SYNC_NUMBER(&o->s));
   wf_task *runner = wf_holder_task(iso, o->runner);
   if (runner == NULL) return run(iso, L, o);
   wf_sync_prepare(iso, L, &o->s, "once", WF_NEVER);
@@ -302,14 +302,14 @@ static int once_tostring(lua_State *L) {
       wf_owner_push(iso, L, by);
     else
       lua_pushliteral(L, "");
-    lua_pushfstring(L, "weft.once %d (%s%s)", (int)o->s.seq, states[runs ? ONCE_RUNS : (int)state], lua_tostring(L, -1));
+    lua_pushfstring(L, "weft.once %s (%s%s)", WF_SYNC_NUMBER(&o->s), states[runs ? ONCE_RUNS : (int)state], lua_tostring(L, -1));
     return 1;
   }
   if (o->state == ONCE_RUNS)
     wf_holder_push(iso, L, o->runner);
   else
     lua_pushliteral(L, "");
-  lua_pushfstring(L, "weft.once %d (%s%s)", (int)o->s.seq, states[o->state], lua_tostring(L, -1));
+  lua_pushfstring(L, "weft.once %s (%s%s)", WF_SYNC_NUMBER(&o->s), states[o->state], lua_tostring(L, -1));
   return 1;
 }
 

@@ -100,9 +100,9 @@ static int rwlock_runlock(lua_State *L) {
   wf_holder h = wf_holder_of(iso->cur);
   if (wf_unlikely(!wf_rwlock_reads(rw, h))) {
     if (wf_rwlock_writing(iso, rw))
-      return luaL_error(L, "cannot runlock rwlock %d: this task holds it for writing, unlock() ends that", (int)rw->s.seq);
+      return luaL_error(L, "cannot runlock rwlock %s: this task holds it for writing, unlock() ends that", WF_SYNC_NUMBER(&rw->s));
     h = wf_rwlock_lost_reader(iso, rw); /* that one may be freed by anybody */
-    if (h == 0) return luaL_error(L, "cannot runlock rwlock %d: this task does not hold it for reading", (int)rw->s.seq);
+    if (h == 0) return luaL_error(L, "cannot runlock rwlock %s: this task does not hold it for reading", WF_SYNC_NUMBER(&rw->s));
   }
   wf_rwlock_runlock(iso, rw, h);
   return 0;
@@ -117,11 +117,11 @@ static int rwlock_unlock(lua_State *L) {
   }
   if (wf_unlikely(!wf_rwlock_writing(iso, rw))) {
     if (wf_rwlock_reads(rw, wf_holder_of(iso->cur)))
-      return luaL_error(L, "cannot unlock rwlock %d: this task holds it for reading, runlock() ends that", (int)rw->s.seq);
-    if (rw->writer == 0) return luaL_error(L, "cannot unlock rwlock %d: nobody holds it for writing", (int)rw->s.seq);
+      return luaL_error(L, "cannot unlock rwlock %s: this task holds it for reading, runlock() ends that", WF_SYNC_NUMBER(&rw->s));
+    if (rw->writer == 0) return luaL_error(L, "cannot unlock rwlock %s: nobody holds it for writing", WF_SYNC_NUMBER(&rw->s));
     if (wf_holder_task(iso, rw->writer) != NULL) {
       wf_holder_push(iso, L, rw->writer);
-      return luaL_error(L, "cannot unlock rwlock %d: %s holds it, not this task", (int)rw->s.seq, lua_tostring(L, -1));
+      return luaL_error(L, "cannot unlock rwlock %s: %s holds it, not this task", WF_SYNC_NUMBER(&rw->s), lua_tostring(L, -1));
     }
   }
   wf_rwlock_unlock(iso, rw);
@@ -205,15 +205,15 @@ static int rwlock_tostring(lua_State *L) {
   wf_iso *iso = rw->s.object.iso;
   if (rw->s.shared != NULL) {
     wf_lock_describe(iso, L, &rw->s);
-    lua_pushfstring(L, "weft.rwlock %d (%s)", (int)rw->s.seq, lua_tostring(L, -1));
+    lua_pushfstring(L, "weft.rwlock %s (%s)", WF_SYNC_NUMBER(&rw->s), lua_tostring(L, -1));
   } else if (rw->writer != 0) {
     wf_holder_push(iso, L, rw->writer);
-    lua_pushfstring(L, "weft.rwlock %d (written by %s)", (int)rw->s.seq, lua_tostring(L, -1));
+    lua_pushfstring(L, "weft.rwlock %s (written by %s)", WF_SYNC_NUMBER(&rw->s), lua_tostring(L, -1));
   } else if (rw->readers != 0) {
     push_readers(iso, L, rw);
-    lua_pushfstring(L, "weft.rwlock %d (read by %s)", (int)rw->s.seq, lua_tostring(L, -1));
+    lua_pushfstring(L, "weft.rwlock %s (read by %s)", WF_SYNC_NUMBER(&rw->s), lua_tostring(L, -1));
   } else {
-    lua_pushfstring(L, "weft.rwlock %d (free)", (int)rw->s.seq);
+    lua_pushfstring(L, "weft.rwlock %s (free)", WF_SYNC_NUMBER(&rw->s));
   }
   return 1;
 }

@@ -116,7 +116,7 @@ static int semaphore_count(lua_State *L) {
 
 static int semaphore_tostring(lua_State *L) {
   semaphore *s = check_semaphore(L);
-  lua_pushfstring(L, "weft.semaphore %d (%I free, %d waiting)", (int)s->s.seq, free_units(s),
+  lua_pushfstring(L, "weft.semaphore %s (%I free, %d waiting)", WF_SYNC_NUMBER(&s->s), free_units(s),
                   (int)wf_sync_waiting(&s->s));
   return 1;
 }

@@ -84,9 +84,9 @@ static int event_wait(lua_State *L) {
 static int event_tostring(lua_State *L) {
   event *e = check_event(L);
   if (is_set(e))
-    lua_pushfstring(L, "weft.event %d (set)", (int)e->s.seq);
+    lua_pushfstring(L, "weft.event %s (set)", WF_SYNC_NUMBER(&e->s));
   else
-    lua_pushfstring(L, "weft.event %d (clear, %d waiting)", (int)e->s.seq, (int)wf_sync_waiting(&e->s));
+    lua_pushfstring(L, "weft.event %s (clear, %d waiting)", WF_SYNC_NUMBER(&e->s), (int)wf_sync_waiting(&e->s));
   return 1;
 }
 
@@ -106,9 +106,9 @@ static lua_Integer left(const waitgroup *g) { return g->s.shared != NULL ? wf_sh
 static int count(wf_iso *iso, lua_State *L, waitgroup *g, lua_Integer k) {
   bool fits = g->s.shared != NULL ? wf_shlock_add(g->s.shared, k) : k < 0 ? g->left + k >= 0 : k <= LUA_MAXINTEGER - g->left;
   if (!fits && k < 0)
-    return luaL_error(L, "waitgroup %d would count below zero: %I are left and %I would be done", (int)g->s.seq, left(g),
+    return luaL_error(L, "waitgroup %s would count below zero: %I are left and %I would be done", WF_SYNC_NUMBER(&g->s), left(g),
                       (lua_Integer)-k);
-  if (!fits) return luaL_error(L, "waitgroup %d would count beyond math.maxinteger", (int)g->s.seq);
+  if (!fits) return luaL_error(L, "waitgroup %s would count beyond math.maxinteger", WF_SYNC_NUMBER(&g->s));
   if (g->s.shared != NULL) return 0;
   g->left += k;
   if (g->left == 0) wf_waitq_wake_all(iso, &g->s.waiters, WF_GOT);
@@ -146,7 +146,7 @@ static int waitgroup_count(lua_State *L) {
 
 static int waitgroup_tostring(lua_State *L) {
   waitgroup *g = check_waitgroup(L);
-  lua_pushfstring(L, "weft.waitgroup %d (%I left, %d waiting)", (int)g->s.seq, left(g),
+  lua_pushfstring(L, "weft.waitgroup %s (%I left, %d waiting)", WF_SYNC_NUMBER(&g->s), left(g),
                   (int)wf_sync_waiting(&g->s));
   return 1;
 }
@@ -200,7 +200,7 @@ static int barrier_wait(lua_State *L) {
 
 static int barrier_tostring(lua_State *L) {
   barrier *b = check_barrier(L);
-  lua_pushfstring(L, "weft.barrier %d (%d of %d have come)", (int)b->s.seq, (int)wf_sync_waiting(&b->s),
+  lua_pushfstring(L, "weft.barrier %s (%d of %d have come)", WF_SYNC_NUMBER(&b->s), (int)wf_sync_waiting(&b->s),
                   (int)(b->s.shared != NULL ? wf_shlock_count(b->s.shared) : b->parties));
   return 1;
 }

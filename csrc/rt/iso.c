@@ -139,6 +139,15 @@ static int table_ref(lua_State *L, const char *mode) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+const char *wf_object_number(const wf_iso *iso, uint64_t id, char buf[WF_NUMBER_ROOM]) {
+  unsigned home = (unsigned)(id >> 32) & 0x7FFFFFFF, seq = (unsigned)id;
+  if (home == iso->id)
+    snprintf(buf, WF_NUMBER_ROOM, "%u", seq);
+  else
+    snprintf(buf, WF_NUMBER_ROOM, "%u.%u", home, seq);
+  return buf;
+}
+
 uint32_t wf_iso_number(void) { return atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1; }
 
 int wf_iso_prepare(lua_State *L) {

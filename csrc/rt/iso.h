@@ -361,6 +361,10 @@ static inline uint64_t wf_task_id(const wf_iso *iso, const wf_task *t) {
 
 /* Channels and locks have numbers of their own; in traces the top bit tells them from tasks. */
 #define WF_OBJECT_ID(iso, seq) ((uint64_t)1 << 63 | (uint64_t)(iso)->id << 32 | (seq))
+/* The number of an object as messages and pictures say it, in buf: "7" in its own isolate, "2.7" elsewhere. */
+enum { WF_NUMBER_ROOM = 24 };
+const char *wf_object_number(const wf_iso *iso, uint64_t id, char buf[WF_NUMBER_ROOM]);
+
 #define WF_MIRROR_SEQ 0x80000000u /* in the number of a channel that stands for one of another process */
 
 static inline bool wf_task_finished(const wf_task *t) { return t->state >= WF_DONE; }

@@ -44,8 +44,8 @@ bool wf_mutex_is_lost(wf_iso *iso, const wf_mutex *m) {
 void wf_mutex_refuse(wf_iso *iso, lua_State *L, const wf_mutex *m) {
   if (wf_unlikely(m->s.shared != NULL)) return; /* wf_mutex_take has raised what there was to raise */
   if (wf_mutex_is_mine(iso, m))
-    luaL_error(L, "cannot lock mutex %d: this task holds it already (locks are not recursive; a guard frees it in a variable "
-               "with <close>)", (int)m->s.seq);
+    luaL_error(L, "cannot lock mutex %s: this task holds it already (locks are not recursive; a guard frees it in a variable "
+               "with <close>)", WF_SYNC_NUMBER(&m->s));
   if (wf_holder_task(iso, m->holder) == NULL) wf_mutex_abandoned(iso, L, m);
 }
 

@@ -357,6 +357,7 @@ static void on_ready(wf_watch *w, unsigned events) {
 
 static void on_iso_end(wf_iso *iso, wf_handle *h) {
   wf_peer *p = wf_container_of(h, wf_peer, handle);
+  p->on_lost = NULL; /* it is this side that ends */
   lose(p);
   if (iso->loop != NULL) wf_poller_del(&iso->loop->poller, &p->watch);
   wf_peer_part_channels(p);

@@ -161,7 +161,7 @@ static int abandoned(wf_iso *iso, lua_State *L, const wf_rwlock *rw) {
 void wf_rwlock_refuse(wf_iso *iso, lua_State *L, wf_rwlock *rw, enum wf_want want) {
   const char *how = wf_rwlock_writing(iso, rw) ? "writing" : wf_rwlock_reads(rw, wf_holder_of(iso->cur)) ? "reading" : NULL;
   if (how != NULL)
-    luaL_error(L, "cannot lock rwlock %d for %s: this task holds it for %s already (locks are not recursive)", (int)rw->s.seq,
+    luaL_error(L, "cannot lock rwlock %s for %s: this task holds it for %s already (locks are not recursive)", WF_SYNC_NUMBER(&rw->s),
                want == WF_WANT_READ ? "reading" : "writing", how);
   if (rw->s.shared != NULL) return; /* wf_rwlock_take has raised what there was to raise */
   if (rw->writer != 0 && wf_holder_task(iso, rw->writer) == NULL) abandoned(iso, L, rw);

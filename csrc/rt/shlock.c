@@ -20,13 +20,14 @@ static wf_snode *waiter(wf_shared *shared) {
   return wf_list_empty(q) ? NULL : wf_list_entry(q->next, wf_snode, link);
 }
 
-wf_shlock *wf_shlock_new(enum wf_class c) {
+wf_shlock *wf_shlock_new(enum wf_class c, uint64_t id) {
   wf_shlock *s = wf_calloc(1, sizeof *s);
   if (s == NULL) return NULL;
   wf_shared_init(&s->shared, shlock_free);
   s->shared.settle = settle;
   s->shared.waiter = waiter;
   s->class = c;
+  s->id = id;
   wf_list_init(&s->waiters);
   wf_list_init(&s->holds);
   return s;

@@ -36,7 +36,8 @@ enum wf_owner_kind { WF_OWNER_HOST, WF_OWNER_THREAD, WF_OWNER_ISOLATE };
 
 typedef struct wf_shlock {
   wf_shared shared;
-  enum wf_class class; /* of the handles; the rest is guarded by shared.lock */
+  enum wf_class class; /* of the handles; it and the id are set once, the rest is guarded by shared.lock */
+  uint64_t id;         /* that of the lock in the isolate that shared it */
   wf_link waiters;     /* wf_snodes */
   wf_link holds;
   uint32_t readers, writers; /* of these */
@@ -58,7 +59,7 @@ typedef struct wf_hold {
 
 enum wf_shlock_now { WF_SHLOCK_OK, WF_SHLOCK_BUSY, WF_SHLOCK_LOST };
 
-wf_shlock *wf_shlock_new(enum wf_class c); /* NULL: out of memory */
+wf_shlock *wf_shlock_new(enum wf_class c, uint64_t id); /* NULL: out of memory */
 
 /* Take what is wanted for the running task, if that can be at once. [-0, +0, e] for want of memory */
 enum wf_shlock_now wf_shlock_take(wf_iso *iso, lua_State *L, wf_shlock *s, enum wf_shwant want);

@@ -59,7 +59,7 @@ static wf_shlock *share(lua_State *L, int idx) {
   luaL_checkstack(L, 8, NULL);
   wf_class_finalised(iso, L, idx);
   enum wf_class c = class_of_object(s);
-  wf_shlock *to = wf_shlock_new(c);
+  wf_shlock *to = wf_shlock_new(c, wf_sync_id(s));
   if (to == NULL) lx_raise_memory(L);
   lua_pushcfunction(L, share_prepare);
   lua_pushlightuserdata(L, to);
@@ -182,7 +182,7 @@ int wf_lock_abandoned(wf_iso *iso, lua_State *L, const wf_sync *s, const char *k
   else
     lua_pushliteral(L, "a task that has ended"); /* somebody has freed it in the meantime */
   (void)o;
-  lx_error_new(L, "deadlock", "cannot lock %s %d: it was left locked by %s (%s() by any task frees it)", kind, (int)s->seq,
+  lx_error_new(L, "deadlock", "cannot lock %s %s: it was left locked by %s (%s() by any task frees it)", kind, WF_SYNC_NUMBER(s),
                lua_tostring(L, -1), lost && !writes ? "runlock" : "unlock");
   lx_error_place(L);
   return lua_error(L);
@@ -190,7 +190,7 @@ int wf_lock_abandoned(wf_iso *iso, lua_State *L, const wf_sync *s, const char *k
 
 bool wf_lock_take(wf_iso *iso, lua_State *L, const wf_sync *s, const char *kind, enum wf_shwant want) {
   if (want != WF_SHWANT_PASS && wf_lock_mine(iso, s) != NULL)
-    luaL_error(L, "cannot lock %s %d: this task holds it already (locks are not recursive)", kind, (int)s->seq);
+    luaL_error(L, "cannot lock %s %s: this task holds it already (locks are not recursive)", kind, WF_SYNC_NUMBER(s));
   enum wf_shlock_now now = wf_shlock_take(iso, L, s->shared, want);
   if (now == WF_SHLOCK_LOST) wf_lock_abandoned(iso, L, s, kind);
   return now == WF_SHLOCK_OK;
@@ -211,14 +211,14 @@ void wf_lock_unlock(wf_iso *iso, lua_State *L, const wf_sync *s, const char *kin
     return;
   }
   if (h != NULL)
-    luaL_error(L, "cannot %s %s %d: this task holds it for %s, %s() ends that", verb, kind, (int)s->seq,
+    luaL_error(L, "cannot %s %s %s: this task holds it for %s, %s() ends that", verb, kind, WF_SYNC_NUMBER(s),
                want == WF_SHWANT_READ ? "writing" : "reading", want == WF_SHWANT_READ ? "unlock" : "runlock");
   if (wf_shlock_release_lost(s->shared, want)) return;
   push_holder(iso, L, s);
   const char *holder = lua_tostring(L, -1);
   if (want == WF_SHWANT_READ)
-    luaL_error(L, "cannot runlock %s %d: this task does not hold it for reading", kind, (int)s->seq);
-  luaL_error(L, "cannot unlock %s %d: %s holds it%s", kind, (int)s->seq, holder, holder[0] == 'n' ? "" : ", not this task");
+    luaL_error(L, "cannot runlock %s %s: this task does not hold it for reading", kind, WF_SYNC_NUMBER(s));
+  luaL_error(L, "cannot unlock %s %s: %s holds it%s", kind, WF_SYNC_NUMBER(s), holder, holder[0] == 'n' ? "" : ", not this task");
 }
 
 void wf_lock_release(const wf_iso *iso, const wf_sync *s, wf_holder h) {

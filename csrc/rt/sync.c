@@ -59,6 +59,10 @@ int wf_sync_wait(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, enum w
   return wf_wait_park(iso, L, t, wf_sync_id(s), k);
 }
 
+const char *wf_sync_number(const wf_sync *s, char buf[WF_NUMBER_ROOM]) {
+  return wf_object_number(s->object.iso, s->shared != NULL ? s->shared->id : wf_sync_id(s), buf);
+}
+
 uint32_t wf_sync_waiting(wf_sync *s) {
   if (s->shared != NULL) return wf_shlock_waiting(s->shared);
   uint32_t n = 0;
@@ -81,7 +85,7 @@ int wf_sync_abandoned(wf_iso *iso, lua_State *L, const wf_sync *s, const char *k
     lua_pushliteral(L, "a task that has ended");
   else
     wf_holder_push(iso, L, h);
-  lx_error_new(L, "deadlock", "cannot lock %s %d: it was left locked by %s (%s() by any task frees it)", kind, (int)s->seq,
+  lx_error_new(L, "deadlock", "cannot lock %s %s: it was left locked by %s (%s() by any task frees it)", kind, WF_SYNC_NUMBER(s),
                lua_tostring(L, -1), undo);
   lx_error_place(L);
   return lua_error(L);

@@ -48,6 +48,10 @@ void *wf_sync_push(wf_iso *iso, lua_State *L, enum wf_class c, size_t size, int 
 
 static inline uint64_t wf_sync_id(const wf_sync *s) { return WF_OBJECT_ID(s->object.iso, s->seq); }
 
+/* Its number for messages: that in the isolate where it was made. WF_SYNC_NUMBER lasts to the end of the block. */
+const char *wf_sync_number(const wf_sync *s, char buf[WF_NUMBER_ROOM]);
+#define WF_SYNC_NUMBER(s) wf_sync_number(s, (char[WF_NUMBER_ROOM]){0})
+
 /* Prepare a wait for the lock: the record for a time-out, the name for the trace. May raise; called before
  * wf_wait_begin. [-0, +0, e] */
 void wf_sync_prepare(wf_iso *iso, lua_State *L, wf_sync *s, const char *kind, uint64_t deadline);
