@@ -157,6 +157,12 @@ describe("weft.bench", function()
     local short = results.result { name = "short", where = "", machine = weft.bench.machine(),
       rounds = { { loops = 1, loop = 1e-8, wall = { 1e-9 }, cpu = { 0 }, bytes = 0 } } }
     assert.is_true(warned(short, "too short to measure"))
+    local negative = made("negative", { { -1, 1, 2 }, { 3, -2, 1 }, { 1, 4, -9 } }) -- the loop took longer without it
+    assert.is_true(warned(negative, "too short to measure"))
+    assert.is_false(warned(negative, "drifting") or warned(negative, "noisy"))
+    for _, v in ipairs { short:compare(made("a", steady(1, 0.1))), made("a", steady(1, 0.1)):compare(negative) } do
+      assert.same({ true, false, "too short to compare" }, { v.short, v.different, v:text() })
+    end
   end)
 
   it("checks its arguments", function()

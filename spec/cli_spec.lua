@@ -196,6 +196,12 @@ describe("the words of weft", function()
     assert.truthy(out:find "against one")
     out = weft { "bench", "--seconds", "0.02", "--against", dir .. "/old", dir .. "/b.lua" }
     assert.truthy(out:find("two, against " .. dir .. "/old: ", 1, true))
+    for returned, what in pairs { ["5"] = "number", ["{}"] = "an empty one" } do
+      helper.write_file(dir .. "/wrong.lua", "return " .. returned)
+      local _, message, failed = weft { "bench", dir .. "/wrong.lua" }
+      assert.same({ 1, ("weft: %s/wrong.lua: a table of functions to measure expected, it returned %s\n"):format(dir, what) },
+        { failed, message })
+    end
     local _, wrong, status = weft { "bench", "/none.lua" }
     assert.equal(1, status)
     assert.truthy(wrong:find "^weft: cannot open")

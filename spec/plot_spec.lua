@@ -216,3 +216,58 @@ describe("misuse", function()
     helper.raises("bad argument #1 to 'svg' (string expected, got number)", p.svg, p, 5)
   end)
 end)
+
+describe("an axis", function()
+  local function last(p, opts)
+    local lines = {}
+    for line in p:text(opts):gmatch "[^\n]+" do lines[#lines + 1] = line end
+    return lines[#lines]
+  end
+
+  it("has marks that can be told apart", function()
+    local wide = { width = 60, height = 6, ascii = true, color = false }
+    assert.truthy(last(plot.curve { { 2020, 1 }, { 2021, 2 }, { 2022, 3 } }, wide):find "^ +2020 +2020.5 +2021 +2021.5 +2022$")
+    assert.truthy(last(plot.curve { { 0.1, 1 }, { 0.1001, 2 }, xunit = "s" }, wide):find "^ +100 ms +100.05 ms +100.1 ms$")
+    for _, p in ipairs {
+      plot.histogram { 1.1021e-3, 1.1041e-3, 1.1093e-3, unit = "s" }, plot.histogram { -100, 0, 100 },
+      plot.curve { { 1e9, 1 }, { 1e9 + 1, 2 }, xunit = "B" }, plot.curve { { 12345, 1 }, { 12346, 2 } },
+      plot.curve { { 3, 1 }, { 3.0001, 2 } }, plot.curve { { 30, 1 }, { 31, 2 }, logx = true },
+    } do
+      local seen, n = {}, 0
+      for word in last(p, wide):gsub(" (%a)", "%1"):gmatch "%S+" do
+        assert.is_nil(seen[word], last(p, wide))
+        seen[word], n = true, n + 1
+      end
+      assert.truthy(n >= 2, last(p, wide))
+    end
+  end)
+
+  it("has two marks or more upwards too", function()
+    local marks = 0
+    for line in plot.curve({ { 1, -5 }, { 2, 0 }, { 3, 5 } }):text({ width = 40, height = 5, ascii = true, color = false }):gmatch "[^\n]+" do
+      if line:find "^ *%-?%d" then marks = marks + 1 end
+    end
+    assert.truthy(marks >= 2 + 1) -- the last line is that of the other axis
+  end)
+end)
+
+describe("a heat map wider than the picture", function()
+  it("shows means of neighbours", function()
+    local matrix = { {}, {}, columns = { "first" }, rows = { "a", "b" } }
+    for k = 1, 200 do matrix[1][k], matrix[2][k] = k % 2, 1 - k % 2 end
+    matrix[1][1] = 3
+    local lines = {}
+    for line in plot.heat(matrix):text({ width = 60, ascii = true, color = false }):gmatch "[^\n]+" do lines[#lines + 1] = line end
+    for _, line in ipairs(lines) do assert.truthy(#line <= 60, line) end
+    assert.equal("a .", lines[1]) -- 1 of 3, then halves
+    assert.truthy(table.concat(lines, "\n"):find "a cell is the mean of 4")
+  end)
+end)
+
+describe("a number in words", function()
+  it("is of a number", function()
+    helper.raises("bad argument #1 to 'plot.number' (number expected, got nil)", plot.number)
+    helper.raises("bad argument #2 to 'plot.number' (string expected, got number)", plot.number, 1, 2)
+    helper.raises("from 6 down to 4", plot.bars, { { "a", 5, 6, 4 } })
+  end)
+end)

@@ -48,10 +48,11 @@ weft.bench = {}
 ---@field collect? boolean  a full garbage collection before each sample; default true
 ---@field isolate? string|false  "thread" (default), "process", or false: in this Lua state
 ---@field cpu? integer  the CPU to run on
----@field params? table  values, each measured
+---@field params? table  values, each measured; not for compare
 ---@field param? string  what they are called
 
----Measures functions in turn and compares each with the first. Where the interval of the ratio holds 1 it says "no difference".
+---Measures functions in turn and compares each with the first. Where the interval of the ratio holds 1 it says "no difference",
+---and "too short to compare" where one of the two takes less time than the loop around it.
 ---
 ---Blocks: until it is done; others run meanwhile.
 ---Errors: as weft.bench.
@@ -142,13 +143,13 @@ function weft.bench.machine() end
 local result = {}
 
 ---The verdict on two measurements: an object that prints itself, with `ratio` of the medians, `low` and `high` (95 %), and
----`different`: whether 1 lies outside of them.
+---`different`: whether 1 lies outside of them. What was too short to measure is too short to compare: `short`.
 ---
 ---Blocks: no.
 ---Errors: not a measurement.
 ---
 ---```lua
----local r = weft.bench("nothing", function() end, { seconds = 0.02 })
+---local r = weft.bench("text", function() return ("x"):rep(1000) end, { seconds = 0.02 })
 ---print(r:compare(r):text())           --> no difference (...)
 ---```
 ---@param other weft.bench.result
@@ -160,7 +161,7 @@ function result:compare(other) end
 ---Blocks: no.
 ---
 ---```lua
----local r = weft.bench("nothing", function() end, { seconds = 0.02 })
+---local r = weft.bench("text", function() return ("x"):rep(1000) end, { seconds = 0.02 })
 ---print(r:histogram().count)           --> 50
 ---```
 ---@return weft.plot p
@@ -173,7 +174,7 @@ function result:histogram() end
 ---
 ---```lua
 ---local path = os.tmpname()
----local r = weft.bench("nothing", function() end, { seconds = 0.02 })
+---local r = weft.bench("text", function() return ("x"):rep(1000) end, { seconds = 0.02 })
 ---r:save(path)
 ---print(weft.bench.saved(path).median == r.median)
 -----> true
@@ -191,15 +192,16 @@ function result:save(path) end
 ---@field low number
 ---@field high number
 ---@field different boolean
+---@field short boolean
 ---@field warning string?  when the machines differ
 local ratio = {}
 
----The verdict in words: "no difference (0.98 to 1.03)", "1.95 times as long (1.90 to 2.01)", "0.51 of the time (0.50 to 0.53)".
+---The verdict in words: "too short to compare", "no difference (0.98 to 1.03)", "1.95 times as long (1.90 to 2.01)", "0.51 of the time (0.50 to 0.53)".
 ---
 ---Blocks: no.
 ---
 ---```lua
----local r = weft.bench("nothing", function() end, { seconds = 0.02 })
+---local r = weft.bench("text", function() return ("x"):rep(1000) end, { seconds = 0.02 })
 ---print(r:compare(r):text())           --> no difference (...)
 ---```
 ---@return string text

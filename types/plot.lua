@@ -101,6 +101,7 @@ function weft.plot.histogram(t) end
 ---@field note? string
 
 ---A cell for each number of a matrix, a list of rows: the more, the darker in plain text, the brighter in colour.
+---Where a picture in text is too narrow, neighbours in a row share a cell: their mean.
 ---
 ---Blocks: no.
 ---Errors: as weft.plot.curve.

@@ -41,15 +41,16 @@ function M.result(fields)
   end)())
   r.outliers = stats.outliers(walls)
   r.warnings = r.warnings or {}
-  if r.median < r.loop * 0.2 and r.loop > 0 then
+  r.short = r.low <= 0 or r.median < r.loop * 0.2 -- the loop around it was taken off: what is left is noise
+  if r.short then
     local text = "too short to measure: less than a fifth of the %s that the loop around it costs"
     table.insert(r.warnings, text:format(seconds(r.loop)))
   end
-  if r.high - r.low > 0.1 * math.abs(r.median) then
+  if not r.short and r.high - r.low > 0.1 * math.abs(r.median) then
     table.insert(r.warnings, ("noisy: the median is known to %.0f %% only"):format(50 * (r.high - r.low) / math.abs(r.median)))
   end
   local firsts, lasts = stats.median(walls[1]), stats.median(walls[#walls])
-  if #walls > 2 and math.abs(lasts - firsts) > 0.2 * r.median then
+  if #walls > 2 and not r.short and math.abs(lasts - firsts) > 0.2 * r.median then
     table.insert(r.warnings, ("drifting: the last round took %.2f times as long as the first"):format(lasts / firsts))
   end
   return r
@@ -166,15 +167,17 @@ function Result:compare(other)
   end
   local low, high = stats.ratio(self.walls, other.walls)
   local v = { name = self.name, other = other.name, ratio = self.median / other.median, low = low, high = high }
-  v.different = low > 1 or high < 1
+  v.short = self.short or other.short
+  v.different = not v.short and (low > 1 or high < 1)
   if machine.text(self.machine) ~= machine.text(other.machine) then
     v.warning = "measured on different machines: " .. machine.text(other.machine)
   end
   return setmetatable(v, Ratio)
 end
 
--- "no difference (0.98 to 1.03)", "1.95 times as long (1.90 to 2.01)", "0.51 of the time (0.50 to 0.53)"
+-- "too short to compare", "no difference (0.98 to 1.03)", "1.95 times as long (1.90 to 2.01)", "0.51 of the time (0.50 to 0.53)"
 function Ratio:text()
+  if self.short then return "too short to compare" end
   local span = ("(%.2f to %.2f)"):format(self.low, self.high)
   if not self.different then return "no difference " .. span end
   if self.ratio >= 1 then return ("%.2f times as long %s"):format(self.ratio, span) end

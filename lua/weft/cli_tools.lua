@@ -148,7 +148,11 @@ function M.bench(args, usage)
     local f, message = loadfile(path)
     if not f then return false, message end
     local cases = f()
-    if type(cases) == "table" then
+    if cases ~= nil and (type(cases) ~= "table" or next(cases) == nil) then
+      return false, ("%s: a table of functions to measure expected, it returned %s"):format(path,
+        type(cases) == "table" and "an empty one" or type(cases))
+    end
+    if cases ~= nil then
       local list = weft.bench.compare(cases, { seconds = seconds })
       print(list)
       for _, r in ipairs(list) do

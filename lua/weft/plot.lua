@@ -103,7 +103,9 @@ function M.bars(t)
     if value < 0 then error(("bad argument #1 to 'plot.bars' (%s: 0 or more expected, got %s)"):format(where, value), 2) end
     rows[i] = { label = tostring(row[1]), value = value }
     if row[3] ~= nil then
-      rows[i].low, rows[i].high = number(row[3], "bars", where, t.log), number(row[4], "bars", where, t.log)
+      local low, high = number(row[3], "bars", where, t.log), number(row[4], "bars", where, t.log)
+      if low > high then error(("bad argument #1 to 'plot.bars' (%s: from %g down to %g)"):format(where, low, high), 2) end
+      rows[i].low, rows[i].high = low, high
     end
   end
   return plot("bars", { title = t.title, note = t.note, unit = t.unit, log = t.log, rows = rows })
@@ -168,6 +170,13 @@ function M.heat(t)
     least = least, most = most, rows = labels(t.rows), columns = labels(t.columns) })
 end
 
-M.number = function(v, unit) return require("weft.plot_scale").number(v, unit) end
+-- A number in words: three digits and the unit that suits.
+function M.number(v, unit)
+  if type(v) ~= "number" then error(("bad argument #1 to 'plot.number' (number expected, got %s)"):format(type(v)), 2) end
+  if unit ~= nil and type(unit) ~= "string" then
+    error(("bad argument #2 to 'plot.number' (string expected, got %s)"):format(type(unit)), 2)
+  end
+  return require("weft.plot_scale").number(v, unit)
+end
 
 return M

@@ -8,29 +8,62 @@ local M = {}
 local STEPS = { { 1e12, "T" }, { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" } }
 local BYTES = { { 2 ^ 40, "TiB" }, { 2 ^ 30, "GiB" }, { 2 ^ 20, "MiB" }, { 2 ^ 10, "KiB" } }
 
-local function digits(v)
+local function digits(v, more)
   local a = math.abs(v)
-  local text = ("%." .. (a >= 99.95 and 0 or a >= 9.995 and 1 or 2) .. "f"):format(v)
+  local text = ("%." .. (a >= 99.95 and 0 or a >= 9.995 and 1 or 2) + more .. "f"):format(v)
   return text:find "%." and (text:gsub("%.?0+$", "")) or text
 end
 
--- A value for people. Unit "s" knows ns, us and ms, "B" knows KiB and so on; any other word follows the number.
-function M.number(v, unit, ascii)
+-- A value for people. Unit "s" knows ns, us and ms, "B" knows KiB and so on; any other word follows the number. `more`:
+-- digits beyond the three that do for a value alone.
+function M.number(v, unit, ascii, more)
+  more = more or 0
   if v ~= v then return "nan" end
   if v == math.huge or v == -math.huge then return v > 0 and "inf" or "-inf" end
   if unit == "s" then
-    if v < 0 then return "-" .. M.number(-v, unit, ascii) end
-    local text = term.seconds(v, ascii)
+    if v < 0 then return "-" .. M.number(-v, unit, ascii, more) end
+    local text = term.seconds(v, ascii, more)
     return (text:gsub("(%.%d-)0+ ", "%1 "):gsub("%. ", " "))
   end
   local steps = unit == "B" and BYTES or STEPS
   for _, step in ipairs(steps) do
     if math.abs(v) >= step[1] * 0.9995 then
-      return digits(v / step[1]) .. " " .. step[2] .. (unit and unit ~= "B" and unit or "")
+      return digits(v / step[1], more) .. " " .. step[2] .. (unit and unit ~= "B" and unit or "")
     end
   end
-  local text = v ~= 0 and math.abs(v) < 0.01 and ("%.2g"):format(v) or digits(v)
+  local text = v ~= 0 and math.abs(v) < 0.01 and ("%." .. 2 + more .. "g"):format(v) or digits(v, more)
   return unit and unit ~= "" and text .. " " .. unit or text
+end
+
+local function distinct(words)
+  for i = 2, #words do if words[i] == words[i - 1] then return false end end
+  return true
+end
+
+-- The words for the marks of an axis: with as many digits as it takes to tell one from the next.
+function M.words(values, unit, ascii)
+  local words, most = nil, 0
+  for _, v in ipairs(values) do most = math.max(most, math.abs(v)) end
+  local plain = most >= 1000 and most < 1e7 and unit ~= "s" and unit ~= "B" -- years and the like
+  for more = 0, 9 do
+    words = {}
+    for i, v in ipairs(values) do
+      words[i] = M.number(v, unit, ascii, more)
+      if plain and more > 0 then words[i] = ("%.10g"):format(v) .. (unit and unit ~= "" and " " .. unit or "") end
+    end
+    if distinct(words) then break end
+  end
+  return words
+end
+
+-- Round values from a to b, `wanted` of them or fewer, but two where that can be.
+local function round_ticks(a, b, wanted)
+  local list = svg.ticks(a, b, wanted)
+  for n = wanted + 1, wanted + 8 do
+    if #list >= 2 then break end
+    list = svg.ticks(a, b, n)
+  end
+  return list
 end
 
 -- A scale from least to most: at(v) is a share from 0 to 1, back(share) a value, ticks the round values on it.
@@ -54,6 +87,7 @@ function M.new(least, most, log, wanted, unit)
           if v >= s.least * 0.999 and v <= s.most * 1.001 then s.ticks[#s.ticks + 1] = v end
         end
       end
+      if #s.ticks < 2 then s.ticks = round_ticks(s.least, s.most, wanted or 6) end
     end
   else
     if most <= least then most = least + (least ~= 0 and math.abs(least) or 1) end
@@ -64,7 +98,7 @@ function M.new(least, most, log, wanted, unit)
     for _, step in ipairs(unit == "B" and BYTES or {}) do
       if factor == 1 and most >= step[1] * 2 then factor = step[1] end
     end
-    s.ticks = svg.ticks(least / factor, most / factor, wanted or 6)
+    s.ticks = round_ticks(least / factor, most / factor, wanted or 6)
     for i, v in ipairs(s.ticks) do s.ticks[i] = v * factor end
   end
   return s

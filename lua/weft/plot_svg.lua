@@ -40,9 +40,10 @@ local function bars(p, out)
   local room = W - left - 110
   local function x_of(v) return left + room * math.max(0, scale.at(math.max(v, scale.least))) end
   local bottom = y + #p.rows * ROW
-  for _, v in ipairs(scale.ticks) do
+  local words = scales.words(scale.ticks, p.unit)
+  for i, v in ipairs(scale.ticks) do
     line(out, "g", x_of(v), y - 4, x_of(v), bottom)
-    text(out, "d", x_of(v), bottom + 16, scales.number(v, p.unit), ' font-size="11" text-anchor="middle"')
+    text(out, "d", x_of(v), bottom + 16, words[i], ' font-size="11" text-anchor="middle"')
   end
   for i, row in ipairs(p.rows) do
     local at = y + (i - 1) * ROW
@@ -65,13 +66,14 @@ end
 local function axes(p, out, x, y, box)
   local function x_of(v) return box.left + (box.right - box.left) * x.at(v) end
   local function y_of(v) return box.bottom - (box.bottom - box.top) * y.at(v) end
-  for _, v in ipairs(y.ticks) do
+  local across, up = scales.words(x.ticks, p.xunit), scales.words(y.ticks, p.unit)
+  for i, v in ipairs(y.ticks) do
     line(out, "g", box.left, y_of(v), box.right, y_of(v))
-    text(out, "d", box.left - 8, y_of(v) + 4, scales.number(v, p.unit), ' font-size="11" text-anchor="end"')
+    text(out, "d", box.left - 8, y_of(v) + 4, up[i], ' font-size="11" text-anchor="end"')
   end
-  for _, v in ipairs(x.ticks) do
+  for i, v in ipairs(x.ticks) do
     line(out, "a", x_of(v), box.bottom, x_of(v), box.bottom + 4)
-    text(out, "d", x_of(v), box.bottom + 18, scales.number(v, p.xunit), ' font-size="11" text-anchor="middle"')
+    text(out, "d", x_of(v), box.bottom + 18, across[i], ' font-size="11" text-anchor="middle"')
   end
   line(out, "a", box.left, box.bottom, box.right, box.bottom)
   if p.x then text(out, "d", (box.left + box.right) / 2, box.bottom + 36, p.x, ' text-anchor="middle"') end

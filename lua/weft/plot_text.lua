@@ -39,8 +39,9 @@ local function right(text, n) return (" "):rep(n - term.columns(text)) .. text e
 -- The line of words below an axis: each word centred at its place where there is room.
 local function axis_words(scale, columns, unit, s)
   local cells, used = {}, -1
-  for _, v in ipairs(scale.ticks) do
-    local word = scales.number(v, unit, s.ascii)
+  local words = scales.words(scale.ticks, unit, s.ascii)
+  for i, v in ipairs(scale.ticks) do
+    local word = words[i]
     local n = term.columns(word)
     local from = math.max(0, math.min(columns - n, math.floor(scale.at(v) * (columns - 1) + 0.5) - n // 2))
     if from > used + 1 or used < 0 and from >= 0 then
@@ -137,12 +138,10 @@ local function curve(p, s)
   local xs, ys = span_of(p)
   local rows = s.height
   local y = scales.new(ys[1], ys[2], p.logy, math.max(2, rows // 3), p.unit)
-  local words, margin = {}, 0
-  for _, v in ipairs(y.ticks) do
-    local row = math.floor((1 - y.at(v)) * (rows - 1) + 0.5)
-    local word = scales.number(v, p.unit, s.ascii)
-    words[row] = word
-    margin = math.max(margin, term.columns(word))
+  local words, margin, marks = {}, 0, scales.words(y.ticks, p.unit, s.ascii)
+  for i, v in ipairs(y.ticks) do
+    words[math.floor((1 - y.at(v)) * (rows - 1) + 0.5)] = marks[i]
+    margin = math.max(margin, term.columns(marks[i]))
   end
   local columns = math.max(10, s.width - margin - 3)
   local x = scales.new(xs[1], xs[2], p.logx, columns // 12, p.xunit)
@@ -245,11 +244,24 @@ end
 local SHADES, ASCII_SHADES = { " ", "░", "▒", "▓", "█" }, { " ", ".", "+", "x", "#" }
 local RAMP = { 17, 18, 19, 25, 31, 37, 43, 78, 113, 148, 184, 220 } -- of the 256 colours, dark to bright
 
+-- Where there is no room for a cell each, some neighbours of a row share one, which shows their mean.
+local function together(row, some, wide)
+  if some == 1 then return row end
+  local out = {}
+  for k = 1, (wide + some - 1) // some do
+    local sum, n = 0, 0
+    for i = (k - 1) * some + 1, math.min(k * some, #row) do sum, n = sum + row[i], n + 1 end
+    out[k] = n > 0 and sum / n or nil
+  end
+  return out
+end
+
 local function heat(p, s)
   local margin = 0
   for _, label in ipairs(p.rows) do margin = math.max(margin, term.columns(term.clean(label, s.ascii))) end
   margin = math.min(margin, s.width // 3)
-  local each = math.max(1, math.min(6, (s.width - margin - 1) // p.wide))
+  local room = math.max(1, s.width - margin - 1)
+  local each, some = math.max(1, math.min(6, room // p.wide)), (p.wide + room - 1) // room
   local scale = scales.new(p.least, p.most, p.log)
   local shades = s.ascii and ASCII_SHADES or SHADES
   local function shade(v, n) return math.max(1, math.min(n, math.floor(scale.at(v) * n) + 1)) end
@@ -261,16 +273,16 @@ local function heat(p, s)
   local lines = {}
   if p.y then lines[1] = p.y end
   for i, row in ipairs(p.matrix) do
-    local out = { term.fit(term.clean(p.rows[i] or "", s.ascii), margin, s.ascii), " " }
-    for k = 1, p.wide do out[#out + 1] = cell(row[k], each) end
+    local out, cells = { term.fit(term.clean(p.rows[i] or "", s.ascii), margin, s.ascii), " " }, together(row, some, p.wide)
+    for k = 1, (p.wide + some - 1) // some do out[#out + 1] = cell(cells[k], each) end
     lines[#lines + 1] = trim(table.concat(out))
   end
   if p.columns[1] then
     local out, used = {}, 0
     for k, label in ipairs(p.columns) do
-      local at = (k - 1) * each
+      local at = (k - 1) // some * each
       label = term.clean(label, s.ascii)
-      if at >= used then
+      if at >= used and at + term.columns(label) <= room then
         out[#out + 1] = (" "):rep(at - used) .. label
         used = at + term.columns(label) + 1
         out[#out + 1] = " "
@@ -279,6 +291,7 @@ local function heat(p, s)
     lines[#lines + 1] = trim((" "):rep(margin + 1) .. table.concat(out))
   end
   if p.x then lines[#lines + 1] = (" "):rep(margin + 1) .. p.x end
+  if some > 1 then lines[#lines + 1] = ("%sa cell is the mean of %d"):format((" "):rep(margin + 1), some) end
   local ramp = {}
   for i = 0, 9 do ramp[#ramp + 1] = cell(scale.back((i + 0.5) / 10), 2) end
   lines[#lines + 1] = ("%s %s %s %s"):format((" "):rep(margin), scales.number(p.least, p.unit, s.ascii), table.concat(ramp),

@@ -99,7 +99,7 @@ function M.fit(text, n, ascii)
 end
 
 -- A span of time for people, from seconds: three digits and the unit that suits.
-function M.seconds(s, ascii)
+function M.seconds(s, ascii, more)
   local unit, scale = "s", 1
   if s > 0 and s < 0.9995 then
     if s >= 0.9995e-3 then unit, scale = "ms", 1e3
@@ -108,7 +108,7 @@ function M.seconds(s, ascii)
   end
   local v = s * scale
   local digits = v == 0 and 0 or v < 9.995 and 2 or v < 99.95 and 1 or 0
-  return ("%." .. digits .. "f %s"):format(v, unit)
+  return ("%." .. digits + (more or 0) .. "f %s"):format(v, unit)
 end
 
 return M
