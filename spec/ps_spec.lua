@@ -125,12 +125,14 @@ describe("weft.ps", function()
   end)
 
   it("has processes that were started here", function()
-    assert.equal("process\tfar\trunning\n", (helper.run_ok [[
+    assert.equal("process\tfar\trunning\ntrue\n", (helper.run_ok [[
       local weft = require "weft"
       local job = weft.process({ name = "far" }, function() require("weft").sleep(60) end)
       for _, row in ipairs(weft.ps()) do
         if row.id == job.id then print(row.kind, row.name, row.state) end
       end
+      local number = tostring(job):match "process (%d+) far"
+      print(tostring(weft.ps()):find("\n" .. number .. " +process ") ~= nil)
       job:cancel()
       job:wait()
     ]]))

@@ -92,6 +92,19 @@ describe("timeline by task", function()
     assert.truthy(text:find("4.00 s                            14.0 s", 1, true))
   end)
 
+  it("says when a part lies behind the end, and tells its two ends apart", function()
+    helper.raises("bad option 'from' of timeline (the trace is 20.0 s long, got 20)", function() busy_trace():timeline(with { from = 20 }) end)
+    assert.truthy(busy_trace():timeline(with { from = 10, to = 10.001 }):find "10.000 s +10.001 s")
+  end)
+
+  it("breaks the last lines where they would be wider", function()
+    local t = trace.from_records { wall = 1, names = { [1] = "a name of some", [2] = "another such name" },
+      { 0, "run", 1 }, { 0, "new", 2, "task" }, { 0.9, "stop", 1, "sleep" }, { 0.9, "run", 2 }, { 1, "stop", 2, "done" } }
+    local text = t:timeline(with { width = 30 })
+    assert.truthy(text:find "longest stall", text)
+    for line in text:match("wall.*"):gmatch "[^\n]+" do assert.truthy(term.columns(line) <= 30, line) end
+  end)
+
   it("leaves time before birth and after the end blank, and marks failure", function()
     local text = trace.from_records { wall = 10, names = { [2] = "late" },
       { 4, "new", 2, "task" }, { 4, "run", 2 }, { 6, "stop", 2, "cancelled" } }:timeline(with { width = 36 })

@@ -75,7 +75,7 @@ function weft.process(f, ...) end
 
 ---Options of weft.process; all but `name` and `memory` as of weft.exec.
 ---@class weft.process.options
----@field name? string  shown in pictures and reports
+---@field name? string  shown in pictures and reports; pictures keep 23 bytes, of a longer one the first 12 and the last 8
 ---@field memory? integer  bytes that its Lua state may hold; past them it fails with an error of kind "memory"
 ---@field env? table
 ---@field cwd? string

@@ -87,7 +87,7 @@ function weft.trace.snapshot() end
 ---  if e.ev == "mark" then print(e.text) end
 ---end                                  --> here
 ---```
----@param text string  23 bytes are kept
+---@param text string  of more than 23 bytes the first 12 and the last 8
 function weft.trace.mark(text) end
 
 ---Gives a channel, lock or buffer a name in the traces that this Lua state takes from now on, and returns it.
@@ -237,7 +237,7 @@ function weft.trace.from_records(records) end
 ---  if e.ev == "mark" then print(e.text) end
 ---end                                  --> here
 ---```
----@param name string  23 bytes are kept
+---@param name string  of more than 23 bytes the first 12 and the last 8
 function weft.mark(name) end
 
 ---Calls a function and returns its results; a running trace shows the call as a region of the task that makes it, waits
@@ -263,7 +263,7 @@ function weft.mark(name) end
 -----> wall ...
 -----> longest ...
 ---```
----@param name string  23 bytes are kept
+---@param name string  of more than 23 bytes the first 12 and the last 8
 ---@param f function
 ---@param ... any  its arguments
 ---@return any ...  its results

@@ -46,7 +46,7 @@ function weft.go(f, ...) end
 
 ---Options of weft.go.
 ---@class weft.go.options
----@field name? string  shown in pictures and reports
+---@field name? string  shown in pictures and reports; pictures keep 23 bytes, of a longer one the first 12 and the last 8
 
 ---Starts a function in a Lua state of its own, an *isolate*, which the workers of a pool run: a few OS threads, as many as
 ---there are CPUs, share all isolates among them. It runs at the same time as this state and as other isolates, costs a
@@ -80,7 +80,7 @@ function weft.spawn(f, ...) end
 
 ---Options of weft.spawn.
 ---@class weft.spawn.options
----@field name? string  shown in pictures and reports
+---@field name? string  shown in pictures and reports; pictures keep 23 bytes, of a longer one the first 12 and the last 8
 ---@field memory? integer  the most bytes that its Lua state may hold, its finalisers 32 KiB more; past that it fails alone with an error of kind "memory"
 
 ---How many workers run the isolates of weft.spawn, or will when the first one starts: as many as CPUs, if nobody says

@@ -226,18 +226,30 @@ void wf_trace_record_then(enum wf_trace_ev ev, enum wf_trace_why why, uint32_t i
   put(r, ev, why, iso, task, arg);
 }
 
+static bool within_char(const char *at) { return ((unsigned char)*at & 0xC0) == 0x80; }
+
+/* What is too long keeps its beginning and its end, where names that belong together differ. */
+static void shorten(char to[WF_TRACE_TEXT], const char *text, size_t n) {
+  enum { TAIL = 8, HEAD = WF_TRACE_TEXT - 3 - TAIL };
+  size_t head = HEAD, tail = n - TAIL;
+  while (head > 0 && within_char(text + head)) head--;
+  while (tail < n && within_char(text + tail)) tail++;
+  memcpy(to, text, head);
+  memcpy(to + head, "\u2026", 3);
+  memcpy(to + head + 3, text + tail, n - tail);
+}
+
 void wf_trace_text(enum wf_trace_ev ev, uint64_t id, const char *text) {
   wf_assert(ev == WF_TRACE_NAME || ev == WF_TRACE_LABEL || wf_trace_is_moment(ev));
   wf_ring *r = ring_own();
   if (wf_unlikely(r == NULL)) return;
   char bytes[1 + WF_TRACE_TEXT] = {0};
   size_t n = strlen(text);
-  if (n > WF_TRACE_TEXT) {
-    n = WF_TRACE_TEXT;
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
-  }
   bytes[0] = (char)ev;
-  memcpy(bytes + 1, text, n);
+  if (n <= WF_TRACE_TEXT)
+    memcpy(bytes + 1, text, n);
+  else
+    shorten(bytes + 1, text, n);
   uint64_t words[WF_LANE_WORDS - 1];
   memcpy(words, bytes, sizeof words);
   bool moment = wf_trace_is_moment(ev);

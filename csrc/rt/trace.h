@@ -150,7 +150,7 @@ static inline void wf_trace_then(enum wf_trace_ev ev, enum wf_trace_why why, uin
   if (__builtin_expect(wf_trace_on() != 0, 0)) wf_trace_record_then(ev, why, iso, task, arg);
 }
 
-/* Names a task. The first WF_TRACE_TEXT bytes are kept, cut between UTF-8 characters. iso is unused
+/* Names a task. WF_TRACE_TEXT bytes at most are kept: the first 12, an ellipsis, the last 8, cut between UTF-8 characters. iso is unused
  * in the record (task ids are unique in the process); it is there so that call sites look alike. */
 static inline void wf_trace_name(uint32_t iso, uint64_t task, const char *name) {
   (void)iso;

@@ -38,6 +38,7 @@ local function seconds(s) return s and ("%.3f"):format(s) or "" end
 -- "1.3": task 3 of isolate 1; "w2": worker 2.
 local function identity(row)
   if row.kind == "worker" then return "w" .. row.id end
+  if row.kind == "process" then return tostring(row.id >> 32) end -- as its job says
   if row.kind ~= "task" then return tostring(row.isolate) end
   return row.isolate .. "." .. (row.id & 0xffffffff)
 end

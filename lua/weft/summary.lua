@@ -151,12 +151,20 @@ function M.footer(s, ascii, width)
   if s.lost > 0 then
     parts[#parts + 1] = ("%d of %d events lost (full rings: option 'capacity')"):format(s.lost, s.lost + s.events)
   end
-  local lines, line = {}, parts[1]
-  for i = 2, #parts do
-    if width and term.columns(line) + 2 + term.columns(parts[i]) > width then
-      lines[#lines + 1], line = line, parts[i]
+  local lines, line = {}, nil
+  local function add(text, gap)
+    if line and width and term.columns(line) + #gap + term.columns(text) > width then lines[#lines + 1], line = line, nil end
+    line = line and line .. gap .. text or text
+  end
+  for _, part in ipairs(parts) do
+    if not width or term.columns(part) <= width then
+      add(part, "  ")
     else
-      line = line .. "  " .. parts[i]
+      local gap = "  "
+      for word in part:gmatch "%S+" do
+        add(word, gap)
+        gap = " "
+      end
     end
   end
   lines[#lines + 1] = line

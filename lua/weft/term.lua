@@ -98,7 +98,7 @@ function M.fit(text, n, ascii)
   return text .. (" "):rep(n - M.columns(text))
 end
 
--- A span of time for people, from seconds: three digits and the unit that suits.
+-- A span of time for people, from seconds: three digits, or some more, and the unit that suits.
 function M.seconds(s, ascii, more)
   local unit, scale = "s", 1
   if s > 0 and s < 0.9995 then

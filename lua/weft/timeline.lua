@@ -157,6 +157,9 @@ function M.draw(t, opts)
   local s, m = paint.surface(t, opts), t.model
   local wall = math.max(1, t._raw.wall)
   local from = math.floor((opts.from or 0) * 1e9 + 0.5)
+  if from >= wall then
+    return nil, ("bad option 'from' of timeline (the trace is %s long, got %g)"):format(term.seconds(wall * 1e-9), opts.from)
+  end
   local to = math.max(from + 1, math.min(wall, opts.to and math.floor(opts.to * 1e9 + 0.5) or wall))
   local by_carrier = opts.by == "carrier"
   local rows, more
@@ -190,8 +193,12 @@ function M.draw(t, opts)
   cells.choose(drawn)
 
   local lines, margin = {}, (" "):rep(label_width + 1)
-  local left, right = term.seconds(from * 1e-9, s.ascii), term.seconds(to * 1e-9, s.ascii)
-  lines[1] = margin .. left .. (" "):rep(math.max(1, columns - #left - term.columns(right))) .. right
+  local left, right
+  for more = 0, 9 do
+    left, right = term.seconds(from * 1e-9, s.ascii, more), term.seconds(to * 1e-9, s.ascii, more)
+    if left ~= right then break end
+  end
+  lines[1] = margin .. left .. (" "):rep(math.max(1, columns - term.columns(left) - term.columns(right))) .. right
   for _, row in ipairs(rows) do
     local line = term.fit(row.label, label_width, s.ascii) .. " " .. paint.paint(row.cells, s)
     if note_width > 0 then line = line .. "  " .. term.cut(row.note, note_width, s.ascii) end

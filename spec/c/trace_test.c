@@ -122,14 +122,14 @@ static void test_texts(void) {
   CHECK(wf_trace_start(0) == 0, "start");
   wf_trace_name(1, 1, "exactly twenty-three by");
   wf_trace_name(1, 2, "longer than the twenty-three bytes");
-  wf_trace_name(1, 3, "twenty-two bytes, then\xc3\xa9");      /* é does not fit */
+  wf_trace_name(1, 3, "eleven byte\xc3\xa9, and then \xc3\xa9""e seven"); /* neither é fits */
   wf_trace_name(1, 4, "");
   wf_trace_name(1, 5, "first");
   wf_trace_name(1, 5, "second");
   wf_trace_shot shot = stopped();
   CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 1), "exactly twenty-three by") == 0, "whole");
-  CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 2), "longer than the twenty-") == 0, "cut");
-  CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 3), "twenty-two bytes, then") == 0, "cut between characters");
+  CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 2), "longer than \u2026ee bytes") == 0, "shortened");
+  CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 3), "eleven byte\u2026e seven") == 0, "cut between characters");
   CHECK(strcmp(text_of(&shot, WF_TRACE_NAME, 4), "") == 0, "empty");
   CHECK(shot.ntexts == 6 && strcmp(shot.texts[5].text, "second") == 0, "renamed: the last counts");
   wf_trace_shot_free(&shot);
