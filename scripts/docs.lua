@@ -163,7 +163,7 @@ local function check(item)
   need("what it does", prose)
   need("'Blocks:'", item.blocks)
   need("an example", #item.examples > 0)
-  for _, r in ipairs(item.returns) do need("the name of a result", r.name) end
+  for _, r in ipairs(item.returns) do need("the name of a result", r.name and r.name:find "^[%a_.][%w_.]*$") end
 end
 
 local function put_item(item)
@@ -171,9 +171,11 @@ local function put_item(item)
     put_parts(item)
     return
   end
-  if item.name == "weft" and #item.parts == 0 then return end -- reopened for functions of another file
-  if item.name == "weft" then
+  if item.name == "weft" then -- reopened in each file
     put_parts(item)
+    for _, f in ipairs(item.fields) do
+      if stubs.is_value(f) then put("### weft.%s\n\n%s: %s.\n", f.name, type_text(f.type), linked(f.text)) end
+    end
     return
   end
   check(item)
@@ -199,6 +201,11 @@ local function entries(f)
 end
 
 entries(function(item)
+  if item.name == "weft" then
+    for _, f in ipairs(item.fields) do
+      if stubs.is_value(f) then headings["weft." .. f.name] = anchor("weft." .. f.name) end
+    end
+  end
   if item.kind == "section" or item.name == "weft" then return end
   local title = heading(item)
   if headings[title] then error(("%s:%d: a second entry %s"):format(item.file, item.line, title), 0) end

@@ -1,6 +1,8 @@
 -- From the annotations in types/ to the texts that help(x) shows at the prompt: Lua source with a line for each entry. Used
 -- by scripts/docs.lua, which writes it beside docs/api.md.
 
+local stubs = require "scripts.stubs"
+
 local M = { TARGET = "lua/weft/help_text.lua" }
 
 local function lines_of(part) return table.concat(part.lines, "\n") end
@@ -94,6 +96,9 @@ function M.source(files)
     if a ~= b then return a end
     return x.name < y.name
   end)
+  for _, f in ipairs(classes.weft.fields) do
+    if stubs.is_value(f) then add("weft." .. f.name, ("weft.%s: %s\n\n%s."):format(f.name, f.type, (f.text:gsub("^%l", string.upper)))) end
+  end
   for _, item in ipairs(order) do
     if item.name ~= "weft" then add((item.name:gsub("%.module$", "")), entry_of_class(item, methods[item.name])) end
   end

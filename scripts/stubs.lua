@@ -16,6 +16,9 @@
 
 local M = {}
 
+-- Is the field of `weft` neither a table of functions nor an object with methods, which have entries of their own?
+function M.is_value(field) return not field.type:find "%.module$" and field.type ~= "weft." .. field.name end
+
 -- The order of the files is that of the reference.
 M.FILES = {
   "weft", "job", "group", "channel", "locks", "buffer", "pool", "net", "io", "fs", "file", "blocking",

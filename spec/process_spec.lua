@@ -243,6 +243,31 @@ describe("the end of a worker process", function()
     assert.is_nil((weft.info(pid)))
   end)
 
+  it("has what its starter has put into package.preload and package.searchers", function()
+    local out = helper.run_ok [[
+      local weft = require "weft"
+      local secret = { 42 }
+      package.preload.here = function(name, extra) return { name = name, extra = extra, secret = secret[1] } end
+      package.preload.c = math.type
+      local own = package.loadlib(package.searchpath("weft.core", package.cpath), "luaopen_weft_core")
+      package.preload.unnamed = own
+      package.searchers[5] = function(name) return name == "magic" and function() return "found" end or nil end
+      local here = require "here"
+      local job = weft.process(function()
+        local function tried(name) return (select(2, pcall(require, name))) end
+        return here.secret, require("here").extra, require "magic", tried "c", tried "unnamed",
+          require "weft".process(function() return require("magic") end):join()
+      end)
+      for _, v in ipairs(table.pack(job:join())) do print(v) end
+    ]]
+    local lines = {}
+    for line in out:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.same({ "42", ":preload:", "found" }, { table.unpack(lines, 1, 3) })
+    assert.truthy(out:find("found\n", #out - 6, true), out)
+    assert.truthy(lines[4]:find("package.preload['c'] of the isolate that started this one is not here", 1, true), out)
+    assert.truthy(out:find("a loader in C cannot go to another process", 1, true), out)
+  end)
+
   it("ends by os.exit as it says, with what it had written and sent", function()
     local out = helper.run_ok [[
       local weft = require "weft"

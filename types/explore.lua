@@ -120,9 +120,9 @@ local explored = {}
 ---print(r.failure.kind)                --> race
 ---print(r.failure.message)             --> unsynchronised accesses to account.balance: ...
 ---```
----@param what table | function
+---@param what table|function
 ---@param name? string  the table's name in the report; of a function the name of its upvalue
----@return table | function what  as given
+---@return table|function what  as given
 function explored:watch(what, name) end
 
 ---The report of weft.explore. As text it tells all of it.

@@ -7,8 +7,8 @@
 ---nobody receives.
 
 ---@class weft
----@field stdin weft.stream  standard input; opened at its first use
----@field stdout weft.stream  standard output, beside `io.stdout`, whose buffer it does not know
+---@field stdin weft.stream  standard input, of any kind; opened at its first use, and read ahead: use it or `io.stdin`, not both
+---@field stdout weft.stream  standard output, beside `io.stdout`, whose buffer it does not know: flush that before
 ---@field stderr weft.stream  standard error
 local weft = {}
 

@@ -154,7 +154,7 @@ function pool:map(f, list, opts) end
 ---@param f function
 ---@param source table|function  a list, or an iterator that is called without arguments
 ---@param opts? weft.pool.imap.options
----@return fun():integer?, any next  the iterator; two nils and what closes it follow
+---@return fun():integer?,any next  the iterator; two nils and what closes it follow
 function pool:imap(f, source, opts) end
 
 ---Options of pool:imap.

@@ -46,7 +46,8 @@
 ---that ends. One that dies first fails with an error of kind "process"; `os.exit` there ends that process alone. So does one
 ---whose connection cannot go on because a side has no memory or no descriptors left for what came.
 
----Starts a function in a process of its own: a fresh interpreter that finds the same modules.
+---Starts a function in a process of its own: a fresh interpreter that finds the same modules (of those in
+---`package.preload` and from added searchers the ones in Lua).
 ---
 ---A table as first argument gives options (weft.process.options).
 ---

@@ -174,7 +174,7 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   r->id = wf_iso_number();
   r->memory = memory;
   note_paths(iso, L, r);
-  if (!way->process) r->loaders = wf_loaders_pack(L);
+  r->loaders = wf_loaders_pack(L, reach);
   r->parent = iso->port;
   wf_port_hold(iso->port);
   r->on_library = iso->on_library;

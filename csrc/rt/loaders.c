@@ -75,9 +75,10 @@ static int absent(lua_State *L) {
 }
 
 /* A C function goes by its address: by its name, as a value would, it would be looked for in preload itself. */
-static void make_fit_c(lua_State *L, int at) {
+static void make_fit_c(lua_State *L, int at, enum wf_pack_reach reach) {
   lua_CFunction f = lua_tocfunction(L, at);
   if (f == absent) lua_getupvalue(L, at, 2);
+  else if (reach != WF_REACH_PROCESS) lua_pushliteral(L, "a loader in C cannot go to another process");
   else if (lua_getupvalue(L, at, 1) != NULL) lua_pushliteral(L, "a C function with upvalues cannot cross isolates");
   else if (wf_pin_code((void (*)(void))f)) lua_pushlightuserdata(L, (void *)(uintptr_t)f);
   else lua_pushliteral(L, "the library of a C function cannot be kept");
@@ -86,13 +87,13 @@ static void make_fit_c(lua_State *L, int at) {
 }
 
 /* Replace what is on top by what can stand for it in the message. */
-static void make_fit(lua_State *L) {
+static void make_fit(lua_State *L, enum wf_pack_reach reach) {
   int at = lua_gettop(L);
   if (lua_iscfunction(L, at)) {
-    make_fit_c(L, at);
+    make_fit_c(L, at, reach);
     return;
   }
-  wf_msg *m = lua_isfunction(L, at) ? wf_pack(L, at, 1, "function") : NULL;
+  wf_msg *m = lua_isfunction(L, at) ? wf_pack_for(L, at, 1, "function", reach) : NULL;
   if (m != NULL) {
     wf_msg_free(m);
     lua_settop(L, at);
@@ -106,7 +107,7 @@ static void make_fit(lua_State *L) {
 
 static void append(lua_State *L, int list) { lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1); }
 
-static void add_preload(lua_State *L, int list) {
+static void add_preload(lua_State *L, int list, enum wf_pack_reach reach) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
@@ -116,13 +117,13 @@ static void add_preload(lua_State *L, int list) {
     }
     lua_pushvalue(L, -2);
     append(L, list);
-    make_fit(L);
+    make_fit(L, reach);
     append(L, list);
   }
   lua_pop(L, 1);
 }
 
-static void add_searchers(lua_State *L, int list) {
+static void add_searchers(lua_State *L, int list, enum wf_pack_reach reach) {
   int searchers = lua_gettop(L), n = (int)lua_rawlen(L, searchers);
   for (int i = 1; i <= n; i++) {
     lua_rawgeti(L, searchers, i);
@@ -131,7 +132,7 @@ static void add_searchers(lua_State *L, int list) {
       lua_pop(L, 1);
       lua_pushinteger(L, k);
     } else {
-      make_fit(L);
+      make_fit(L, reach);
     }
     append(L, list);
   }
@@ -146,22 +147,22 @@ static bool has_preload(lua_State *L) {
   return has;
 }
 
-wf_msg *wf_loaders_pack(lua_State *L) {
+wf_msg *wf_loaders_pack(lua_State *L, enum wf_pack_reach reach) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 12, NULL);
   bool searchers = push_searchers(L);
   if (!searchers && !has_preload(L)) return NULL;
   lua_newtable(L);
   int list = lua_gettop(L);
-  add_preload(L, list);
+  add_preload(L, list, reach);
   lua_pushboolean(L, 0);
   append(L, list);
   if (searchers) {
     lua_pushvalue(L, list - 1);
-    add_searchers(L, list);
+    add_searchers(L, list, reach);
   }
   lua_pushvalue(L, list);
-  wf_msg *m = wf_pack(L, lua_gettop(L), 1, "package");
+  wf_msg *m = wf_pack_for(L, lua_gettop(L), 1, "package", reach);
   if (m == NULL) lua_error(L);
   lua_settop(L, top);
   return m;

@@ -137,13 +137,25 @@ static void put_text(wf_peer *p, const char *text) {
   wf_peer_put(p, text, n);
 }
 
+/* Whether there is one, and it. */
+static void put_optional(wf_peer *p, const wf_msg *m) {
+  uint8_t has = m != NULL;
+  wf_peer_put(p, &has, sizeof has);
+  if (has) wf_peer_put_msg(p, m);
+}
+
+static bool get_optional(wf_peer *p, wf_peer_bytes *b, wf_msg **m) {
+  uint8_t has;
+  if (!wf_peer_get(b, &has, sizeof has)) return false;
+  return has == 0 || (*m = wf_peer_get_msg(p, b)) != NULL;
+}
+
 static void send_run(wf_peer *p, wf_run *r) {
-  uint8_t has_locals = r->locals != NULL;
   wf_peer_begin(p, WF_PEER_RUN, 0, r->memory);
   put_text(p, r->name);
   wf_peer_put_msg(p, r->input);
-  wf_peer_put(p, &has_locals, sizeof has_locals);
-  if (has_locals) wf_peer_put_msg(p, r->locals);
+  put_optional(p, r->locals);
+  put_optional(p, r->loaders);
   wf_peer_end(p);
   wf_peer_ship(p, WF_WHY_PROCESS, (uint64_t)r->id << 32 | 1);
   wf_msg_free(r->input);
@@ -196,10 +208,8 @@ void wf_process_cancel(wf_run *r) {
   wf_peer *p = r->peer;
   if (p == NULL || p->lost || p->deaf) return;
   worker *w = p->owner;
-  uint8_t has_reason = r->reason != NULL;
   wf_peer_begin(p, WF_PEER_CANCEL, 0, 0);
-  wf_peer_put(p, &has_reason, sizeof has_reason);
-  if (has_reason) wf_peer_put_msg(p, r->reason);
+  put_optional(p, r->reason);
   wf_peer_end(p);
   w->cancel_due = true;
   wf_peer_flush(p, false);
@@ -209,7 +219,6 @@ void wf_process_cancel(wf_run *r) {
 
 static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_bytes *b) {
   uint32_t len;
-  uint8_t has_locals;
   const char *name;
   if (r->input != NULL || !wf_peer_get(b, &len, sizeof len) || (name = wf_peer_get_bytes(b, len)) == NULL) return;
   r->memory = (size_t)h->arg;
@@ -218,9 +227,7 @@ static void on_run_frame(wf_peer *p, wf_run *r, const wf_peer_head *h, wf_peer_b
     r->name[len] = '\0';
   }
   r->input = wf_peer_get_msg(p, b);
-  bool whole = r->input != NULL && wf_peer_get(b, &has_locals, sizeof has_locals);
-  if (whole && has_locals) whole = (r->locals = wf_peer_get_msg(p, b)) != NULL;
-  if (!whole) wf_peer_fail(p, EBADMSG);
+  if (r->input == NULL || !get_optional(p, b, &r->locals) || !get_optional(p, b, &r->loaders)) wf_peer_fail(p, EBADMSG);
   wf_peer_land(p, WF_WHY_PROCESS, 0);
 }
 
@@ -230,11 +237,10 @@ static void on_late_cancel(wf_iso *iso, wf_mail *m) { (void)iso, (void)m; }
 
 static void on_starter_frame(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b) {
   wf_run *r = p->owner;
-  uint8_t has_reason;
   if (h->op == WF_PEER_RUN) {
     on_run_frame(p, r, h, b);
   } else if (h->op == WF_PEER_CANCEL && !r->cancelled) {
-    if (wf_peer_get(b, &has_reason, sizeof has_reason) && has_reason) r->reason = wf_peer_get_msg(p, b);
+    get_optional(p, b, &r->reason);
     r->cancelled = true;
     wf_port_post(p->iso->port, &r->mail);
   }
