@@ -186,6 +186,7 @@ build = {
         "csrc/sys/file_dir.c",
         "csrc/sys/file_name.c",
         "csrc/sys/file_quick.c",
+        "csrc/sys/fork.c",
         "csrc/sys/fwatch.c",
         "csrc/sys/heap.c",
         "csrc/sys/heap_over.c",

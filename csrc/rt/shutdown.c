@@ -2,7 +2,6 @@
  * returned; on the carrier. */
 #include "rt/shutdown.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -21,19 +20,10 @@
 
 enum { DEADLINE_MS = 1500, LOOK_MS = 5, SHOWN = 4, STUCK_SHOWN = 16 };
 
-/* Set once, in a forked child, before it runs anything else; read by the same single thread. */
-_Atomic bool wf_fork_seen;
-
-static void on_fork(void) { atomic_store_explicit(&wf_fork_seen, true, memory_order_relaxed); }
-
 int wf_fork_raise(lua_State *L) {
   lx_error_new(L, "closed", "weft does not work in a forked process that has not called exec");
   return lua_error(L);
 }
-
-static void watch_forks(void) { pthread_atfork(NULL, NULL, on_fork); }
-
-__attribute__((constructor)) static void on_load(void) { watch_forks(); }
 
 /* The next task that is to end. */
 static wf_task *next_live(wf_iso *iso, wf_walk *w) {

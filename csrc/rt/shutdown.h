@@ -3,6 +3,7 @@
 #define WF_RT_SHUTDOWN_H
 
 #include "rt/iso.h"
+#include "sys/fork.h"
 
 /* Cancel every task but the running one and every child, wait for them up to a deadline, say on stderr
  * what ran (unless `quiet`) and what is stuck. Nothing can be started from then on. Never raises.
@@ -20,11 +21,7 @@ static inline void wf_iso_closes_if(bool waited, wf_iso *iso, lua_State *L) {
  * The calling C function returns what this returns. [-0, +0, -] */
 int wf_iso_shutdown_parked(wf_iso *iso, lua_State *L, bool quiet);
 
-/* True in a child process made by fork() without exec: nothing of weft works there. */
-extern __attribute__((visibility("hidden"))) _Atomic bool wf_fork_seen;
-static inline bool wf_forked(void) { return atomic_load_explicit(&wf_fork_seen, memory_order_relaxed); }
-
-/* Raise the error of whoever would start or wait for something in such a process. [-0, +0, e] */
+/* Raise the error of whoever would start or wait for something in a forked process. [-0, +0, e] */
 int wf_fork_raise(lua_State *L);
 
 /* For finalisers of objects that tasks use (at index 1), and that the weak table `handles` (a registry reference) has

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/base.h"
 #include "sys/fd.h"
+#include "sys/fork.h"
 
 #if WF_POLLER_EPOLL
 #include <sys/epoll.h>
@@ -31,7 +32,7 @@ static inline void tell(wf_watch *w, unsigned events) {
 #if WF_POLLER_EPOLL
 
 int wf_poller_open(wf_poller *p) {
-  *p = (wf_poller){.fd = wf_fd_above_stdio(epoll_create1(EPOLL_CLOEXEC))};
+  *p = (wf_poller){.fd = wf_fd_above_stdio(epoll_create1(EPOLL_CLOEXEC)), .forks = wf_fork_number()};
   return p->fd < 0 ? errno : 0;
 }
 
@@ -51,6 +52,7 @@ static int list(wf_poller *p, wf_watch *w, int op, unsigned what) {
     e.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (what & WF_IO_WRITE ? EPOLLOUT : 0u);
     what |= WF_IO_READ;
   }
+  if (p->forks != wf_fork_number()) return ECANCELED; /* the parent has it too: what changes here would change there */
   if (epoll_ctl(p->fd, op, w->fd, &e) != 0) return errno;
   w->listed = (uint8_t)what;
   return 0;
@@ -71,7 +73,7 @@ int wf_poller_arm(wf_poller *p, wf_watch *w, unsigned what) {
 void wf_poller_del(wf_poller *p, wf_watch *w) {
   if (w->listed == 0) return;
   struct epoll_event e = {0};
-  epoll_ctl(p->fd, EPOLL_CTL_DEL, w->fd, &e);
+  if (p->forks == wf_fork_number()) epoll_ctl(p->fd, EPOLL_CTL_DEL, w->fd, &e);
   w->listed = w->armed = 0;
   p->count--;
 }

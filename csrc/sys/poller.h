@@ -43,6 +43,7 @@ typedef struct wf_poller {
   uint32_t count;    /* watches that are listed */
 #if WF_POLLER_EPOLL
   int fd;
+  unsigned forks;    /* wf_fork_number of the process that it belongs to */
   bool no_pwait2;    /* the kernel has no epoll_pwait2: milliseconds only */
 #else
   struct wf_watch **watches;

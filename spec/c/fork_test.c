@@ -112,6 +112,23 @@ static const char ends[] =
     "ch:send 'a text of twenty bytes' m:unlock()\n" /* which both tasks have not heard of when the fork comes */
     "local code = split() if code ~= 0 then assert(code == 7, code) thread:cancel() task:cancel() weft.wait() end\n";
 
+/* It closes what both have open; the parent goes on being told of it. */
+static const char outside[] =
+    "local weft = require 'weft'\n"
+    "local server = assert(weft.net.listen('127.0.0.1', 0))\n"
+    "local a = assert(weft.net.connect(server:sockname()))\n"
+    "local b = assert(server:accept(20))\n"
+    "local reader = weft.go(b.read, b, 'l')\n"
+    "local child = weft.exec { 'sleep', '0.2' }\n"
+    "weft.yield()\n"
+    "local code = split()\n"
+    "if code ~= 0 then\n"
+    "  assert(code == 7, code)\n"
+    "  a:write 'line\\n'\n"
+    "  assert(weft.timeout(20, reader.join, reader) == 'line')\n"
+    "  assert(child:wait(20).code == 0)\n"
+    "end\n";
+
 static int run(const char *name, const char *text) {
   pid_t self = getpid();
   lua_State *L = host_whole();
@@ -127,6 +144,7 @@ static int run(const char *name, const char *text) {
 
 int main(void) {
   alarm(60);
-  failures = run("calls", script) + run("within a task", within) + run("beside one", beside) + run("the end", ends);
+  failures = run("calls", script) + run("within a task", within) + run("beside one", beside) + run("the end", ends) +
+             run("what is open", outside);
   return failures != 0;
 }
