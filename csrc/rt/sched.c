@@ -451,6 +451,8 @@ static void iso_idle(wf_iso *iso, lua_State *L, wf_task *t) {
   /* A wake that has come so far, often one of the isolate's own mail, is for what is looked at now: it need not cut the sleep
    * short. One that comes from here on does. Whoever wakes has written before what is to be seen, and the exchange reads that. */
   wf_parker_take(&iso->port->parker);
+  /* Who is answered within each spin never comes to sleep. */
+  if (wf_unlikely(iso->loop != NULL) && !iso->pooled && wf_loop_due(iso->loop, wf_clock_ns())) wf_loop_poll(iso->loop);
   poll_within(iso);
   if (wf_unlikely(iso->explore != NULL)) {
     wf_explore_idle(iso, L, t);
@@ -501,7 +503,8 @@ void wf_iso_step(wf_iso *iso) {
 }
 
 uint64_t wf_iso_due(wf_iso *iso) {
-  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox) || !wf_list_empty(&iso->corked)) return 0;
+  if (iso->head != NULL || wf_mpsc_maybe_nonempty(&iso->port->inbox)) return 0;
+  if (!wf_list_empty(&iso->corked) || !wf_list_empty(&iso->peers_dirty)) return 0;
   uint64_t next = wf_wheel_next(&iso->wheel), uv = iso->loop == NULL ? WF_NEVER : wf_loop_next(iso->loop);
   return next < uv ? next : uv;
 }
