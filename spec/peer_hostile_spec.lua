@@ -9,8 +9,8 @@ weft.exec({ "true" }):wait() -- the loop stays, and the pool
 weft.fs.access "/"
 
 local OP = {
-  run = 1, cancel = 2, ["end"] = 3, fail = 4, forget = 5, demand = 6, bounce = 7, offer = 8, put = 9, noput = 10, close = 11, release = 12,
-  leave = 13, value = 14, grant = 15, shut = 16, drained = 17, left = 18,
+  run = 1, cancel = 2, ["end"] = 3, fail = 4, forget = 5, forgotten = 6, demand = 7, bounce = 8, offer = 9, put = 10, noput = 11,
+  close = 12, release = 13, leave = 14, value = 15, grant = 16, shut = 17, drained = 18, left = 19,
 }
 local DONE, FAILED = 3, 4
 local CELL, MSG, HANDLE = "\0", "\1", "\2" -- how a value comes
@@ -93,7 +93,7 @@ describe("a worker process that says", function()
     assert.is_true(job_of(frame("end", ("=BBI4"):pack(DONE, 0, 0)) .. frame("end", ("=BBI4"):pack(FAILED, 0, 0))):result())
     fails "too few bytes for a head"
     fails ""
-    for op = 0, 5 do
+    for op = 0, 6 do
       if op ~= OP["end"] then fails(frame(op, "whatever", 5, 6)) end
     end
     fails(frame(200, "no such thing"))
@@ -194,7 +194,7 @@ describe("a worker process that says", function()
       for i = 1, 1 + below(20) do
         local body = {}
         for k = 1, below(40) do body[k] = string.char(below(below(2) == 0 and 4 or 256)) end
-        said[i] = frame(1 + below(18), table.concat(body), below(3), below(4))
+        said[i] = frame(1 + below(19), table.concat(body), below(3), below(4))
       end
       job_of(table.concat(said), ch, b):wait()
       while ch:try_recv() do end

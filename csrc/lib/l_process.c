@@ -100,6 +100,12 @@ static void set_program(wf_iso *iso, lua_State *L, wf_exec *e) {
   lua_settop(L, top);
 }
 
+static void prepare(wf_iso *iso, lua_State *L, void *ud) {
+  lua_pushvalue(L, PROGRAM);
+  wf_program_prepare(iso, L, ((wf_process_start_opts *)ud)->program);
+  lua_pop(L, 1);
+}
+
 /* weft.process([opts,] f, ...): a job, or nil, message, code. */
 static int lib_process(lua_State *L) {
   wf_iso *iso = wf_iso_up(L);
@@ -123,11 +129,8 @@ static int lib_process(lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
   lua_insert(L, PROGRAM);
-  lua_pushvalue(L, PROGRAM);
-  wf_program_prepare(iso, L, p);
-  lua_pop(L, 1);
   wf_process_start_opts o = {&e->o, p};
-  wf_child_way way = {.noun = "a process", .process = true, .start = wf_process_start, .ud = &o};
+  wf_child_way way = {.noun = "a process", .process = true, .prepare = prepare, .start = wf_process_start, .ud = &o};
   return wf_child_begin(iso, L, a.nargs, a.name, a.memory, &way) != NULL ? 1 : 3;
 }
 

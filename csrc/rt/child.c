@@ -186,6 +186,7 @@ wf_child *wf_child_begin(wf_iso *iso, lua_State *L, int nargs, const char *name,
   wf_where_note(iso, L, &at);
   r->line = at.line;
   r->source = at.source;
+  if (way->prepare != NULL) way->prepare(iso, L, way->ud);
   lua_rawgeti(L, LUA_REGISTRYINDEX, iso->anchors);
   lua_pushvalue(L, first + nargs + 1);
   lua_rawsetp(L, -2, c);

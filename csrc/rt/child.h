@@ -32,6 +32,8 @@ typedef struct wf_child_way {
   const char *noun; /* "a thread" */
   bool process;     /* in a process of its own: values are encoded for peers */
   bool pooled;      /* in the worker pool */
+  /* NULL, or called when nothing can be refused but by the system any more. May raise. */
+  void (*prepare)(wf_iso *iso, lua_State *L, void *ud);
   /* Start the run: 0, or an errno with *what, a string that outlives the call, naming the culprit. Takes over one hold on
    * success. */
   int (*start)(wf_iso *iso, wf_run *r, void *ud, const char **what);

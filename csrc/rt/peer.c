@@ -110,7 +110,12 @@ void wf_peer_attach(wf_peer *p, int fd, wf_shared *owner) {
 void wf_peer_end(wf_peer *p) {
   if (p->lost || p->deaf) return;
   char *head = p->out + p->out_head + p->frame;
-  uint32_t size = (uint32_t)(p->out_len - p->out_head - p->frame - sizeof(wf_peer_head));
+  size_t n = p->out_len - p->out_head - p->frame - sizeof(wf_peer_head);
+  uint32_t size = (uint32_t)n;
+  if (size != n) {
+    wf_peer_break(p, EMSGSIZE);
+    return;
+  }
   memcpy(head, &size, sizeof size);
   if (!wf_link_in_list(&p->dirty)) wf_list_append(&p->iso->peers_dirty, &p->dirty);
   if (p->out_len - p->out_head > FLUSH_AT) wf_peer_flush(p, false);
@@ -176,12 +181,19 @@ void wf_peer_flush(wf_peer *p, bool wait) {
   while (!p->lost && p->out_head < p->out_len) {
     if (send_some(p) >= 0) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      deafen(p);
+      if (errno == EPIPE || errno == ECONNRESET)
+        deafen(p);
+      else
+        wf_peer_break(p, errno); /* the other side waits for what will not come */
       return;
     }
     if (!wait) {
       wf_list_unlink(&p->dirty); /* the poller says when */
-      if (wf_poller_arm(&p->iso->loop->poller, &p->watch, WF_IO_READ | WF_IO_WRITE) != 0) lose(p);
+      int err = wf_poller_arm(&p->iso->loop->poller, &p->watch, WF_IO_READ | WF_IO_WRITE);
+      if (err != 0)
+        wf_peer_break(p, err);
+      else if (p->on_flushed != NULL)
+        p->on_flushed(p, false);
       return;
     }
     struct pollfd fd = {p->watch.fd, POLLOUT | POLLIN, 0};
@@ -195,7 +207,7 @@ void wf_peer_flush(wf_peer *p, bool wait) {
     p->out = NULL;
     p->out_room = 0;
   }
-  if (p->on_sent != NULL && !p->lost) p->on_sent(p);
+  if (p->on_flushed != NULL && !p->lost) p->on_flushed(p, true);
 }
 
 void wf_peers_due(wf_iso *iso) {
@@ -239,7 +251,7 @@ static void serve(wf_peer *p, const wf_peer_head *h, const char *bytes) {
   wf_peer_bytes b = {bytes, bytes + h->size};
   if (h->op >= WF_PEER_DEMAND)
     wf_peer_on_channel(p, h, &b);
-  else if (h->op == WF_PEER_FORGET)
+  else if (h->op == WF_PEER_FORGET || h->op == WF_PEER_FORGOTTEN)
     wf_peer_on_forget(p, h);
   else
     p->on_frame(p, h, &b);
@@ -326,7 +338,8 @@ static ssize_t read_some(wf_peer *p) {
   take_fds(p, &m);
   if (got == 0) return -1;
   p->in_len += (size_t)got;
-  return (size_t)got < iov.iov_len && m.msg_controllen == 0 ? 0 : got;
+  bool cut = m.msg_controllen > 0 || (m.msg_flags & MSG_CTRUNC) != 0; /* a descriptor, lost or not, ends a read */
+  return (size_t)got < iov.iov_len && !cut ? 0 : got;
 }
 
 void wf_peer_read(wf_peer *p) {
@@ -350,6 +363,7 @@ static void on_ready(wf_watch *w, unsigned events) {
   wf_port_attended(p->iso->port);
   if (events & WF_IO_READ) wf_peer_read(p);
   wf_port_attended(NULL);
+  if (p->iso->pooled) wf_port_wake(p->iso->port); /* it is parked, perhaps with answers to send and an earlier alarm */
   if ((events & WF_IO_WRITE) && !p->lost && p->out_head < p->out_len) wf_peer_flush(p, false);
 }
 

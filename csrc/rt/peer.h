@@ -21,7 +21,8 @@ enum wf_peer_op {
   /* Jobs; for whom the connection is made (process.c). */
   WF_PEER_RUN = 1, WF_PEER_CANCEL, WF_PEER_END,
   WF_PEER_FAIL,    /* the worker ends: what came to it could not be taken; arg: an errno */
-  WF_PEER_FORGET,  /* a buffer's memory, chan: its number; arg: how often it has come */
+  WF_PEER_FORGET,  /* nothing here uses a buffer's memory, chan: its number; arg: how often it has come */
+  WF_PEER_FORGOTTEN, /* the answer, unless it is on its way there again: it would come with another number */
   /* Channels, to the side where the channel is at home. */
   WF_PEER_DEMAND,  /* arg: how many may come, at least one of them is waited for */
   WF_PEER_BOUNCE,  /* a value that nobody waits for any more: it comes first again */
@@ -86,7 +87,7 @@ struct wf_peer {
   /* Frames that are not about channels. */
   void (*on_frame)(wf_peer *p, const wf_peer_head *h, wf_peer_bytes *b);
   void (*on_lost)(wf_peer *p); /* nothing more can be sent or will come */
-  void (*on_sent)(wf_peer *p); /* all that was collected has been sent; may be NULL */
+  void (*on_flushed)(wf_peer *p, bool all); /* what was collected has been sent, all of it or what there was room for; may be NULL */
   void *owner;
   uint64_t last_memory; /* of buffers, here */
   uint32_t memories_come, sweep_memories_at;

@@ -1,5 +1,6 @@
 /* See peer.h: buffers between processes. The memory goes as a descriptor, once; views of it as numbers. The side that sent
- * the memory first has numbered it and keeps it until the other says that it has no view any more. */
+ * the memory first has numbered it and keeps it until the other says that it has no view any more. That may cross with
+ * another view on its way there, so the other one keeps it too, until it is told that both have let it go. */
 #include <errno.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ typedef struct peer_memory {
   wf_memory *memory; /* held */
   uint64_t id;
   uint32_t times;    /* how often it has gone, or come */
+  uint32_t asked;    /* and when it was said last that it is not used here */
   bool own;          /* numbered here */
 } peer_memory;
 
@@ -64,7 +66,7 @@ void wf_peer_put_view(wf_peer *p, wf_view *v) {
   wf_peer_put(p, &f, sizeof f);
 }
 
-/* Memories that no view refers to any more are let go, now and then. */
+/* Memories that no view refers to any more are offered to be let go, now and then. */
 static void sweep(wf_peer *p) {
   uint32_t n = 0;
   wf_link *l, *next;
@@ -73,10 +75,9 @@ static void sweep(wf_peer *p) {
     peer_memory *k = wf_list_entry(l, peer_memory, link);
     if (k->own) continue;
     n++;
-    if (atomic_load_explicit(&k->memory->shared.refs, memory_order_acquire) != 1) continue;
+    if (k->asked == k->times || atomic_load_explicit(&k->memory->shared.refs, memory_order_acquire) != 1) continue;
+    k->asked = k->times;
     wf_peer_send(p, WF_PEER_FORGET, k->id, k->times);
-    forget(k);
-    n--;
   }
   p->memories_come = n;
   p->sweep_memories_at = n * 2 + SWEEP_FIRST;
@@ -91,8 +92,11 @@ static peer_memory *memory_of(wf_peer *p, uint64_t id, bool own) {
 }
 
 void wf_peer_on_forget(wf_peer *p, const wf_peer_head *h) {
-  peer_memory *k = memory_of(p, h->chan, true);
-  if (k != NULL && k->times == h->arg) forget(k);
+  bool own = h->op == WF_PEER_FORGET;
+  peer_memory *k = memory_of(p, h->chan, own);
+  if (k == NULL || k->times != h->arg) return;
+  forget(k);
+  if (own) wf_peer_send(p, WF_PEER_FORGOTTEN, h->chan, h->arg);
 }
 
 /* The memory whose descriptor has come. */

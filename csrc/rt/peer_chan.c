@@ -185,7 +185,10 @@ static wf_tap *tap_of(wf_peer *p, uint64_t id, bool home) {
 
 /* Channels as values -------------------------------------------------------------------------------------- */
 
-/* A channel in a message: whether it is at home with the reader, its number, its capacity. */
+/* A channel in a message: whether it is at home with the reader, or else whether it is closed, and empty too, which a new mirror has
+ * not been told; its number, its capacity. */
+enum { YOURS = 1, IS_CLOSED = 2, IS_DRAINED = 4 };
+
 void wf_peer_put_channel(wf_peer *p, wf_shchan *s) {
   wf_tap *t = NULL;
   for (wf_link *l = p->taps.next; l != &p->taps && t == NULL; l = l->next)
@@ -193,12 +196,21 @@ void wf_peer_put_channel(wf_peer *p, wf_shchan *s) {
   if (t == NULL) {
     atomic_store_explicit(&s->peers, true, memory_order_relaxed);
     t = tap_new(p, s, ++p->last_id, true);
-    if (t != NULL) t->leaves = window_of(s);
+    if (t == NULL) {
+      wf_peer_break(p, ENOMEM);
+      return;
+    }
+    t->leaves = window_of(s);
   }
-  uint8_t yours = t != NULL && !t->home;
-  if (t != NULL && t->home) t->times++;
-  wf_peer_put(p, &yours, sizeof yours);
-  wf_peer_put_u64(p, t == NULL ? 0 : t->id);
+  uint8_t says = t->home ? 0 : YOURS;
+  if (t->home) {
+    t->times++;
+    if (!t->shut) t->shut = wf_shchan_closed(s);
+    if (t->shut) says |= IS_CLOSED;
+    if (t->drained) says |= IS_DRAINED;
+  }
+  wf_peer_put(p, &says, sizeof says);
+  wf_peer_put_u64(p, t->id);
   wf_peer_put_u64(p, s->capacity);
   wf_peer_put_u64(p, s->mirror ? s->home_id : s->id);
   wf_peer_put_u64(p, s->mirror ? s->home_pid : p->here);
@@ -216,7 +228,8 @@ static void sweep(wf_peer *p) {
     if (t->home || t->left) continue;
     n++;
     /* One hold: nobody can make another. */
-    if (atomic_load_explicit(&t->chan->shared.refs, memory_order_acquire) != 1 || wf_shchan_count(t->chan) > 0 || t->demanded > 0) continue;
+    if (atomic_load_explicit(&t->chan->shared.refs, memory_order_acquire) != 1 || wf_shchan_count(t->chan) > 0) continue;
+    if (t->demanded > 0 && !t->chan->drained) continue;
     wf_peer_send(p, WF_PEER_RELEASE, t->id, t->came);
     tap_part(t);
     n--;
@@ -226,11 +239,12 @@ static void sweep(wf_peer *p) {
 }
 
 wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
-  uint8_t mine;
+  uint8_t says;
   uint64_t id, capacity, home_id, home_pid;
-  if (!wf_peer_get(b, &mine, sizeof mine) || !wf_peer_get(b, &id, sizeof id) || !wf_peer_get(b, &capacity, sizeof capacity) || id == 0) return NULL;
+  if (!wf_peer_get(b, &says, sizeof says) || !wf_peer_get(b, &id, sizeof id) || !wf_peer_get(b, &capacity, sizeof capacity) || id == 0) return NULL;
   if (!wf_peer_get(b, &home_id, sizeof home_id) || !wf_peer_get(b, &home_pid, sizeof home_pid)) return NULL;
-  wf_tap *t = tap_of(p, id, mine != 0);
+  bool mine = (says & YOURS) != 0;
+  wf_tap *t = tap_of(p, id, mine);
   if (t == NULL) {
     if (mine) return NULL;
     sweep(p);
@@ -253,8 +267,14 @@ wf_shchan *wf_peer_get_channel(wf_peer *p, wf_peer_bytes *b) {
     }
     t->leave = window_of(s);
   }
-  if (!t->home) t->came++;
   wf_shared_hold(&t->chan->shared);
+  if (t->home) return t->chan;
+  t->came++;
+  if (says & (IS_CLOSED | IS_DRAINED)) {
+    t->closed = true;
+    wf_shchan_shut(t->chan);
+  }
+  if (says & IS_DRAINED) wf_shchan_drain_out(t->chan);
   return t->chan;
 }
 
@@ -302,7 +322,8 @@ static void agent_over(agent *a) {
   wf_swait *w = &a->wait;
   wf_list_unlink(&a->link);
   if (a->sends) {
-    if (w->how == WF_CLOSED) wf_shchan_force(a->chan, &a->node.parcel); /* it was accepted before */
+    /* It was accepted before. */
+    if (w->how == WF_CLOSED && wf_shchan_force(a->chan, &a->node.parcel) < 0 && t != NULL) wf_peer_break(t->peer, ENOMEM);
     if (t != NULL) put_done(t);
   } else if (w->how == WF_CLOSED) {
     if (t != NULL) say_drained(t);
@@ -324,7 +345,10 @@ static void on_agent_dropped(wf_mail *m) { agent_over(wf_container_of(wf_contain
 
 static agent *agent_new(wf_tap *t, bool sends) {
   agent *a = wf_calloc(1, sizeof *a);
-  if (a == NULL) return NULL;
+  if (a == NULL) {
+    wf_peer_break(t->peer, ENOMEM);
+    return NULL;
+  }
   a->tap = t;
   a->chan = t->chan;
   wf_shared_hold(&t->chan->shared);
@@ -381,7 +405,8 @@ static void on_put(wf_tap *t, wf_parcel *v) {
     if (now != WF_CHANNEL_OK) *v = a->node.parcel;
     agent_free(a);
   }
-  if (now != WF_CHANNEL_OK) wf_shchan_force(t->chan, v); /* closed since: it was accepted before; or no memory */
+  /* Closed since: it was accepted before; or no memory. */
+  if (now != WF_CHANNEL_OK && wf_shchan_force(t->chan, v) < 0) wf_peer_break(t->peer, ENOMEM);
   put_done(t);
 }
 
@@ -458,7 +483,9 @@ static void on_rest(wf_iso *iso, wf_alarm *a) {
 
 static void on_value(wf_tap *t, wf_parcel *v, uint64_t asked) {
   if (asked && t->demanded > 0) t->demanded--;
-  if (wf_shchan_incoming(t->chan, v)) return;
+  int now = wf_shchan_incoming(t->chan, v);
+  if (now < 0) wf_peer_break(t->peer, ENOMEM);
+  if (now != 0) return;
   wf_alarm_set(t->peer->iso, &t->rest, NULL, wf_clock_ns() + REST_MS * 1000000ull, on_rest);
 }
 
@@ -489,11 +516,14 @@ void wf_peer_settle(wf_peer *p) {
 /* Frames ------------------------------------------------------------------------------------------------------- */
 
 static void on_home_frame(wf_tap *t, const wf_peer_head *h, wf_parcel *v) {
+  int kept;
   switch (h->op) {
     case WF_PEER_DEMAND: on_demand(t, h->arg); break;
     case WF_PEER_BOUNCE: /* arg: the how manyth of those that come together */
       if (h->arg == 0) t->back = 0;
-      if (!wf_shchan_unrecv(t->chan, v, t->back)) t->back++;
+      kept = wf_shchan_unrecv(t->chan, v, t->back);
+      if (kept < 0) wf_peer_break(t->peer, ENOMEM);
+      if (kept == 0) t->back++;
       break;
     case WF_PEER_PUT: on_put(t, v); break;
     case WF_PEER_OFFER:

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/buffer.h"
 #include "rt/peer.h"
 #include "rt/shchan.h"
@@ -45,7 +46,7 @@ static const wf_transfer *ops_of(wf_iso *iso, uint8_t kind) {
     lua_pushcfunction(L, open_kind);
     lua_pushlightuserdata(L, iso);
     lua_pushinteger(L, kind);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (lx_pcall_uncollected(L, 2, 0) != LUA_OK) lua_pop(L, 1);
   }
   return iso->transfers[kind];
 }
@@ -122,6 +123,13 @@ static int make_anew(lua_State *L) {
   return 0;
 }
 
+/* A line on stderr. Protected. Stack: the error. */
+static int tell_why(lua_State *L) {
+  fprintf(stderr, "weft: a value was not delivered to another process: %s\n", luaL_tolstring(L, 1, NULL));
+  return 0;
+}
+
+/* In the middle of a frame: a finaliser of the script could send another one, or end the peer. */
 static bool for_peers(wf_peer *p, wf_parcel *v) {
   const wf_transfer *ops;
   bool plain = v->msg == NULL && !wf_cell_is_pointer(&v->cell);
@@ -132,10 +140,10 @@ static bool for_peers(wf_peer *p, wf_parcel *v) {
   if (!lua_checkstack(L, 4)) return false;
   lua_pushcfunction(L, make_anew);
   lua_pushlightuserdata(L, v);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  const char *why = luaL_tolstring(L, -1, NULL);
-  fprintf(stderr, "weft: a value was not delivered to another process: %s\n", why);
-  lua_pop(L, 2);
+  if (lx_pcall_uncollected(L, 1, 0) == LUA_OK) return true;
+  lua_pushcfunction(L, tell_why);
+  lua_insert(L, -2);
+  if (lx_pcall_uncollected(L, 1, 0) != LUA_OK) lua_pop(L, 1);
   return false;
 }
 

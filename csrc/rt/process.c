@@ -77,10 +77,11 @@ static void on_worker_lost(wf_peer *p) {
   if (p->failed != 0) wf_program_signal(w->program, SIGKILL, false);
 }
 
-static void on_sent(wf_peer *p) {
+/* One that computes reads when a signal says so: also to make room for the frame. */
+static void on_flushed(wf_peer *p, bool all) {
   worker *w = p->owner;
   if (!w->cancel_due) return;
-  w->cancel_due = false;
+  w->cancel_due = !all;
   wf_program_signal(w->program, SIGURG, false);
 }
 
@@ -162,28 +163,34 @@ static void send_run(wf_peer *p, wf_run *r) {
   r->input = NULL;
 }
 
-int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
-  const wf_process_start_opts *o = ud;
-  int fds[2], err;
-  wf_process process;
-  *what = "process";
-  worker *w = wf_calloc(1, sizeof *w);
-  if (w == NULL) return ENOMEM;
+/* The connection and the process at its other end; NULL: an errno in *err. */
+static wf_peer *start_worker(wf_iso *iso, const wf_process_start_opts *o, wf_process *process, int *err, const char **what) {
+  int fds[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
-    wf_free(w);
-    return errno;
+    *err = errno;
+    return NULL;
   }
   for (int i = 0; i < 2; i++) fds[i] = wf_fd_above_stdio(fds[i]);
-  wf_peer *p = wf_peer_new(iso, fds[0], false, &err);
+  wf_peer *p = wf_peer_new(iso, fds[0], false, err);
   if (p != NULL) {
     const wf_spawn_fd list[] = {{0, 0}, {1, 1}, {2, 2}, {WF_PROCESS_FD, fds[1]}};
     o->spawn->fds = list;
     o->spawn->nfds = sizeof list / sizeof *list;
-    err = wf_spawn(&process, o->spawn, what);
-    if (err != 0) wf_peer_free(p);
+    *err = wf_spawn(process, o->spawn, what);
+    if (*err != 0) wf_peer_free(p);
   }
   close(fds[1]);
-  if (err != 0) {
+  return *err == 0 ? p : NULL;
+}
+
+int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
+  const wf_process_start_opts *o = ud;
+  int err = ENOMEM;
+  wf_process process;
+  *what = "process";
+  worker *w = wf_calloc(1, sizeof *w);
+  wf_peer *p = w == NULL ? NULL : start_worker(iso, o, &process, &err, what);
+  if (p == NULL) {
     wf_program_failed(iso, o->program);
     wf_free(w);
     return err;
@@ -191,12 +198,11 @@ int wf_process_start(wf_iso *iso, wf_run *r, void *ud, const char **what) {
   *w = (worker){.run = r, .program = o->program};
   o->program->on_ended = on_exit_of;
   o->program->owner = w;
-  wf_assert(p != NULL);
   r->peer = p;
   p->owner = w;
   wf_peer_between(p, getpid(), process.pid);
   p->on_frame = on_worker_frame;
-  p->on_sent = on_sent;
+  p->on_flushed = on_flushed;
   p->on_lost = on_worker_lost;
   wf_program_started(iso, o->program, process, WF_NEVER);
   send_run(p, r);
@@ -255,13 +261,13 @@ static void on_starter_lost(wf_peer *p) {
 /* A signal has come while the function computes: from the starter, or a stray one. */
 static void on_press(wf_iso *iso) {
   wf_run *r = iso->run;
-  if (r->peer != NULL) wf_peer_read(r->peer);
-  if (r->cancelled) {
-    wf_run_cancel_here(iso, r);
-    return;
-  }
-  atomic_store(&iso->port->interrupt, 0);
+  atomic_store(&iso->port->interrupt, 0); /* before it reads: a signal that comes meanwhile is for what comes after */
   atomic_store_explicit(&iso->pressed, false, memory_order_relaxed);
+  if (r->peer != NULL) wf_peer_read(r->peer);
+  if (!r->cancelled) return;
+  atomic_store(&iso->port->interrupt, 1);
+  atomic_store_explicit(&iso->pressed, true, memory_order_relaxed);
+  wf_run_cancel_here(iso, r);
 }
 
 /* The cap of the state's memory: an allocator around the interpreter's own. One state a process. */

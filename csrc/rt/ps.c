@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "lx/pack.h"
+#include "lx/release.h"
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"
@@ -110,13 +111,10 @@ static int build_rows(lua_State *L) {
 }
 
 void wf_ps_rows(wf_iso *iso, lua_State *L) {
-  bool collects = lua_gc(L, LUA_GCISRUNNING) == 1;
-  lua_gc(L, LUA_GCSTOP); /* a finaliser could start and end tasks in the middle of the walk */
   lua_pushcfunction(L, build_rows);
   lua_pushlightuserdata(L, iso);
-  int status = lua_pcall(L, 1, 1, 0);
-  if (collects) lua_gc(L, LUA_GCRESTART);
-  if (status != LUA_OK) lua_error(L);
+  /* A finaliser could start and end tasks in the middle of the walk. */
+  if (lx_pcall_uncollected(L, 1, 1) != LUA_OK) lua_error(L);
 }
 
 /* Questions -------------------------------------------------------------------------------------- */

@@ -370,7 +370,8 @@ static bool add_locked(wf_shchan *s, wf_parcel *p, size_t behind, uint64_t sende
   return true;
 }
 
-static bool add(wf_shchan *s, wf_parcel *p, size_t behind) {
+/* 1: a receiver has it, 0: it is kept, -1: it is gone, for want of memory. */
+static int add(wf_shchan *s, wf_parcel *p, size_t behind) {
   pthread_mutex_lock(&s->shared.lock);
   wf_swait *w = s->mirror ? NULL : receiver_give_locked(s, p);
   bool kept = w != NULL || add_locked(s, p, behind, 0);
@@ -379,11 +380,11 @@ static bool add(wf_shchan *s, wf_parcel *p, size_t behind) {
   if (w != NULL) wf_swait_post(w);
   if (!kept) wf_parcel_free(p); /* memory is out */
   if (ring) ring_bells(s, false);
-  return w != NULL;
+  return w != NULL ? 1 : kept ? 0 : -1;
 }
 
-bool wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind) { return add(s, p, behind); }
-void wf_shchan_force(wf_shchan *s, wf_parcel *p) { add(s, p, SIZE_MAX); }
+int wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind) { return add(s, p, behind); }
+int wf_shchan_force(wf_shchan *s, wf_parcel *p) { return add(s, p, SIZE_MAX); }
 
 bool wf_shchan_spare(wf_shchan *s, wf_parcel *p, size_t leave) {
   pthread_mutex_lock(&s->shared.lock);
@@ -398,10 +399,11 @@ bool wf_shchan_outgoing(wf_shchan *s, wf_parcel *p) {
   return unlock_and_post(s, o) == WF_CHANNEL_OK;
 }
 
-bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
+int wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
   pthread_mutex_lock(&s->shared.lock);
   wf_swait *w = s->inbox_count > 0 ? NULL : receiver_give_locked(s, p);
-  if (w == NULL && inbox_reserve_locked(s)) {
+  bool room = w == NULL && inbox_reserve_locked(s);
+  if (room) {
     wf_trace(WF_TRACE_PUT, WF_WHY_NONE, (s->inbox_taken + (uint32_t)s->inbox_count) | WF_SHCHAN_INBOX, 0, s->id);
     s->inbox[(s->inbox_head + s->inbox_count) & (s->inbox_room - 1)] = *p;
     s->inbox_count++;
@@ -409,7 +411,7 @@ bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p) {
   }
   pthread_mutex_unlock(&s->shared.lock);
   if (w != NULL) wf_swait_post(w);
-  return w != NULL;
+  return w != NULL ? 1 : room ? 0 : -1;
 }
 
 bool wf_shchan_uninbox(wf_shchan *s, wf_parcel *p) {

@@ -94,16 +94,17 @@ void wf_shchan_unbell(wf_shchan *s, wf_bell *b); /* and no more; its mail may be
 void wf_shchan_heard(wf_shchan *s, wf_bell *b);  /* its mail has come: it may be rung again */
 /* How many receivers and senders wait, at most `most` are counted; closed, and nothing is left to be sent. */
 void wf_shchan_survey(wf_shchan *s, size_t most, size_t *receivers, size_t *senders, bool *closed);
-/* Put a value back, behind so many others: for the first receiver (true), or to be received before what came later. */
-bool wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind);
+/* The next two and `incoming` return 1 when a receiver has the value, 0 when it is kept, -1 when it is lost for want of memory. */
+/* Put a value back, behind so many others: for the first receiver, or to be received before what came later. */
+int wf_shchan_unrecv(wf_shchan *s, wf_parcel *p, size_t behind);
 /* Add a value, whatever the capacity, also when it is closed. */
-void wf_shchan_force(wf_shchan *s, wf_parcel *p);
+int wf_shchan_force(wf_shchan *s, wf_parcel *p);
 /* Take a value if more than `leave` are kept. */
 bool wf_shchan_spare(wf_shchan *s, wf_parcel *p, size_t leave);
-/* A mirror: take the next value that is to go home; it has come: to a receiver (true) or the inbox; take it back
+/* A mirror: take the next value that is to go home; it has come: to a receiver or the inbox; take it back
  * from there; no more will be sent; nothing more will come. */
 bool wf_shchan_outgoing(wf_shchan *s, wf_parcel *p);
-bool wf_shchan_incoming(wf_shchan *s, wf_parcel *p);
+int wf_shchan_incoming(wf_shchan *s, wf_parcel *p);
 bool wf_shchan_uninbox(wf_shchan *s, wf_parcel *p);
 void wf_shchan_shut(wf_shchan *s);
 void wf_shchan_drain_out(wf_shchan *s);

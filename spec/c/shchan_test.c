@@ -92,7 +92,7 @@ static void full_without_memory(void) {
   memory(true);
   p = letter();
   memory(false);
-  CHECK(!wf_shchan_unrecv(s, &p, 0) && p.msg == NULL); /* it is given up, and nothing of it is left */
+  CHECK(wf_shchan_unrecv(s, &p, 0) == -1 && p.msg == NULL); /* it is given up, and nothing of it is left */
   memory(true);
   for (lua_Integer i = 1; i <= 8; i++) CHECK(wf_shchan_recv_now(s, &got) == WF_CHANNEL_OK && value(&got) == i);
   CHECK(wf_shchan_recv_now(s, &got) == WF_CHANNEL_WOULD_WAIT);
@@ -107,9 +107,9 @@ static void out_of_turn(void) {
   p = number(4);
   CHECK(wf_shchan_send_now(s, &p) == WF_CHANNEL_OK);
   p = number(1);
-  CHECK(!wf_shchan_unrecv(s, &p, 0));
+  CHECK(wf_shchan_unrecv(s, &p, 0) == 0);
   p = number(3);
-  CHECK(!wf_shchan_unrecv(s, &p, 2));
+  CHECK(wf_shchan_unrecv(s, &p, 2) == 0);
   p = number(5);
   wf_shchan_force(s, &p);
   CHECK(wf_shchan_count(s) == 5 && !wf_shchan_spare(s, &got, 5));
@@ -121,7 +121,7 @@ static void out_of_turn(void) {
   wait_init(&w, 1, 0);
   CHECK(wf_shchan_recv_or_wait(s, &w.node, &got) == WF_CHANNEL_WOULD_WAIT);
   p = number(6);
-  CHECK(wf_shchan_unrecv(s, &p, 0)); /* to who waits */
+  CHECK(wf_shchan_unrecv(s, &p, 0) == 1); /* to who waits */
   CHECK(!open_(&w) && w.record.has_value && value(&w.record.parcel) == 6);
   wf_port_drain(port);
   wf_shared_release(&s->shared);
@@ -141,16 +141,16 @@ static void mirror(void) {
   CHECK(receivers == 0);
   memory(false);
   p = number(7);
-  CHECK(!wf_shchan_incoming(s, &p) && wf_shchan_count(s) == 1); /* no room: it is not taken over */
+  CHECK(wf_shchan_incoming(s, &p) == -1 && wf_shchan_count(s) == 1); /* no room: it is not taken over */
   memory(true);
   CHECK(wf_shchan_recv_now(s, &got) == WF_CHANNEL_WOULD_WAIT);
   p = number(0);
-  CHECK(!wf_shchan_incoming(s, &p));
+  CHECK(wf_shchan_incoming(s, &p) == 0);
   wf_shchan_survey(s, 9, &receivers, &senders, &closed);
   CHECK(receivers == 0 && wf_shchan_recv_now(s, &got) == WF_CHANNEL_OK && value(&got) == 0); /* it came meanwhile */
   for (lua_Integer i = 1; i <= 9; i++) {
     p = number(i);
-    CHECK(!wf_shchan_incoming(s, &p));
+    CHECK(wf_shchan_incoming(s, &p) == 0);
   }
   CHECK(wf_shchan_ready(s, false) && !wf_shchan_spare(s, &got, 0));
   CHECK(wf_shchan_drain(s, all, 2) == 2 && value(&all[0]) == 1 && value(&all[1]) == 2); /* of the inbox */
@@ -166,7 +166,7 @@ static void mirror(void) {
   p = number(1);
   CHECK(wf_shchan_send_now(s, &p) == WF_CHANNEL_CLOSED && wf_shchan_ready(s, true) && wf_shchan_closed(s));
   p = letter();
-  CHECK(!wf_shchan_incoming(s, &p));
+  CHECK(wf_shchan_incoming(s, &p) == 0);
   p = letter();
   wf_shchan_force(s, &p);
   CHECK(wf_shchan_count(s) == 2);
@@ -271,7 +271,7 @@ static void select_(void) {
   CHECK(wf_shchan_select(cases, 3, order, &done) == WF_CHANNEL_WOULD_WAIT && rang(t, &b));
   CHECK(!wf_list_empty(&s->receivers) && !wf_list_empty(&t->receivers) && open_(&w) && open_(&v) && open_(&u));
   wf_parcel p = number(6);
-  CHECK(wf_shchan_incoming(t, &p) && !open_(&u) && value(&u.record.parcel) == 6);
+  CHECK(wf_shchan_incoming(t, &p) == 1 && !open_(&u) && value(&u.record.parcel) == 6);
   p = number(7);
   CHECK(wf_shchan_send_now(s, &p) == WF_CHANNEL_OK && !open_(&w) && open_(&v));
   wf_shchan_unbell(t, &b);

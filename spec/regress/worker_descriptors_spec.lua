@@ -42,6 +42,22 @@ describe("more buffers than a process may have descriptors", function()
     ]])
   end)
 
+  it("do so too when much comes after the one that is lost", function()
+    assert.equal("false\tthe process ended: its connection failed there: Too many open files\n", helper.run_ok [[
+      local weft = require "weft"
+      local ch, bytes = weft.channel(100), ("x"):rep(40000)
+      local job = weft.process({ limits = { nofile = 40 } }, function(from)
+        local kept = {}
+        for b in from do kept[#kept + 1] = b end
+      end, ch)
+      for _ = 1, 60 do
+        ch:send { weft.buffer("i64", 1000), bytes }
+        weft.sleep(0.002)
+      end
+      print(job:result())
+    ]])
+  end)
+
   it("need no more of who sends them than they have", function()
     assert.equal("60\n", run_with(100, [[
       local weft = require "weft"
