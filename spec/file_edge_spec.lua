@@ -303,3 +303,37 @@ describe("weft.poll", function()
     assert.equal("w", weft.poll(file:fileno(), "w"))
   end)
 end)
+
+describe("reading", function()
+  it("of a file that is closed meanwhile is told so", function()
+    local f = assert(weft.fs.open("/dev/zero"))
+    local job = weft.go(f.read, f, "a")
+    weft.yield()
+    f:close()
+    assert.equal("ECANCELED", select(3, job:join()))
+    assert.equal("EBADF", select(3, f:read "a"))
+  end)
+
+  it("nothing tells the end of a file, and does not wait", function()
+    weft.fs.write(dir .. "/two", "ab")
+    local f <close> = weft.fs.open(dir .. "/two")
+    assert.same({ "", "ab" }, { f:read(0), f:read(2) })
+    assert.is_nil(f:read(0))
+    local n = 0
+    for _ in weft.fs.open(dir .. "/two"):lines(0) do
+      n = n + 1
+      if n == 3 then break end -- nothing was taken: it would go on
+    end
+    assert.equal(3, n)
+    local server <close> = weft.net.listen("127.0.0.1", 0)
+    local a <close> = weft.net.connect(server:sockname())
+    local b = server:accept(20)
+    assert.equal("", b:read(0)) -- nothing has come
+    a:write "x"
+    assert.same({ "x", "" }, { b:read(1), b:read(0) })
+    a:close()
+    assert.is_nil(b:read(1))
+    assert.is_nil(b:read(0))
+    b:close()
+  end)
+end)

@@ -417,6 +417,14 @@ describe("a server", function()
     helper.raises("port from 1 to 65535", weft.net.connect, HOST, 0)
     helper.raises("unknown option 'nonsense'", weft.net.listen, HOST, 0, { nonsense = 1 })
     helper.raises("unknown option 'nonsense'", weft.net.connect, HOST, 1, { nonsense = 1 })
+    -- Those of the other kind are unknown too.
+    helper.raises("unknown option 'mode'", weft.net.listen, HOST, 0, { mode = 384 })
+    for _, option in ipairs { "nodelay", "reuseport" } do
+      helper.raises(("unknown option '%s'"):format(option), weft.net.unix.listen, "/tmp/none", { [option] = true })
+    end
+    for _, option in ipairs { "nodelay", "keepalive" } do
+      helper.raises(("unknown option '%s'"):format(option), weft.net.unix.connect, "/tmp/none", { [option] = true })
+    end
     helper.raises("'max'", weft.net.listen, HOST, 0, { max = 0 })
     helper.raises("function expected", weft.net.listen, HOST, 0, nil, "no function")
     helper.raises("weft.server expected", function() weft.net.listen(HOST, 0).accept {} end)

@@ -295,6 +295,36 @@ describe("the end of a worker process", function()
     assert.equal(table.concat(expected), out)
   end)
 
+  it("says what it had started and what still ran, but when it was cancelled", function()
+    local _, said = helper.run_script [[
+      local weft = require "weft"
+      local function starts(name)
+        local weft = require "weft"
+        weft.go({ name = name }, weft.sleep, 100)
+        weft.yield()
+      end
+      weft.process(starts, "first"):join()
+      weft.thread(starts, "second"):join()
+      weft.spawn(starts, "third"):join()
+      weft.spawn(weft.go, print):join()
+      local job = weft.process(function()
+        starts "fourth"
+        require "weft".sleep(100)
+      end)
+      weft.sleep(0.1)
+      job:cancel()
+      job:wait()
+      starts "last"
+    ]]
+    local expected = {}
+    for i, ended in ipairs { "function of a process", "function of a thread", "function of an isolate", "function of an isolate", "script" } do
+      local name = ({ "first", "second", "third", "", "last" })[i]
+      expected[i] = ("weft: the %s ended while 1 job still ran, now cancelled: task %%d+%s\n"):format(ended,
+        name == "" and "" or " " .. name .. " started at [^\n]*script.lua:4")
+    end
+    assert.truthy(said:find("^" .. table.concat(expected) .. "$"), said)
+  end)
+
   it("is an error of kind process when it dies", function()
     local job = weft.process(function() os.exit(3) end)
     local err = select(2, job:result())

@@ -298,6 +298,20 @@ describe("select without a case", function()
     assert.same({ n = 2, nil, "default" }, table.pack(weft.select { default = true }))
   end)
 
+  it("names in a deadlock all that it waits for", function()
+    local a, b = weft.channel(), weft.channel(1)
+    b:send(1)
+    local lone = weft.go(function() weft.select { { a }, { b, send = 2 } } end)
+    local many = weft.go(function() weft.select { { a }, { a }, { a }, { a }, { a }, { a } } end)
+    local _, err = pcall(weft.all, { lone, many })
+    local text, number = tostring(err), tostring(a):match "channel %d+"
+    assert.truthy(text:find(("waits in select for weft.%s (0 of 0), to send to weft.channel %%d+ (1 of 1) at "):format(number):gsub("[().]",
+      "%%%0")), text)
+    assert.truthy(text:find(("weft.%s (0 of 0), "):rep(3):format(number, number, number) .. "weft." .. number .. " (0 of 0) and 2 more at ", 1, true), text)
+    lone:cancel()
+    many:cancel()
+  end)
+
   it("is a deadlock else", function()
     helper.raises_kind("deadlock", weft.select, {})
   end)

@@ -232,7 +232,7 @@ describe("a udp socket", function()
     } do
       assert.is_nil(helper.fails("EBADF", a[name], a, table.unpack(args)):find("(closed)", 1, true), name)
     end
-    assert.truthy(tostring(a):find "weft.udp %d+ %(udp %)")
+    assert.truthy(tostring(a):find "weft.udp %d+ %(udp%)")
   end)
 end)
 

@@ -106,7 +106,7 @@ function buffer:type() end
 function buffer:stride() end
 
 ---Gives the memory up now, not when the collector comes to it. Slices of it, and other isolates that have it, keep it. The
----buffer has no elements from then on. Closing it twice is harmless.
+---buffer has no elements from then on: `#b` is 0, and whatever needs elements raises. Closing it twice is harmless.
 ---
 ---Blocks: no.
 ---

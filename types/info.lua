@@ -8,9 +8,9 @@
 ---What a process owns, or what a job is. The result is a table (weft.facts) that prints itself as a tree.
 ---
 ---Of another process only what this one may read is there: for a stranger's, `exe cwd env fds` and the number of mappings
----are missing. A process or job that has ended is `nil, message, "ESRCH"`.
+---are missing. A process or thread that has ended is `nil, message, "ESRCH"`.
 ---
----`weft.info(job)` of a thread is that thread; of a process, that process; of a task a table with `kind id name status started`
+---`weft.info(job)` of a thread is that thread; of a process, that process; of a task, also one that has ended, a table with `kind id name status started`
 ---and `thread`, the thread on which it runs.
 ---
 ---Blocks: no.

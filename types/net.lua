@@ -196,7 +196,7 @@ local stream = {}
 -----> one tw o
 -----> three
 ---```
----@param what? integer|string  a number of bytes, "l", "L" or "a"
+---@param what? integer|string  a number of bytes, "l", "L" or "a"; 0 bytes are there at once, unless the end has been seen
 ---@param longest? integer  longest line, or longest all, that is accepted: beyond it `EMSGSIZE`
 ---@return string? data  nil at the end
 ---@return string? message

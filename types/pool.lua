@@ -12,6 +12,7 @@
 ---| task | a task of this state: for items that wait | the same |
 ---| isolate | an isolate of weft.spawn: for items that compute | copied, see *What travels* |
 ---| thread | a thread with a Lua state of its own: for items that compute and call C functions that block | copied |
+---| process | a process of weft.process, which can die without taking others along | copied, as far as they travel to processes |
 ---
 ---Workers of kind isolate and thread get the function once for a map, however many items it has, and then items in chunks. They keep
 ---what it has in upvalues and globals from item to item; another map brings a new copy.
@@ -163,8 +164,8 @@ function pool:imap(f, source, opts) end
 ---@field ordered? boolean  default true
 
 ---Calls `f(...)` in a worker and returns a job (Jobs) for it, which has all its results. The call is copied here and now, and
----begins as soon as a worker has nothing else to do. The job's `kind` is that of the pool; while it waits for a worker or
----runs there its status is "waiting". Its traceback is the one in the worker.
+---begins as soon as a worker has nothing else to do. The job's `kind` is that of the pool; its status is "ready" first, and "waiting"
+---while it waits for a worker or runs there. Its traceback is the one in the worker.
 ---
 ---An inline pool calls the function before it returns.
 ---

@@ -354,6 +354,7 @@ function weft.register(name, metatable) end
 ---| deadlock | by a blocking call that can never end; the message names every task, what it waits for and where |
 ---| transfer | where a value cannot travel to another state; the message names its path |
 ---| memory | where a message to another state finds no memory or is too large |
+---| process | where a worker process has ended before its function; the message says how |
 ---| item | by pool:map, pool:imap and weft.map: an item failed; `index`, `cause` and `traceback` say which and how |
 ---| init | by weft.pool: `init` failed in a worker; `cause` and `traceback` say how |
 ---

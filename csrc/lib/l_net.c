@@ -151,17 +151,17 @@ static int keepalive_of(lua_State *L, int idx) {
   return ok && seconds >= 0 && seconds <= 32767 ? (int)seconds : -1;
 }
 
-/* The options of a connection: {timeout, nodelay, keepalive}; replaces them by the deadline. [-0, +0, e] */
-static void connect_options(lua_State *L, bool *nodelay, int *keepalive) {
+/* The options of a connection: {timeout}, and to an address {nodelay, keepalive}; replaces them by the deadline. [-0, +0, e] */
+static void connect_options(lua_State *L, bool is_path, bool *nodelay, int *keepalive) {
   *nodelay = true;
   *keepalive = 0;
   if (lua_isnoneornil(L, DEADLINE)) {
     lua_settop(L, DEADLINE);
     return;
   }
-  static const char *const known[] = {"timeout", "nodelay", "keepalive", NULL};
+  static const char *const known[] = {"timeout", "nodelay", "keepalive", NULL}, *const of_path[] = {"timeout", NULL};
   luaL_checktype(L, DEADLINE, LUA_TTABLE);
-  lx_opts_check(L, DEADLINE, known);
+  lx_opts_check(L, DEADLINE, is_path ? of_path : known);
   lua_settop(L, DEADLINE);
   if (lua_getfield(L, DEADLINE, "nodelay") != LUA_TNIL) *nodelay = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -202,7 +202,7 @@ static int tcp_connect(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  connect_options(L, &nodelay, &keepalive);
+  connect_options(L, false, &nodelay, &keepalive);
   wf_cancel_point(iso, L);
   int err = wf_io_open(iso);
   if (err != 0) return lx_fail_errno(L, err, host);
@@ -223,7 +223,7 @@ static int unix_connect(lua_State *L) {
   bool nodelay;
   int keepalive;
   if (wf_check_path(L, HOST, &a) == 0) return lx_fail_errno(L, errno, "path of a unix socket");
-  connect_options(L, &nodelay, &keepalive);
+  connect_options(L, true, &nodelay, &keepalive);
   wf_cancel_point(iso, L);
   int err = wf_io_open(iso);
   if (err != 0) return lx_fail_errno(L, err, lua_tostring(L, HOST));

@@ -37,7 +37,8 @@ static const char *server_name(const wf_server *v, char *text, size_t size) {
 
 static int server_fail(lua_State *L, const wf_server *v, int err) {
   char at[128], name[160];
-  snprintf(name, sizeof name, "listen %s", server_name(v, at, sizeof at));
+  server_name(v, at, sizeof at);
+  snprintf(name, sizeof name, "listen%s%s", at[0] != '\0' ? " " : "", at);
   return err == EBADF && !wf_server_open(v) ? lx_fail_closed(L, name) : lx_fail_errno(L, err, name);
 }
 
@@ -284,12 +285,13 @@ typedef struct listen_opts {
 } listen_opts;
 
 /* The table at OPTIONS, or nil. [-0, +0, e] */
-static void listen_options(lua_State *L, listen_opts *o) {
-  static const char *const known[] = {"backlog", "reuseport", "max", "nodelay", "timeout", "mode", NULL};
+static void listen_options(lua_State *L, listen_opts *o, bool is_path) {
+  static const char *const of_address[] = {"backlog", "max", "timeout", "reuseport", "nodelay", NULL};
+  static const char *const of_path[] = {"backlog", "max", "timeout", "mode", NULL};
   *o = (listen_opts){.backlog = BACKLOG, .nodelay = true, .max = UINT32_MAX, .mode = -1, .timeout = WF_NEVER};
   if (lua_isnoneornil(L, OPTIONS)) return;
   luaL_checktype(L, OPTIONS, LUA_TTABLE);
-  lx_opts_check(L, OPTIONS, known);
+  lx_opts_check(L, OPTIONS, is_path ? of_path : of_address);
   o->backlog = (int)lx_opt_integer(L, OPTIONS, "backlog", BACKLOG, 1, INT32_MAX);
   o->max = lx_opt_integer(L, OPTIONS, "max", UINT32_MAX, 1, UINT32_MAX);
   o->mode = lx_opt_integer(L, OPTIONS, "mode", -1, 0, 0777);
@@ -366,7 +368,7 @@ static int tcp_listen(lua_State *L) {
   const char *host = luaL_checkstring(L, 1);
   unsigned port = wf_check_port(L, 2, 0);
   lua_settop(L, 4);
-  listen_options(L, &o);
+  listen_options(L, &o, false);
   if (!lua_isnil(L, 4)) lx_check_callable(L, 4);
   if (wf_addr_parse(&a, host, port) != 0) {
     lua_pushboolean(L, 0);
@@ -397,7 +399,7 @@ static int unix_listen(lua_State *L) {
   socklen_t len = wf_check_path(L, 1, &a);
   int err = errno;
   lua_settop(L, 4);
-  listen_options(L, &o);
+  listen_options(L, &o, true);
   if (!lua_isnil(L, 4)) lx_check_callable(L, 4);
   if (len == 0) return lx_fail_errno(L, err, "path of a unix socket");
   err = wf_io_open(iso);

@@ -121,12 +121,18 @@ static bool too_long(lua_State *L, const wf_stream *s) {
   return wf_stream_kept(s) > longest(L) && lua_type(L, WHAT) == LUA_TSTRING;
 }
 
+/* No bytes are asked for, and there is no need to look whether it has ended: a body without length must not wait for what comes
+ * after it. A file can be looked at, and says nil at its end, as in io. */
+static bool asks_nothing(lua_State *L, const wf_stream *s) {
+  return lua_type(L, WHAT) == LUA_TNUMBER && lua_tointeger(L, WHAT) == 0 && !s->is_file && !s->eof;
+}
+
 /* Read until there is an answer, or wait. */
 static int read_more(lua_State *L, wf_stream *s) {
   int n;
   for (;;) {
     if (wf_unlikely(!wf_stream_open(s))) return wf_stream_fail(L, s, EBADF);
-    if (wf_stream_kept(s) > 0 || lua_type(L, WHAT) == LUA_TNUMBER) {
+    if (wf_stream_kept(s) > 0 || asks_nothing(L, s)) {
       n = take(L, s);
       if (n == 0 && wf_unlikely(too_long(L, s))) n = wf_stream_fail(L, s, EMSGSIZE);
       if (n > 0) break;
@@ -166,7 +172,7 @@ static int read_k(lua_State *L, int status, lua_KContext ctx) {
   switch (wf_wait_end(L, t)) {
     case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
     case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
-    default: return read_more(L, s);
+    default: return wf_stream_open(s) ? read_more(L, s) : wf_stream_fail(L, s, ECANCELED);
   }
 }
 

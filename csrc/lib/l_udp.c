@@ -38,7 +38,7 @@ static const char *udp_name(const udp *u, char *text, size_t size) {
   socklen_t len = sizeof a;
   char at[WF_ADDR_TEXT] = "";
   if (u->watch.fd >= 0 && getsockname(u->watch.fd, &a.sa, &len) == 0) wf_addr_text(&a.sa, at, sizeof at);
-  snprintf(text, size, "udp %s", at);
+  snprintf(text, size, "udp%s%s", at[0] != '\0' ? " " : "", at);
   return text;
 }
 

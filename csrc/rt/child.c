@@ -488,8 +488,9 @@ uint32_t wf_children_list(wf_iso *iso, uint32_t most, char *line, size_t size, s
     wf_run *r = wf_list_entry(l, wf_run, link);
     if (r->detached || r->cancelled) continue;
     if (n++ >= most || *len >= size) continue;
-    *len += (size_t)snprintf(line + *len, size - *len, "%s %s%s%s started at %s", *len == 0 ? "" : ",", run_kind(r), r->name != NULL ? " " : "",
-                             r->name != NULL ? r->name : "", wf_where_text(iso, r->source, r->line, started, sizeof started));
+    wf_where_text(iso, r->source, r->line, started, sizeof started);
+    *len += (size_t)snprintf(line + *len, size - *len, "%s %s%s%s%s%s", *len == 0 ? "" : ",", run_kind(r), r->name != NULL ? " " : "",
+                             r->name != NULL ? r->name : "", started[0] != '\0' ? " started at " : "", started);
   }
   return n;
 }

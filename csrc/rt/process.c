@@ -361,7 +361,10 @@ void wf_process_serve(wf_iso *iso, lua_State *L, int fd) {
   lua_pushlightuserdata(L, iso);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) wf_run_failed(r, iso, L);
   if (capped.f != NULL) capped.cap = SIZE_MAX / 2;
-  wf_iso_shutdown(iso, L);
+  if (r->cancelled)
+    wf_iso_shutdown_quietly(iso, L);
+  else
+    wf_iso_shutdown(iso, L);
   wf_trace(WF_TRACE_STOP, (enum wf_trace_why)((int)WF_WHY_DONE + r->outcome - (int)WF_DONE), iso->id, wf_task_id(iso, &iso->main), 0);
   wf_press_by_signal(NULL);
   atomic_store_explicit(&iso->pressed, false, memory_order_relaxed); /* a hook may be set still; not for our caller */

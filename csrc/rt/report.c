@@ -132,9 +132,43 @@ static const char *use_of(lua_State *L, int idx) {
   return c == NULL ? NULL : uses[c->use];
 }
 
+/* The list of a select is on top: replace it by the texts of what its cases wait for, or by nil. */
+static void tell_cases(lua_State *L) {
+  enum { SHOWN_CASES = 4 };
+  int list = lua_gettop(L), n = (int)lua_rawlen(L, list), pieces = 0;
+  luaL_checkstack(L, 3 * SHOWN_CASES + 8, NULL);
+  for (int i = 1; i <= n && i <= SHOWN_CASES; i++) {
+    if (lua_rawgeti(L, list, i) != LUA_TTABLE || lua_rawgeti(L, -1, 1) != LUA_TUSERDATA) {
+      lua_settop(L, list + pieces);
+      continue;
+    }
+    lua_pushliteral(L, "send");
+    bool sends = lua_rawget(L, -3) != LUA_TNIL;
+    lua_pop(L, 1);
+    luaL_tolstring(L, -1, NULL);
+    lua_pushfstring(L, "%s%s%s", pieces > 0 ? ", " : "", sends ? "to send to " : "", lua_tostring(L, -1));
+    lua_replace(L, list + ++pieces);
+    lua_settop(L, list + pieces);
+  }
+  if (n > SHOWN_CASES && pieces > 0) {
+    lua_pushfstring(L, " and %d more", n - SHOWN_CASES);
+    pieces++;
+  }
+  if (pieces > 0)
+    lua_concat(L, pieces);
+  else
+    lua_pushnil(L);
+  lua_remove(L, list);
+}
+
 /* Push the text of the subject on top of co, which goes; or nil. */
-static const char *push_subject(lua_State *co, lua_State *L) {
+static const char *push_subject(lua_State *co, lua_State *L, uint8_t why) {
   const char *use = NULL;
+  if (why == WF_WHY_SELECT && lua_istable(co, -1)) {
+    if (co != L) lua_xmove(co, L, 1);
+    tell_cases(L);
+    return NULL;
+  }
   if (!lua_isuserdata(co, -1) || lua_islightuserdata(co, -1)) {
     lua_pop(co, 1);
     lua_pushnil(L);
@@ -158,7 +192,7 @@ const char *wf_report_place(lua_State *L, const wf_task *t) {
   int level = co == NULL ? -1 : blocked_level(co, &ar, L);
   bool waits = t->state == WF_WAITING || (t->flags & WF_F_INLINE);
   if (level >= 0 && waits && lua_getlocal(co, &ar, 1) != NULL)
-    use = push_subject(co, L);
+    use = push_subject(co, L, t->why);
   else
     lua_pushnil(L);
   if (level >= 0)

@@ -31,21 +31,41 @@ static wf_task *next_live(wf_iso *iso, wf_walk *w) {
   return t == iso->cur ? wf_iso_walk(iso, w) : t;
 }
 
+/* "task 7", with its name, in buf. Needs no memory. */
+static const char *task_text(wf_iso *iso, const wf_task *t, char *buf, size_t size) {
+  lua_State *L = iso->bench;
+  snprintf(buf, size, "task %u", wf_task_number(iso, t));
+  if (!(t->flags & WF_F_NAMED) || !lua_checkstack(L, 3)) return buf;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
+  lua_rawgetp(L, -1, t);
+  if (lua_type(L, -1) == LUA_TSTRING) snprintf(buf, size, "task %u %s", wf_task_number(iso, t), lua_tostring(L, -1));
+  lua_pop(L, 2);
+  return buf;
+}
+
+/* Whose end it is. */
+static const char *who_ended(const wf_iso *iso) {
+  if (iso->run == NULL) return "the script";
+  return iso->by_process ? "the function of a process" : iso->pooled ? "the function of an isolate" : "the function of a thread";
+}
+
 static void say_what_ran(wf_iso *iso) {
-  enum { LINE = 1024 };
-  _Static_assert(LINE > SHOWN * (LUA_IDSIZE + 16 + 40), "room for those that are shown");
+  enum { LINE = 1024, TEXT = 64 };
+  _Static_assert(LINE > SHOWN * (LUA_IDSIZE + 16 + TEXT + 20), "room for those that are shown");
   uint32_t n = 0;
-  char line[LINE], started[LUA_IDSIZE + 16];
+  char line[LINE], started[LUA_IDSIZE + 16], text[TEXT];
   size_t len = 0;
   wf_task *t;
   for (wf_walk w = {0, NULL}; (t = next_live(iso, &w)) != NULL;) {
     if ((t->flags & (WF_F_DETACHED | WF_F_ASKED)) || (t->more & WF_M_SERVES)) continue; /* nobody counts on its end */
-    if (n++ < SHOWN && wf_task_started(iso, t, started, sizeof started)[0] != '\0')
-      len += (size_t)snprintf(line + len, sizeof line - len, "%s task %u started at %s", len == 0 ? "" : ",", t->seq, started);
+    if (n++ >= SHOWN) continue;
+    wf_task_started(iso, t, started, sizeof started);
+    len += (size_t)snprintf(line + len, sizeof line - len, "%s %s%s%s", len == 0 ? "" : ",", task_text(iso, t, text, sizeof text),
+                            started[0] != '\0' ? " started at " : "", started);
   }
   n += wf_children_list(iso, n < SHOWN ? SHOWN - n : 0, line, sizeof line, &len);
   if (n == 0) return;
-  fprintf(stderr, "weft: the script ended while %u job%s still ran, now cancelled:%s%s\n", n, n == 1 ? "" : "s",
+  fprintf(stderr, "weft: %s ended while %u job%s still ran, now cancelled:%s%s\n", who_ended(iso), n, n == 1 ? "" : "s",
           len == 0 ? " " : line, n > SHOWN ? ", ..." : "");
   fflush(stderr);
 }

@@ -25,7 +25,7 @@ function M.new()
 end
 
 local function file_of(source)
-  return source:sub(1, 1) == "@" and source:match "([^/\\]*)$" or "(code)"
+  return source:match "^@.-([^/\\]*)$" or "(code)"
 end
 
 -- Where the task stood at the event with this index.
@@ -87,6 +87,12 @@ local function object_name(object) return (tostring(object):gsub(" %(.*", "")) e
 --- Says more about a failure: the tasks that wait for each other, a wake-up that was lost.
 function M.diagnose(failure, calls)
   local log, stuck = failure.log, calls.stuck
+  if failure.kind == "race" then
+    failure.message = failure.message:gsub("task (%d+) ", function(number)
+      local name = log.names[tonumber(number)]
+      return name and name .. " "
+    end)
+  end
   if failure.kind ~= "deadlock" and failure.kind ~= "livelock" then return end
   local names = cycle(log, calls.holders)
   if names then
