@@ -97,7 +97,9 @@ function M.source(files)
     return x.name < y.name
   end)
   for _, f in ipairs(classes.weft.fields) do
-    if stubs.is_value(f) then add("weft." .. f.name, ("weft.%s: %s\n\n%s."):format(f.name, f.type, (f.text:gsub("^%l", string.upper)))) end
+    if stubs.is_value(f) then
+      add("weft." .. f.name, ("weft.%s: %s\n\n%s."):format(f.name, f.type, (f.text:gsub("^%l", string.upper))))
+    end
   end
   for _, item in ipairs(order) do
     if item.name ~= "weft" then add((item.name:gsub("%.module$", "")), entry_of_class(item, methods[item.name])) end

@@ -219,9 +219,8 @@ end)
 
 describe("an axis", function()
   local function last(p, opts)
-    local lines = {}
-    for line in p:text(opts):gmatch "[^\n]+" do lines[#lines + 1] = line end
-    return lines[#lines]
+    local all_lines = lines(p:text(opts))
+    return all_lines[#all_lines]
   end
 
   it("has marks that can be told apart", function()
@@ -244,7 +243,8 @@ describe("an axis", function()
 
   it("has two marks or more upwards too", function()
     local marks = 0
-    for line in plot.curve({ { 1, -5 }, { 2, 0 }, { 3, 5 } }):text({ width = 40, height = 5, ascii = true, color = false }):gmatch "[^\n]+" do
+    local p = plot.curve { { 1, -5 }, { 2, 0 }, { 3, 5 } }
+    for _, line in ipairs(lines(p:text { width = 40, height = 5, ascii = true, color = false })) do
       if line:find "^ *%-?%d" then marks = marks + 1 end
     end
     assert.truthy(marks >= 2 + 1) -- the last line is that of the other axis
@@ -256,11 +256,10 @@ describe("a heat map wider than the picture", function()
     local matrix = { {}, {}, columns = { "first" }, rows = { "a", "b" } }
     for k = 1, 200 do matrix[1][k], matrix[2][k] = k % 2, 1 - k % 2 end
     matrix[1][1] = 3
-    local lines = {}
-    for line in plot.heat(matrix):text({ width = 60, ascii = true, color = false }):gmatch "[^\n]+" do lines[#lines + 1] = line end
-    for _, line in ipairs(lines) do assert.truthy(#line <= 60, line) end
-    assert.equal("a .", lines[1]) -- 1 of 3, then halves
-    assert.truthy(table.concat(lines, "\n"):find "a cell is the mean of 4")
+    local text = plot.heat(matrix):text(ASCII)
+    for _, line in ipairs(lines(text)) do assert.truthy(#line <= 60, line) end
+    assert.equal("a .", lines(text)[1]) -- 1 of 3, then halves
+    assert.truthy(text:find "a cell is the mean of 4")
   end)
 end)
 

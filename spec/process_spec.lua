@@ -288,8 +288,8 @@ describe("the end of a worker process", function()
     local expected = {}
     for _, close in ipairs { false, true } do
       for i, code in ipairs { "0", "3", "true", "false" } do
-        expected[#expected + 1] = ("%s%s\t%s\tsent\texited with code %d\n"):format(close and "written finalised " or "written ", code,
-          close, ({ 0, 3, 0, 1 })[i])
+        local written = close and "written finalised " or "written "
+        expected[#expected + 1] = ("%s%s\t%s\tsent\texited with code %d\n"):format(written, code, close, ({ 0, 3, 0, 1 })[i])
       end
     end
     assert.equal(table.concat(expected), out)
@@ -317,7 +317,9 @@ describe("the end of a worker process", function()
       starts "last"
     ]]
     local expected = {}
-    for i, ended in ipairs { "function of a process", "function of a thread", "function of an isolate", "function of an isolate", "script" } do
+    for i, ended in ipairs {
+      "function of a process", "function of a thread", "function of an isolate", "function of an isolate", "script",
+    } do
       local name = ({ "first", "second", "third", "", "last" })[i]
       expected[i] = ("weft: the %s ended while 1 job still ran, now cancelled: task %%d+%s\n"):format(ended,
         name == "" and "" or " " .. name .. " started at [^\n]*script.lua:4")

@@ -93,7 +93,9 @@ describe("timeline by task", function()
   end)
 
   it("says when a part lies behind the end, and tells its two ends apart", function()
-    helper.raises("bad option 'from' of timeline (the trace is 20.0 s long, got 20)", function() busy_trace():timeline(with { from = 20 }) end)
+    helper.raises("bad option 'from' of timeline (the trace is 20.0 s long, got 20)", function()
+      busy_trace():timeline(with { from = 20 })
+    end)
     assert.truthy(busy_trace():timeline(with { from = 10, to = 10.001 }):find "10.000 s +10.001 s")
   end)
 

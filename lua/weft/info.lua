@@ -144,7 +144,8 @@ local function memory_tree(m)
   return {
     ("address space: %s in %s mappings"):format(bytes(m.size), m.mappings or "?"),
     { ("code %s, libraries %s, data %s, stack %s"):format(bytes(m.code), bytes(m.libraries), bytes(m.data), bytes(m.stack)) },
-    { ("working set: %s, at most %s so far, %s%s"):format(bytes(m.rss), bytes(m.peak), m.limit == math.huge and "" or "limit ", bytes(m.limit)) },
+    { ("working set: %s, at most %s so far, %s%s"):format(bytes(m.rss), bytes(m.peak), m.limit == math.huge and "" or "limit ",
+      bytes(m.limit)) },
   }
 end
 

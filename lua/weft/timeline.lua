@@ -194,8 +194,8 @@ function M.draw(t, opts)
 
   local lines, margin = {}, (" "):rep(label_width + 1)
   local left, right
-  for more = 0, 9 do
-    left, right = term.seconds(from * 1e-9, s.ascii, more), term.seconds(to * 1e-9, s.ascii, more)
+  for digits = 0, 9 do
+    left, right = term.seconds(from * 1e-9, s.ascii, digits), term.seconds(to * 1e-9, s.ascii, digits)
     if left ~= right then break end
   end
   lines[1] = margin .. left .. (" "):rep(math.max(1, columns - term.columns(left) - term.columns(right))) .. right
