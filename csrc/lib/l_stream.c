@@ -124,7 +124,7 @@ static bool too_long(lua_State *L, const wf_stream *s) {
 /* No bytes are asked for, and there is no need to look whether it has ended: a body without length must not wait for what comes
  * after it. A file can be looked at, and says nil at its end, as in io. */
 static bool asks_nothing(lua_State *L, const wf_stream *s) {
-  return lua_type(L, WHAT) == LUA_TNUMBER && lua_tointeger(L, WHAT) == 0 && !s->is_file && !s->eof;
+  return lua_type(L, WHAT) == LUA_TNUMBER && lua_tointeger(L, WHAT) == 0 && s->kind != WF_STREAM_FILE && !s->eof;
 }
 
 /* Read until there is an answer, or wait. */

@@ -50,7 +50,8 @@ function Model:kept_answer(what, limit)
   if what == nil then
     if kept ~= "" then return give(#kept) end
   elseif math.type(what) then
-    if what <= #kept then return give(what) end
+    local looks = what == 0 and kept == "" and (self.is_file or self.ended) -- whether it has ended
+    if what <= #kept and not looks then return give(what) end
   else
     local stop = what ~= "a" and kept:find("\n", 1, true)
     if stop and stop - 1 <= (limit or math.huge) then return give(stop, what == "l" and 1) end
@@ -93,7 +94,7 @@ local function read(s, r)
 end
 
 local function one_reader(s, input)
-  local model = setmetatable({ kept = input.unread, content = input.content, at = 0 }, Model)
+  local model = setmetatable({ kept = input.unread, content = input.content, at = 0, is_file = input.file }, Model)
   local function check(name, r)
     if r.lines and r.what == nil then r.what = 1 end
     local got, _, code = read(s, r)
