@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs a command under a time limit; if the limit passes, every stack of it and of its descendants is
 # printed to a file before they are killed, and the exit status is 124. Standard streams are the
-# command's own. SIGINT and SIGQUIT have their default effect in the command.
+# command's own. SIGINT, SIGQUIT and SIGHUP have their default effect in the command.
 #
 #   scripts/limit.sh SECONDS STACKS COMMAND [ARG...]
 #
@@ -13,7 +13,7 @@ shift 2
 here=${0%/*}
 
 exec 3<&0 # a background command would read /dev/null
-env --default-signal=INT,QUIT "$@" <&3 3<&- &
+env --default-signal=INT,QUIT,HUP "$@" <&3 3<&- &
 pid=$!
 exec 3<&-
 

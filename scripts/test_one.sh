@@ -50,9 +50,9 @@ end_session() {
 
 trouble=()
 began=${EPOCHREALTIME/./}
-# A shell without job control starts background commands with SIGINT and SIGQUIT ignored: undo that,
-# tests of Ctrl-C rely on it.
-setsid ${prefix[@]+"${prefix[@]}"} env --default-signal=INT,QUIT "${cmd[@]}" </dev/null >>"$log" 2>&1 &
+# A shell without job control starts background commands with SIGINT and SIGQUIT ignored, and nohup ignores SIGHUP: undo that,
+# tests of signals rely on it.
+setsid ${prefix[@]+"${prefix[@]}"} env --default-signal=INT,QUIT,HUP "${cmd[@]}" </dev/null >>"$log" 2>&1 &
 pid=$!
 trap 'end_session $pid; rm -rf "$tmp"; exit 130' INT TERM HUP
 
