@@ -186,6 +186,9 @@ static void settle(wf_shared *shared, wf_snode *n, wf_iso *iso, wf_task *t, bool
     pthread_mutex_lock(&shared->lock);
     untake_locked(s, h);
     unlock_and_pass(s);
+  } else if (h != NULL && h->want == WF_SHWANT_WRITE) { /* readers may have stood behind it */
+    pthread_mutex_lock(&shared->lock);
+    unlock_and_pass(s);
   }
   hold_free(h);
 }
