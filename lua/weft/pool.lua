@@ -279,7 +279,9 @@ local function new(opts, level)
     if opts.init then opts.init(1) end
     return self
   end
-  self._start, self._copies, self._mark = core[VERBS[kind]], kind ~= "task", ("weft.pool %d"):format(last_id)
+  self._start, self._copies = core[VERBS[kind]], kind ~= "task"
+  -- This pool's alone: other isolates and processes count their pools too.
+  self._mark = ("weft.pool %d %d %d"):format(last_id, core.identity(), core.nanotime())
   self._peers = kind == "process"
   self._seal, self._open = worker.sealing(self._copies, self._peers)
   self._init = opts.init and self._seal("init", opts.init)

@@ -43,6 +43,10 @@ local function on_worker_end(pool, no, w)
   pool._workers[w.slot] = nil
   local at, _, err = w.at, w.job:result()
   pool._out = pool._out - #at
+  if w.new then -- killed in the middle of `init`
+    crew.break_down(pool, errors.init(w.slot, ("a worker has ended: %s"):format(errors.text_of(err))))
+    return
+  end
   for i = 2, #at do pool._queue:put_back(at[i]) end
   if at[1] then crew.fail(pool, at[1], index_of(at[1], worker.ALL), ("a worker has ended: %s"):format(errors.text_of(err))) end
   crew.feed_all(pool)
