@@ -99,6 +99,30 @@ describe("a channel that crosses", function()
     assert.truthy(tostring(ch):find("weft.channel %d+ %(0 of 2%)"))
   end)
 
+  it("must not be among its own values then", function()
+    local why = "a channel that is among its own values cannot cross"
+    local own, a, b = weft.channel(3), weft.channel(3), weft.channel(3)
+    own:send { reply = own }
+    a:send(b)
+    b:send(a)
+    for _, ch in ipairs { own, a, b } do
+      helper.raises(why, weft.thread, function() end, ch)
+      helper.raises_kind("transfer", weft.spawn, function() end, ch)
+    end
+    assert.equal(own, own:recv().reply) -- they are as they were
+    assert.equal(a, a:recv():recv())
+    local ch = weft.channel()
+    local sender = weft.go(ch.send, ch, { ch })
+    weft.yield()
+    helper.raises(why, weft.thread, function() end, ch)
+    assert.equal(ch, ch:recv()[1])
+    sender:join()
+    -- What has crossed may be.
+    for _, one in ipairs { own, a, ch } do weft.thread(function() end, one):join() end
+    own:send { own }
+    assert.is_true(weft.thread(function(c) return c:recv()[1] == c end, own):join())
+  end)
+
   it("has the number of its own isolate everywhere", function()
     local ch, m = weft.channel(), weft.mutex()
     local function number(o) return tostring(o):match "^weft%.%a+ ([%d.]+) %(" end

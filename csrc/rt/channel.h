@@ -45,6 +45,7 @@ typedef struct wf_channel {
   bool closed;
   bool refs;       /* user value 2 is a table */
   bool waits;      /* shared: the last who received here had to wait */
+  bool shares;     /* it is being shared: what is in it is made ready to cross */
   uint8_t use;     /* enum wf_channel_use: what the Lua half of weft made it for */
   wf_shchan *shared; /* once it has crossed: all else but the head is unused then (shchan.h) */
 } wf_channel;

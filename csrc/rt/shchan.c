@@ -479,6 +479,10 @@ static void list_abandon(wf_link *l) {
 
 wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) {
   if (c->shared != NULL) return c->shared;
+  if (c->shares) {
+    lx_error_new(L, "transfer", "a channel that is among its own values cannot cross: let it cross before it is sent");
+    lua_error(L);
+  }
   self = lua_absindex(L, self);
   luaL_checkstack(L, 8, NULL);
   wf_class_finalised(iso, L, self);
@@ -487,7 +491,10 @@ wf_shchan *wf_channel_share(wf_iso *iso, lua_State *L, wf_channel *c, int self) 
   lua_pushcfunction(L, share_prepare);
   lua_pushlightuserdata(L, s);
   lua_pushvalue(L, self);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+  c->shares = true;
+  int status = lua_pcall(L, 2, 0, 0);
+  c->shares = false;
+  if (status != LUA_OK) {
     list_abandon(&s->receivers); /* the nodes stay with their waits, which free them */
     list_abandon(&s->senders);
     wf_shared_release(&s->shared);
