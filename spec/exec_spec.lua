@@ -364,6 +364,29 @@ describe("the end of a child", function()
     c:wait()
   end)
 
+  it("leaves no zombie when it was detached by an isolate that has ended", function()
+    assert.equal("0\n", (helper.run_ok [[
+      local weft = require "weft"
+      for _, verb in ipairs { "spawn", "thread", "spawn", "thread" } do
+        weft[verb](function() require "weft".exec { "true", detached = true } end):join()
+      end
+      local zombies
+      for _ = 1, 200 do
+        weft.exec({ "true" }):wait() -- when a program is started, others are reaped
+        zombies = 0
+        local own = weft.info().pid
+        for _, name in ipairs(weft.fs.scandir "/proc") do
+          local stat = name.name:find "^%d+$" and weft.fs.read("/proc/" .. name.name .. "/stat")
+          local state, parent = (stat or ""):match "%) (%a) (%d+)"
+          if state == "Z" and tonumber(parent) == own then zombies = zombies + 1 end
+        end
+        if zombies == 0 then break end
+        weft.sleep(0.01)
+      end
+      print(zombies)
+    ]]))
+  end)
+
   it("comes to those who run when the script ends", function()
     for _, how in ipairs { "", "os.exit(0)", "os.exit(0, true)", "error('x', 0)" } do
       local out = helper.run_script([[

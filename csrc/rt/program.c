@@ -231,8 +231,7 @@ void wf_programs_end(wf_iso *iso) {
     wf_program *p = wf_list_entry(l, wf_program, link);
     if (!p->detached) continue;
     if (p->watch.listed != 0 && iso->loop != NULL) wf_poller_del(&iso->loop->poller, &p->watch);
-    if (p->process.pidfd >= 0) close(p->process.pidfd);
-    p->process = (wf_process){0, -1};
+    wf_process_disown(&p->process);
     program_over(iso, p);
   }
   if (wf_list_empty(&iso->programs)) return;

@@ -207,10 +207,30 @@ static const char *step_name(const wf_spawn_opts *o, int step) {
   return names[step];
 }
 
+/* Those that were let go: none of them is to stay a zombie. The list is guarded by the lock. */
+static pthread_mutex_t disowned_lock = PTHREAD_MUTEX_INITIALIZER;
+static pid_t *disowned;
+static size_t ndisowned, disowned_room;
+
+static bool is_over(pid_t pid) {
+  pid_t got;
+  do got = waitpid(pid, NULL, WNOHANG);
+  while (got < 0 && errno == EINTR);
+  return got != 0;
+}
+
+static void reap_disowned(void) {
+  pthread_mutex_lock(&disowned_lock);
+  for (size_t i = ndisowned; i-- > 0;)
+    if (is_over(disowned[i])) disowned[i] = disowned[--ndisowned];
+  pthread_mutex_unlock(&disowned_lock);
+}
+
 int wf_spawn(wf_process *p, const wf_spawn_opts *o, const char **what) {
   wf_spawn_plan plan;
   sigset_t all, before;
   int cancel, e = plan_make(&plan, o, what);
+  reap_disowned();
   *p = (wf_process){0, -1};
   if (e == 0) {
     /* No handler may run in the child while it has this memory. */
@@ -284,4 +304,21 @@ int wf_process_signal(const wf_process *p, int sig, bool group) {
   }
 #endif
   return kill(p->pid, sig) == 0 ? 0 : errno; /* its own zombie keeps the number */
+}
+
+void wf_process_disown(wf_process *p) {
+  if (p->pidfd >= 0) close(p->pidfd);
+  pthread_mutex_lock(&disowned_lock);
+  if (p->pid != 0 && ndisowned == disowned_room) {
+    size_t room = disowned_room == 0 ? 8 : disowned_room * 2;
+    pid_t *grown = wf_realloc(disowned, room * sizeof *grown);
+    if (grown != NULL) {
+      disowned = grown;
+      disowned_room = room;
+    }
+  }
+  if (p->pid != 0 && ndisowned < disowned_room) disowned[ndisowned++] = p->pid; /* else it will be a zombie */
+  pthread_mutex_unlock(&disowned_lock);
+  *p = (wf_process){0, -1};
+  reap_disowned();
 }

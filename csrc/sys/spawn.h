@@ -81,6 +81,10 @@ typedef struct wf_process_end {
 /* 0 and how it ended; EAGAIN while it runs. After 0 the process is gone and the pidfd closed. */
 int wf_process_reap(wf_process *p, wf_process_end *end);
 
+/* Nobody wants to know how it ends: it is reaped some time after that, when a program is started or another one is let go. From any
+ * thread; *p is as after the end. */
+void wf_process_disown(wf_process *p);
+
 /* Send a signal: 0 or an errno, ESRCH when it was reaped. `group`: to its process group, which must be its own. */
 int wf_process_signal(const wf_process *p, int sig, bool group);
 
