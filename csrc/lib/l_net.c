@@ -290,10 +290,17 @@ static int stream_detach(lua_State *L) {
   if (!wf_list_empty(&s->readers) || !wf_list_empty(&s->drain) || !wf_list_empty(&s->turn) || s->writing)
     return luaL_error(L, "cannot detach a stream that tasks wait for");
   if (wf_stream_flush(s) == -EAGAIN) return wf_stream_fail(L, s, EAGAIN);
-  if (wf_stream_kept(s) > 0)
-    lua_pushlstring(L, s->in + s->in_head, wf_stream_kept(s));
+  uint32_t takes = s->takes;
+  size_t kept = wf_stream_kept(s);
+  if (kept > 0)
+    lua_pushlstring(L, s->in + s->in_head, kept);
   else
     lua_pushnil(L);
+  bool changed = s->takes != takes || kept != wf_stream_kept(s) || s->out_len > 0 || !wf_list_empty(&s->readers);
+  if (wf_unlikely(changed)) { /* by a finaliser of the script */
+    lua_settop(L, SELF);
+    return stream_detach(L);
+  }
   lua_pushinteger(L, wf_stream_shut(s, true));
   lua_insert(L, -2);
   return 2;

@@ -60,6 +60,7 @@ static int poll_wait(lua_State *L, poll_box *b, uint64_t deadline) {
   wf_iso *iso = b->iso;
   const char *mode = lua_tostring(L, MODE);
   unsigned what = (strchr(mode, 'r') ? WF_IO_READ : 0u) | (strchr(mode, 'w') ? WF_IO_WRITE : 0u) | WF_IO_LEVEL;
+  wf_cancel_point(iso, L); /* from here on nothing raises: the watch would stay */
   b->task = NULL;
   wf_watch_init(&b->watch, (int)lua_tointeger(L, FD), on_ready);
   int err = wf_poller_arm(&iso->loop->poller, &b->watch, what);

@@ -53,9 +53,15 @@ int wf_stream_wait(lua_State *L, wf_stream *s, wf_link *queue, uint64_t deadline
 
 static int read_k(lua_State *L, int status, lua_KContext ctx);
 
-/* Push the next n bytes of what is kept, without the last `cut` of them. The string is made before they go. */
+/* Push the next n bytes of what is kept, without the last `cut` of them. The string is made before they go; -1: a finaliser of the
+ * script has read, or closed, meanwhile: nothing is pushed, look again. */
 static int push_kept(lua_State *L, wf_stream *s, size_t n, size_t cut) {
+  uint32_t takes = s->takes;
   lua_pushlstring(L, s->in + s->in_head, n - cut);
+  if (wf_unlikely(s->takes != takes)) {
+    lua_pop(L, 1);
+    return -1;
+  }
   wf_stream_skip(s, n);
   return 1;
 }
@@ -77,7 +83,7 @@ static int take_line(lua_State *L, wf_stream *s, bool cut) {
   return push_kept(L, s, (size_t)(end - from) + 1, cut);
 }
 
-/* Push what was asked for if it is kept; 0: it is not. */
+/* Push what was asked for if it is kept; 0: it is not; -1: look again. */
 static int take(lua_State *L, wf_stream *s) {
   size_t kept = wf_stream_kept(s);
   switch (lua_type(L, WHAT)) {
@@ -114,7 +120,9 @@ static size_t wanted(lua_State *L) {
 /* The next one's turn: there may be more. */
 static void wake_next_reader(wf_stream *s) {
   if (wf_list_empty(&s->readers)) return;
-  if (s->readable || s->hup || s->eof || wf_stream_kept(s) > 0) wf_io_wake_first(s->object.iso, &s->readers, WF_GOT);
+  bool may = s->readable || s->hup || s->eof || wf_stream_kept(s) > 0 || !wf_stream_open(s);
+  /* Else it waits on. The watch was told, and with poll(2) is armed no longer; that it cannot be is for who reads to see. */
+  if (may || (s->file == NULL && s->ops->wait(s, WF_IO_READ) != 0)) wf_io_wake_first(s->object.iso, &s->readers, WF_GOT);
 }
 
 static bool too_long(lua_State *L, const wf_stream *s) {
@@ -136,11 +144,13 @@ static int read_more(lua_State *L, wf_stream *s) {
       n = take(L, s);
       if (n == 0 && wf_unlikely(too_long(L, s))) n = wf_stream_fail(L, s, EMSGSIZE);
       if (n > 0) break;
+      if (wf_unlikely(n < 0)) continue;
     }
     ssize_t got = wf_stream_fill(s, wanted(L));
     if (got > 0) continue;
     if (got == 0) {
       n = take_rest(L, s);
+      if (wf_unlikely(n < 0)) continue;
       break;
     }
     if (got != -EAGAIN) {

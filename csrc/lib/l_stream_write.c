@@ -74,6 +74,12 @@ static void wake_next_writer(wf_stream *s) {
   if (!s->writing && !wf_list_empty(&s->turn)) s->writing = wf_io_wake_first(s->object.iso, &s->turn, WF_GOT);
 }
 
+/* A writer gives up while it waits for room, and so misses what it may have been told meanwhile. */
+static void writer_left(wf_stream *s) {
+  wake_next_writer(s);
+  if (!s->writing && s->out_len > 0 && wf_stream_open(s)) wf_stream_flush(s);
+}
+
 /* A wait for the turn is over: it is this one's, or the wait has ended otherwise. */
 static void turn_came(wf_stream *s, const wf_task *t) {
   if (t->claim == WF_GOT) s->writing = false;
@@ -129,7 +135,7 @@ static int write_k(lua_State *L, int status, lua_KContext ctx) {
   wf_stream *s = lua_touserdata(L, SELF);
   int last = lua_gettop(L) - 2;
   s->writing = false;
-  if (wf_unlikely(t->claim != WF_GOT)) wake_next_writer(s);
+  if (wf_unlikely(t->claim != WF_GOT)) writer_left(s);
   switch (wf_wait_end(L, t)) {
     case WF_TIMEOUT: return write_failed(L, s, ETIMEDOUT, (size_t)lua_tointeger(L, last + 1));
     case WF_CLOSED: return write_failed(L, s, ECANCELED, (size_t)lua_tointeger(L, last + 1));
@@ -261,7 +267,7 @@ static int close_k(lua_State *L, int status, lua_KContext ctx) {
   wf_task *t = (wf_task *)ctx;
   wf_stream *s = lua_touserdata(L, SELF);
   s->writing = false;
-  if (t->claim == WF_CANCEL) wf_stream_shut(s, false);
+  if (t->claim == WF_CANCEL || t->claim == WF_RAISE) wf_stream_shut(s, false);
   return wf_wait_end(L, t) == WF_GOT ? close_more(L, s) : close_now(L, s, ETIMEDOUT);
 }
 
@@ -292,7 +298,7 @@ static int flush_now(lua_State *L, wf_stream *s) {
 }
 
 static int flush_woken(lua_State *L, wf_stream *s, wf_task *t) {
-  if (t->claim != WF_GOT) wake_next_writer(s);
+  if (t->claim != WF_GOT) writer_left(s);
   switch (wf_wait_end(L, t)) {
     case WF_TIMEOUT: return wf_stream_fail(L, s, ETIMEDOUT);
     case WF_CLOSED: return wf_stream_fail(L, s, ECANCELED);
@@ -350,7 +356,7 @@ static int shutdown_k(lua_State *L, int status, lua_KContext ctx) {
   wf_task *t = (wf_task *)ctx;
   wf_stream *s = lua_touserdata(L, SELF);
   s->writing = false;
-  if (t->claim != WF_GOT) wake_next_writer(s);
+  if (t->claim != WF_GOT) writer_left(s);
   return shutdown_woken(L, s, t);
 }
 

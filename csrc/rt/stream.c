@@ -128,7 +128,10 @@ static void drop_input(wf_stream *s) {
   s->in_room = s->in_head = s->in_tail = s->scanned = 0;
 }
 
-void wf_stream_drop_input(wf_stream *s) { drop_input(s); }
+void wf_stream_drop_input(wf_stream *s) {
+  s->takes++;
+  drop_input(s);
+}
 
 static void out_free(wf_stream *s) {
   if (s->out == NULL) return;
@@ -147,7 +150,7 @@ int wf_stream_shut(wf_stream *s, bool detach) {
   if (iso->loop != NULL) wf_poller_del(&iso->loop->poller, &s->watch);
   if (!detach) s->ops->close(s);
   s->watch.fd = -1;
-  drop_input(s);
+  wf_stream_drop_input(s);
   wf_list_unlink(&s->corked);
   out_free(s);
   wf_handle_close(iso, &s->handle);
@@ -223,7 +226,8 @@ ssize_t wf_stream_fill(wf_stream *s, size_t want) {
   ssize_t n = s->ops->read(s, s->in + s->in_tail, room);
   if (wf_likely(n > 0)) {
     s->in_tail += (size_t)n;
-    if ((size_t)n < room && s->kind != WF_STREAM_FILE) s->readable = false;
+    /* A terminal gives a line at a time, and a unix socket stops at a message that has descriptors: there may be more. */
+    if ((size_t)n < room && (s->kind == WF_STREAM_TCP || s->kind == WF_STREAM_PIPE)) s->readable = false;
     return n;
   }
   if (n == 0 && s->file == NULL) s->eof = true; /* a file can grow */
@@ -238,6 +242,7 @@ ssize_t wf_stream_fill(wf_stream *s, size_t want) {
 void wf_stream_skip(wf_stream *s, size_t n) {
   s->in_head += n;
   s->scanned = 0;
+  s->takes++;
   if (s->in_head == s->in_tail) drop_input(s);
 }
 

@@ -53,6 +53,7 @@ struct wf_stream {
   char *in;           /* NULL: none */
   size_t in_room, in_head, in_tail;
   size_t scanned;     /* of in_head..: has no end of line */
+  uint32_t takes;     /* how often input was used, or dropped: who has called what may collect garbage compares */
   char *out;          /* a block of the loop, or NULL */
   size_t out_len, out_sent;
   uint64_t timeout;   /* of each read and write; WF_NEVER: none */
