@@ -5,7 +5,6 @@
 #define WF_LX_RELEASE_H
 
 #include <lua.h>
-#include <stdbool.h>
 
 #include "base/base.h"
 
@@ -17,15 +16,6 @@ enum { LX_EARLY = LUA_VERSION_RELEASE_NUM < 50404 };
 enum { LX_FINALISERS = 32 << 10 };
 
 static inline bool lx_in_finaliser(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
-
-/* lua_pcall, in which nothing is collected: no finaliser of the script runs, so nothing happens but what is called. */
-static inline int lx_pcall_uncollected(lua_State *L, int nargs, int nresults) {
-  bool collects = lua_gc(L, LUA_GCISRUNNING) == 1;
-  lua_gc(L, LUA_GCSTOP);
-  int status = lua_pcall(L, nargs, nresults, 0);
-  if (collects) lua_gc(L, LUA_GCRESTART);
-  return status;
-}
 
 /* Luas before 5.4.3 begin the registry's list of free references when the first one is given back: luaL_unref may
  * need memory then, and raise. Begin it now, with its end. [-0, +0, m] */

@@ -21,16 +21,13 @@ void wf_alarm_stop(wf_iso *iso, wf_alarm *a) {
   if (a->wheel != NULL) wf_wheel_del(a->wheel, &a->timer);
 }
 
-static uint64_t deadline_of(const wf_iso *iso, lua_State *L, int arg, lua_Number s) {
+uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg) {
+  lua_Number s = luaL_checknumber(L, arg);
   if (!(s >= 0)) luaL_argerror(L, arg, lua_pushfstring(L, "seconds >= 0 expected, got %f", s));
   uint64_t now = wf_iso_now(iso);
   /* Past 2^62 ns (146 years) is never. */
   if (s >= 4.6e9) return WF_NEVER;
   return now + (uint64_t)ceil(s * 1e9);
-}
-
-uint64_t wf_check_deadline(const wf_iso *iso, lua_State *L, int arg) {
-  return deadline_of(iso, L, arg, luaL_checknumber(L, arg));
 }
 
 uint64_t wf_opt_deadline(const wf_iso *iso, lua_State *L, int arg) {

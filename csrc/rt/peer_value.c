@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "lx/error.h"
 #include "lx/pack.h"
-#include "lx/release.h"
+#include "lx/uncollected.h"
 #include "rt/buffer.h"
 #include "rt/peer.h"
 #include "rt/shchan.h"

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "lx/pack.h"
-#include "lx/release.h"
+#include "lx/uncollected.h"
 #include "rt/copool.h"
 #include "rt/family.h"
 #include "rt/port.h"

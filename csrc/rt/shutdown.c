@@ -36,10 +36,9 @@ static const char *task_text(wf_iso *iso, const wf_task *t, char *buf, size_t si
   lua_State *L = iso->bench;
   snprintf(buf, size, "task %u", wf_task_number(iso, t));
   if (!(t->flags & WF_F_NAMED) || !lua_checkstack(L, 3)) return buf;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, iso->names);
-  lua_rawgetp(L, -1, t);
-  if (lua_type(L, -1) == LUA_TSTRING) snprintf(buf, size, "task %u %s", wf_task_number(iso, t), lua_tostring(L, -1));
-  lua_pop(L, 2);
+  wf_task_push_name(iso, L, t); /* which there is: no memory is needed */
+  snprintf(buf, size, "task %u %s", wf_task_number(iso, t), lua_tostring(L, -1));
+  lua_pop(L, 1);
   return buf;
 }
 

@@ -2,8 +2,8 @@
  *
  * Being put to sleep and woken costs both sides more than a short answer takes (DESIGN.md D4): a sleeper whose sleeps are short had
  * better spin, for as long as it takes to wake the other side: what it is woken for answers within the spin then, and from there on
- * neither sleeps. How long that is depends on the machine (5 to 50 us have been seen); a sleep for an answer is two such wakes, so
- * somewhat more than half of the last one will do. Whether sleeps are short is learnt: after a spin in vain a number of short ones
+ * neither sleeps. How long that is depends on the machine; a sleep for an answer is two such wakes, so somewhat more than half of the
+ * last one will do. Whether sleeps are short is learnt: after a spin in vain a number of short ones
  * must come before the next, twice as many each time, so that who waits for something slower pays little. Where there is one
  * processor nobody spins.
  *
