@@ -186,6 +186,10 @@ describe("the words of weft", function()
     assert.truthy(out:find "general" and out:find "concurrent" and out:find "parallel")
   end)
 
+  it("help: what is in weft itself too", function()
+    assert.truthy((weft { "help", "weft.stdin" }):find "^weft.stdin: weft.stream\n")
+  end)
+
   it("bench: weft's own costs, or those of a file, saved and compared", function()
     local out, err, code = weft { "bench", "--seconds", "0.01", "--svg", dir .. "/b.svg" }
     assert.same({ 0, "" }, { code, err })

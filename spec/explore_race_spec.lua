@@ -300,3 +300,28 @@ describe("x:watch", function()
     end, { schedules = 1 }):assert()
   end)
 end)
+
+describe("a report", function()
+  it("calls tasks by their names, and files without a mark", function()
+    local t = { n = 0 }
+    local race = weft.explore(function(x)
+      x:watch(t, "t")
+      for _, name in ipairs { "alice", "bob" } do weft.go({ name = name }, function() t.n = t.n + 1 end) end
+      weft.wait()
+    end)
+    local text = race.failure.message
+    assert.truthy(text:find "alice [^,]* it at" and text:find "bob [^,]* it at", text)
+    local lost = weft.explore(function()
+      local m, c = weft.mutex(), weft.condition()
+      local waiter = weft.go({ name = "waiter" }, function()
+        m:lock()
+        c:wait(m)
+        m:unlock()
+      end)
+      weft.go({ name = "signaller" }, function() c:signal() end)
+      waiter:join()
+    end)
+    text = lost.failure.message
+    assert.truthy(text:find "waiter began" and text:find "after signaller had" and not text:find "@", text)
+  end)
+end)

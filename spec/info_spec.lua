@@ -70,6 +70,7 @@ describe("weft.info of this process", function()
   end)
 
   it("tells its memory", function()
+    assert.is_nil(tostring(weft.info()):find("limit no limit", 1, true))
     local m = weft.info().memory
     local text = status_of(weft.info().pid)
     assert.is_true(m.rss > 0 and m.rss <= m.peak and m.rss < m.size and m.size <= m.size_peak)
