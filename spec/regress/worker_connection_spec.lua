@@ -298,3 +298,25 @@ describe("what a process holds for its workers", function()
     assert.equal("true\n", resident)
   end)
 end)
+
+describe("a connection that the system will not send on", function()
+  local core = require "weft.core"
+  local ordered = core.inject and it or function(name) pending(name .. " (needs a build with assertions)") end
+
+  ordered("fails the job, with the reason", function()
+    local ch, back = weft.channel(4), weft.channel(1)
+    local job = weft.process(function(from, to)
+      to:send(from:recv())
+      return from:recv()
+    end, ch, back)
+    ch:send(1)
+    assert.equal(1, (within(20, back.recv, back)))
+    weft.sleep(0.05) -- it asks for the second one
+    core.inject("send", { code = "EIO", times = 1 })
+    ch:send(2)
+    local ok, err = within(20, job.result, job)
+    core.inject "send"
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("the connection to it failed here: Input/output error", 1, true), tostring(err))
+  end)
+end)
